@@ -1,0 +1,87 @@
+"""Process settings that make Paddle fast on a CPU: BLAS path, malloc, threads. No result depends on them.
+
+Each setting leaves a value of the user's own alone, and does nothing where it does not apply.
+`PADDLE_UGATIT_RUNTIME=off` switches all of them off; `PADDLE_UGATIT_RUNTIME=blas,threads` keeps only those named.
+`tools/bench.py runtime` measures what they are worth on the machine at hand.
+"""
+
+import contextlib
+import ctypes
+import io
+import os
+import platform
+import sys
+from pathlib import Path
+
+SWITCH = "PADDLE_UGATIT_RUNTIME"
+_M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX = -1, -2, -4  # glibc's malloc.h
+_AVX512 = {"avx512f", "avx512dq", "avx512cd", "avx512bw", "avx512vl"}
+
+
+def configure() -> list[str]:
+    """Apply the settings once, before Paddle is loaded; returns one line per setting for the log."""
+    wanted = os.environ.get(SWITCH, "all").lower()
+    steps = {"blas": _blas, "malloc": _malloc, "threads": _threads}
+    on = steps if wanted == "all" else [name for name in steps if name in wanted.split(",")]
+    return [f"{name}: {steps[name]() if name in on else f'off ({SWITCH}={wanted})'}" for name in steps]
+
+
+def _blas() -> str:
+    # Paddle's bundled MKL takes its slowest kernels on processors that are not Intel's, unless told the type.
+    if "MKL_DEBUG_CPU_TYPE" in os.environ:
+        return f"MKL_DEBUG_CPU_TYPE={os.environ['MKL_DEBUG_CPU_TYPE']}, as found"
+    vendor, flags = _processor()
+    if vendor != "AuthenticAMD":
+        return "MKL's own choice"
+    if "paddle" in sys.modules:
+        return "MKL's own choice (Paddle was loaded before; import paddle_ugatit first)"
+    kind = "7" if flags >= _AVX512 else "5" if "avx2" in flags else ""
+    if not kind:
+        return "MKL's own choice"
+    os.environ["MKL_DEBUG_CPU_TYPE"] = kind
+    return f"MKL_DEBUG_CPU_TYPE={kind} ({'AVX-512' if kind == '7' else 'AVX2'} kernels on an AMD processor)"
+
+
+def _malloc() -> str:
+    # By default glibc hands every large buffer back to the kernel, which then zeroes it anew at each operation.
+    if any(name.startswith("MALLOC_") for name in os.environ):
+        return "MALLOC_* environment, as found"
+    if platform.libc_ver()[0] != "glibc":
+        return "system default (not glibc)"
+    mallopt = ctypes.CDLL(None).mallopt
+    # Both thresholds are ints for glibc: 2^31-1 is the largest.
+    for option, value in ((_M_MMAP_MAX, 0), (_M_TRIM_THRESHOLD, 2**31 - 1), (_M_TOP_PAD, 256 << 20)):
+        if not mallopt(option, value):
+            return f"system default (mallopt({option}) refused)"
+    return "large buffers are kept for reuse"
+
+
+def _threads() -> str:
+    # Paddle takes one thread where OMP_NUM_THREADS is unset.
+    if "OMP_NUM_THREADS" in os.environ:
+        return f"OMP_NUM_THREADS={os.environ['OMP_NUM_THREADS']}, as found"
+    if "paddle" in sys.modules:
+        return "Paddle's own choice (Paddle was loaded before; import paddle_ugatit first)"
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    os.environ["OMP_NUM_THREADS"] = str(cores)
+    return f"OMP_NUM_THREADS={cores}"
+
+
+def _processor() -> tuple[str, set[str]]:
+    """Vendor and feature flags of the first processor, empty where the system does not tell."""
+    try:
+        text = Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return "", set()
+    first = dict(line.split(":", 1) for line in text.split("\n\n")[0].splitlines() if ":" in line)
+    fields = {key.strip(): value.strip() for key, value in first.items()}
+    return fields.get("vendor_id", ""), set(fields.get("flags", "").split())
+
+
+SETTINGS = configure()
+
+
+def import_paddle() -> None:
+    """Load Paddle without its remarks on stderr (no ccache; more than one OpenMP thread), which ask for nothing."""
+    with contextlib.redirect_stderr(io.StringIO()):
+        import paddle  # noqa: F401
