@@ -1,12 +1,74 @@
 """PyTorch's basic layers as PyTorch computes and initialises them, where Paddle's own differ or are slow.
 
-Contents: Conv2D, Linear, ReflectionPad2D, Upsample, LeakyReLU, spatial_mean. Twins: torch.nn's layers of these names.
+Contents: spatial_sum, spatial_mean, channel_scale, channel_shift; Conv2D, Linear, ReflectionPad2D, Upsample,
+LeakyReLU, whose twins are torch.nn's layers of these names.
 """
 
 import math
 
 import paddle
+import paddle.nn.functional as F
 from paddle import nn
+
+
+def spatial_sum(x, weight=1.0):
+    """Sum over height and width, times `weight`: (B,C,H,W) -> (B,C).
+
+    A product with a column of `weight`: 10 times as fast as Paddle's sum on a CPU, and as accurate in float32 as
+    PyTorch's, which Paddle's is not over a large map.
+    """
+    b, c, h, w = x.shape
+    return paddle.matmul(x.reshape([b, c, h * w]), paddle.full([h * w, 1], weight, x.dtype)).reshape([b, c])
+
+
+def spatial_mean(x):
+    """Mean over height and width: (B,C,H,W) -> (B,C). Its float64 gradient is exact, unlike adaptive_avg_pool2d's."""
+    return spatial_sum(x, 1 / (x.shape[2] * x.shape[3]))
+
+
+def _per_channel(grad_terms, like):
+    """Sum over the map, and over the batch where the factor or term was shared by it: (B,C,H,W) -> (B or 1,C,1,1)."""
+    total = spatial_sum(grad_terms)
+    return (total.sum(0) if like[0] == 1 else total).reshape(like)
+
+
+class _ChannelScale(paddle.autograd.PyLayer):
+    @staticmethod
+    def forward(ctx, x, scale):
+        ctx.save_for_backward(x, scale)
+        ctx.wanted = not x.stop_gradient, not scale.stop_gradient
+        return x * scale
+
+    @staticmethod
+    def backward(ctx, grad):
+        x, scale = ctx.saved_tensor()
+        want_x, want_scale = ctx.wanted
+        return grad * scale if want_x else None, _per_channel(grad * x, scale.shape) if want_scale else None
+
+
+class _ChannelShift(paddle.autograd.PyLayer):
+    @staticmethod
+    def forward(ctx, x, shift):
+        ctx.wanted, ctx.shape = (not x.stop_gradient, not shift.stop_gradient), shift.shape
+        return x + shift
+
+    @staticmethod
+    def backward(ctx, grad):
+        want_x, want_shift = ctx.wanted
+        return grad if want_x else None, _per_channel(grad, ctx.shape) if want_shift else None
+
+
+def channel_scale(x, scale):
+    """x * scale: (B,C,H,W), (B or 1,C,1,1) -> (B,C,H,W).
+
+    Its gradient sums over the map by `spatial_sum`; that of Paddle's broadcasting is slow, and inaccurate in float32.
+    """
+    return _ChannelScale.apply(x, scale)
+
+
+def channel_shift(x, shift):
+    """x + shift: (B,C,H,W), (B or 1,C,1,1) -> (B,C,H,W); gradient as `channel_scale`'s."""
+    return _ChannelShift.apply(x, shift)
 
 
 def _uniform(fan_in):
@@ -23,6 +85,11 @@ class Conv2D(nn.Conv2D):
         super().__init__(
             in_channels, out_channels, kernel_size, stride, weight_attr=init, bias_attr=init if bias else False
         )
+        self.stride = stride
+
+    def forward(self, x):
+        out = F.conv2d(x, self.weight, stride=self.stride)
+        return out if self.bias is None else channel_shift(out, self.bias.reshape([1, -1, 1, 1]))
 
 
 class Linear(nn.Linear):
@@ -91,13 +158,3 @@ class LeakyReLU(nn.Layer):
 
     def forward(self, x):
         return _LeakyReLU.apply(x, self.slope)
-
-
-def spatial_mean(x):
-    """Mean over height and width: (B,C,H,W) -> (B,C).
-
-    A product with ones is 10 times as fast as Paddle's mean, and its float64 gradient is exact, which that of
-    `adaptive_avg_pool2d` is not (7.5e-9).
-    """
-    b, c, h, w = x.shape
-    return paddle.matmul(x.reshape([b, c, h * w]), paddle.full([h * w, 1], 1 / (h * w), x.dtype)).reshape([b, c])

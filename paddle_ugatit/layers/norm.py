@@ -1,18 +1,17 @@
 """Instance and layer-instance normalisation (Kim et al., ICLR 2020, arXiv 1907.10830, eq. 1).
 
-Contents: AdaILN (gamma and beta from outside), ILN (its own), InstanceNorm2D. Twin: torch_ref/layers/norm.py.
-
-`layer_instance_norm` is the plain form; `folded_layer_instance_norm` computes the same from per-channel moments in one
-pass: the layer's moments follow from the channels', and both normalisations fold into one scale and one shift per
-channel. Means are products with ones: faster than Paddle's `mean` and `var`, and exact where float32 `paddle.var` over
-a large map is wrong by up to 3.6e-3.
+Contents: AdaILN (gamma and beta from outside), ILN (its own), InstanceNorm2D. Twin: torch_ref/layers/norm.py, which
+says the formula plainly. Here the same formula is folded: the layer's moments follow from the channels', and both
+normalisations, gamma and beta become one scale and one shift per channel. Sums over a map are products with ones, which
+is faster than Paddle's `mean`, `var` and the gradients of its broadcasting, and accurate in float32, where `paddle.var`
+over a large map is wrong by up to 3.6e-3.
 """
 
 import paddle
 from paddle import nn
 
 from paddle_ugatit.compat import constant
-from paddle_ugatit.layers.basic import spatial_mean
+from paddle_ugatit.layers.basic import channel_scale, channel_shift, spatial_mean
 
 REVISIONS = ("current", "initial")
 
@@ -32,48 +31,33 @@ def instance_stats(x):
     return centred, mean, var
 
 
-def moments(x, dims, revision):
-    """Mean and unbiased variance of x over `dims`, kept as axes of length one.
+def layer_variance(offset, var, pixels):
+    """Unbiased variance over (C,H,W) from each channel's: offset of its mean and variance (B,C,1,1) -> (B,1,1,1)."""
+    squares = (pixels - 1) * var + pixels * offset * offset
+    return squares.sum(1, keepdim=True) / (offset.shape[1] * pixels - 1)
 
-    quirk: the initial revision takes the variance over one axis at a time, a variance of variances.
-    """
-    mean = x.mean(dims, keepdim=True)
-    var = x
-    for axes in [list(dims)] if revision == "current" else [[dim] for dim in dims]:
-        count = 1
-        for axis in axes:
-            count *= var.shape[axis]
-        centred = var - var.mean(axes, keepdim=True)
-        var = (centred * centred).mean(axes, keepdim=True) * (count / (count - 1))
-    return mean, var
+
+def nested_variance(x, axes):
+    """quirk: the initial revision takes the unbiased variance over one axis, then of that over the next."""
+    for axis in axes:
+        centred = x - x.mean(axis, keepdim=True)
+        x = (centred * centred).sum(axis, keepdim=True) / (x.shape[axis] - 1)
+    return x
 
 
 def layer_instance_norm(x, rho, gamma, beta, eps, revision):
-    """(rho * a_I + (1 - rho) * a_L) * gamma + beta, eq. 1; x (B,C,H,W), the others broadcast to it."""
-    mean_i, var_i = moments(x, (2, 3), revision)
-    mean_l, var_l = moments(x, (1, 2, 3), revision)
-    a_i = (x - mean_i) / paddle.sqrt(var_i + constant(eps, x))
-    a_l = (x - mean_l) / paddle.sqrt(var_l + constant(eps, x))
-    return (rho * a_i + (1 - rho) * a_l) * gamma + beta
-
-
-def folded_layer_instance_norm(x, rho, gamma, beta, eps):
-    """`layer_instance_norm` of the current revision, as one scale and one shift per channel."""
-    channels, pixels = x.shape[1], x.shape[2] * x.shape[3]
+    """(rho * a_I + (1 - rho) * a_L) * gamma + beta, eq. 1: x (B,C,H,W), rho (1,C,1,1), the others (B or 1,C,1,1)."""
     centred, mean, var_i = instance_stats(x)
-    eps = constant(eps, x)
     offset = mean - mean.mean(1, keepdim=True)  # of the channel's mean from the layer's
-    squares = (pixels - 1) * var_i + pixels * offset * offset
-    var_l = squares.sum(1, keepdim=True) / (channels * pixels - 1)
+    if revision == "current":
+        var_l = layer_variance(offset, var_i, x.shape[2] * x.shape[3])
+    else:
+        var_i, var_l = nested_variance(x, (2, 3)), nested_variance(x, (1, 2, 3))
+    eps = constant(eps, x)
     weight_i = rho * paddle.rsqrt(var_i + eps)
     weight_l = (1 - rho) * paddle.rsqrt(var_l + eps)
-    return centred * ((weight_i + weight_l) * gamma) + (weight_l * offset * gamma + beta)
-
-
-def _layer_instance_norm(x, rho, gamma, beta, eps, revision):
-    if revision == "current":
-        return folded_layer_instance_norm(x, rho, gamma, beta, eps)
-    return layer_instance_norm(x, rho, gamma, beta, eps, revision)
+    scaled = channel_scale(centred, (weight_i + weight_l) * gamma)
+    return channel_shift(scaled, weight_l * offset * gamma + beta)
 
 
 def _parameter(layer, num_features, value):
@@ -92,7 +76,7 @@ class AdaILN(nn.Layer):
 
     def forward(self, x, gamma, beta):
         gamma, beta = gamma.unsqueeze([2, 3]), beta.unsqueeze([2, 3])
-        return _layer_instance_norm(x, self.rho, gamma, beta, self.eps, self.revision)
+        return layer_instance_norm(x, self.rho, gamma, beta, self.eps, self.revision)
 
 
 class ILN(nn.Layer):
@@ -107,7 +91,7 @@ class ILN(nn.Layer):
         self.beta = _parameter(self, num_features, 0.0)
 
     def forward(self, x):
-        return _layer_instance_norm(x, self.rho, self.gamma, self.beta, self.eps, self.revision)
+        return layer_instance_norm(x, self.rho, self.gamma, self.beta, self.eps, self.revision)
 
 
 class InstanceNorm2D(nn.Layer):
@@ -123,4 +107,5 @@ class InstanceNorm2D(nn.Layer):
     def forward(self, x):
         pixels = x.shape[2] * x.shape[3]
         centred, _, var = instance_stats(x)
-        return centred * paddle.rsqrt(var * ((pixels - 1) / pixels) + constant(self.eps, x))
+        scale = paddle.rsqrt(var * ((pixels - 1) / pixels) + constant(self.eps, x))
+        return channel_scale(centred, scale)

@@ -34,7 +34,7 @@ def _normalise(layer, _inputs):
     else:
         u, v = layer.weight_u.clone(), layer.weight_v.clone()
     sigma = (u * paddle.mv(weight, v)).sum()
-    layer.weight = layer.weight_orig / sigma
+    object.__setattr__(layer, "weight", layer.weight_orig / sigma)  # Layer's own would make it a buffer
 
 
 def spectral_norm(layer, eps=1e-12):

@@ -8,7 +8,15 @@ import paddle
 import paddle.nn.functional as F
 from paddle import nn
 
-from paddle_ugatit.layers.basic import Conv2D, LeakyReLU, Linear, ReflectionPad2D, Upsample, spatial_mean
+from paddle_ugatit.layers.basic import (
+    Conv2D,
+    LeakyReLU,
+    Linear,
+    ReflectionPad2D,
+    Upsample,
+    channel_scale,
+    spatial_mean,
+)
 from paddle_ugatit.layers.norm import ILN, AdaILN, InstanceNorm2D, require_revision
 from paddle_ugatit.layers.spectral_norm import spectral_norm
 
@@ -17,8 +25,8 @@ def attend(x, gap_fc, gmp_fc, gap_weight, gmp_weight):
     """Class activation map: (B,C,h,w) -> attended maps (B,2C,h,w), cam_logit (B,2); section 2.1."""
     gap_logit = gap_fc(spatial_mean(x))
     gmp_logit = gmp_fc(F.adaptive_max_pool2d(x, 1).flatten(1))
-    gap = x * gap_weight.reshape([1, -1, 1, 1])
-    gmp = x * gmp_weight.reshape([1, -1, 1, 1])
+    gap = channel_scale(x, gap_weight.reshape([1, -1, 1, 1]))
+    gmp = channel_scale(x, gmp_weight.reshape([1, -1, 1, 1]))
     return paddle.concat([gap, gmp], 1), paddle.concat([gap_logit, gmp_logit], 1)
 
 

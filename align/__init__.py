@@ -1,0 +1,1 @@
+"""The parity harness: the only room that holds both frameworks."""

@@ -1,0 +1,170 @@
+"""What is compared: one entry per layer or network, built alike on both sides.
+
+`build` gets a namespace of layers (`LAYERS` of torch_side.py or paddle_side.py), which bear the same names on both.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Case:
+    """One comparison: a model, the arrays it is called with, and what is said of it."""
+
+    name: str
+    build: Callable
+    shapes: list[tuple[int, ...]]  # of the arguments of one call
+    equation: str
+    file: str  # under paddle_ugatit/ and torch_ref/
+    layer: str  # the class in that file
+    calls: int = 1
+    training: bool = True
+    zeros: bool = False  # exact zeros among the inputs
+    limit: float = 1e-10  # float64, relative to the tensor's largest value: 5 digits above the rounding seen
+
+    def inputs(self, seed):
+        """Per call, the arguments: values that float32 holds exactly, so that both dtypes see the same."""
+        rng = np.random.default_rng(seed)
+        calls = [[representable(rng.standard_normal(shape)) for shape in self.shapes] for _ in range(self.calls)]
+        for arrays in calls if self.zeros else []:
+            for array in arrays:
+                array.flat[::7] = 0
+        return calls
+
+
+def representable(array):
+    """The nearest values that float32 holds exactly, as float64."""
+    return array.astype("float32").astype("float64")
+
+
+_EQ1 = "(rho a_I + (1 - rho) a_L) gamma + beta; a = (x - mean) / sqrt(var + 1e-5), unbiased variance"
+_EQ1_INITIAL = _EQ1.replace("unbiased variance", "variance of variances, axis by axis")
+_SN = "(W / sigma) x, sigma = u^T W v, one power iteration a forward"
+_CAM = "[w_gap x, w_gmp x]; logit [w_gap mean(x), w_gmp max(x)]"
+_BASIC, _NORM, _SPECTRAL, _MODEL = "layers/basic.py", "layers/norm.py", "layers/spectral_norm.py", "models/ugatit.py"
+_MAP, _MAPS = (1, 8, 8, 8), (3, 8, 9, 7)  # batch 1, even; batch 3, odd
+
+
+def _style(maps):
+    """Shapes of AdaILN's arguments: x, gamma, beta."""
+    return [maps, maps[:2], maps[:2]]
+
+
+def _spectral_conv(layers):
+    return layers.spectral_norm(layers.Conv2D(3, 8, 4, stride=2))
+
+
+def _spectral_linear(layers):
+    return layers.spectral_norm(layers.Linear(8, 8, bias=False))
+
+
+LAYER_CASES = [
+    Case("conv", lambda L: L.Conv2D(3, 8, 3, stride=2), [(3, 3, 11, 8)], "W * x + b", _BASIC, "Conv2D"),
+    Case("linear", lambda L: L.Linear(8, 8), [(3, 8)], "x W^T + b", _BASIC, "Linear"),
+    Case("reflection-pad", lambda L: L.ReflectionPad2D(3), [_MAPS], "y[-i] = x[i]", _BASIC, "ReflectionPad2D"),
+    Case("upsample", lambda L: L.Upsample(), [_MAPS], "y[i, j] = x[i/2, j/2]", _BASIC, "Upsample"),
+    Case("leaky-relu", lambda L: L.LeakyReLU(0.2), [_MAPS], "max(x, 0.2 x)", _BASIC, "LeakyReLU", zeros=True),
+    Case(
+        "instance-norm",
+        lambda L: L.InstanceNorm2D(8),
+        [_MAPS],
+        "(x - mean) / sqrt(var + 1e-5), biased variance",
+        _NORM,
+        "InstanceNorm2D",
+    ),
+    Case("adailn", lambda L: L.AdaILN(8), _style(_MAP), _EQ1, _NORM, "AdaILN"),
+    Case("adailn-odd", lambda L: L.AdaILN(8), _style(_MAPS), _EQ1, _NORM, "AdaILN"),
+    Case(
+        "adailn-initial", lambda L: L.AdaILN(8, revision="initial"), _style(_MAPS), _EQ1_INITIAL, _NORM, "AdaILN"
+    ),
+    Case("iln", lambda L: L.ILN(8), [_MAPS], _EQ1, _NORM, "ILN"),
+    Case("iln-initial", lambda L: L.ILN(8, revision="initial"), [_MAPS], _EQ1_INITIAL, _NORM, "ILN"),
+    Case("residual-block", lambda L: L.ResnetBlock(8), [_MAPS], "x + IN(W IN(W x)+)", _MODEL, "ResnetBlock"),
+    Case(
+        "adailn-block",
+        lambda L: L.ResnetAdaILNBlock(8),
+        _style(_MAPS),
+        "x + AdaILN(W AdaILN(W x)+)",
+        _MODEL,
+        "ResnetAdaILNBlock",
+    ),
+    Case(
+        "adailn-block-initial",
+        lambda L: L.ResnetAdaILNBlock(8, "initial"),
+        _style(_MAPS),
+        "AdaILN(W AdaILN(W x)+), no skip",
+        _MODEL,
+        "ResnetAdaILNBlock",
+    ),
+    Case("cam-head", lambda L: L.CamHead(8, spectral=False), [_MAPS], _CAM, _MODEL, "attend"),
+    Case(
+        "cam-head-spectral",
+        lambda L: L.CamHead(8, spectral=True),
+        [_MAPS],
+        _CAM + "; attention by the raw weight",
+        _MODEL,
+        "attend",
+        calls=3,
+    ),
+    Case("spectral-conv", _spectral_conv, [(3, 3, 11, 8)], _SN, _SPECTRAL, "spectral_norm", calls=3),
+    Case("spectral-conv-eval", _spectral_conv, [(3, 3, 11, 8)], _SN, _SPECTRAL, "spectral_norm", 3, training=False),
+    Case("spectral-linear", _spectral_linear, [(3, 8)], _SN, _SPECTRAL, "spectral_norm", calls=3),
+    Case("spectral-linear-eval", _spectral_linear, [(3, 8)], _SN, _SPECTRAL, "spectral_norm", 3, training=False),
+]
+
+
+def generator_case(name, shape=(1, 3, 32, 32), **options):
+    """A generator of those options, on one batch of `shape`."""
+    options = {"input_nc": 3, "output_nc": 3} | options
+    return Case(
+        name,
+        lambda L: L.ResnetGenerator(**options),
+        [shape],
+        "image, CAM logit, heatmap",
+        _MODEL,
+        "ResnetGenerator",
+    )
+
+
+def discriminator_case(name, shape, training=True, calls=3, **options):
+    """A discriminator of those options; in training mode every call moves its spectral norms on."""
+    options = {"input_nc": 3} | options
+    return Case(
+        name,
+        lambda L: L.Discriminator(**options),
+        [shape],
+        "logit map, CAM logit, heatmap",
+        _MODEL,
+        "Discriminator",
+        calls,
+        training,
+    )
+
+
+_SMALL = {"ngf": 4, "n_blocks": 2, "img_size": 32}
+NETWORK_CASES = [
+    generator_case("generator-light", light=True, **_SMALL),
+    generator_case("generator-light-initial", light=True, revision="initial", **_SMALL),
+    generator_case("generator-light-odd", (3, 3, 37, 30), light=True, **_SMALL),
+    generator_case("generator-full", **_SMALL),
+    generator_case("generator-full-initial", (3, 3, 32, 32), revision="initial", **_SMALL),
+    discriminator_case("discriminator-local", (1, 3, 32, 32), ndf=4, n_layers=5),
+    discriminator_case("discriminator-local-odd", (3, 3, 35, 42), ndf=4, n_layers=5),
+    discriminator_case("discriminator-local-eval", (3, 3, 32, 32), training=False, ndf=4, n_layers=5),
+    discriminator_case("discriminator-global", (1, 3, 96, 96), calls=2, ndf=2, n_layers=7),
+]
+CASES = {case.name: case for case in LAYER_CASES + NETWORK_CASES}
+
+
+def randomise(state, seed):
+    """Move the norms' parameters off their initial values, where rho 0 or gamma 1 would hide a fault; in place."""
+    rng = np.random.default_rng(seed)
+    for key, value in state.items():
+        leaf = key.rpartition(".")[2]
+        if leaf == "rho":
+            value[...] = rng.uniform(0, 1, value.shape)
+        elif leaf in ("gamma", "beta"):
+            value[...] += 0.3 * rng.standard_normal(value.shape)
+    return state

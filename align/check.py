@@ -1,0 +1,80 @@
+"""One case, whole: Paddle against a reference, both views, both dtypes."""
+
+import time
+from dataclasses import asdict
+
+from align.paddle_side import PaddleSide
+from align.reference import NotComparable, outputs_of, require_repeat, set_mode
+from align.verdict import Judge, blame, blame_message, in_order, weight_rows
+from align.views import Isolated, Propagated
+
+
+def check_case(case, reference, check, dtypes=("float64", "float32"), tamper=None):
+    """Report entry of one case. `check`: "forward" or "backward". `tamper(model)` plants a fault, in tests."""
+    start = time.perf_counter()
+    rows, problem = [], ""
+    try:
+        for dtype in dtypes:
+            rows += _rows(case, reference, check, dtype, tamper)
+    except NotComparable as error:
+        problem = str(error)
+    rows = in_order(rows, reference, check)
+    blamed = blame(rows)
+    if not rows and not problem:
+        problem = "nothing was compared"
+    verdict = "not comparable" if problem else "diverged" if blamed else "aligned"
+    return {
+        "name": case.name,
+        "title": f"{case.layer}: {case.name}",
+        "layer": case.layer,
+        "equation": case.equation,
+        "paddle": f"paddle_ugatit/{case.file}",
+        "torch": f"torch_ref/{case.file}",
+        "options": {"shapes": case.shapes, "calls": case.calls, "training": case.training, "seed": reference.seed},
+        "verdict": verdict,
+        "note": problem,
+        "seconds": round(time.perf_counter() - start, 3),
+        "blamed": blamed and {**asdict(blamed), "message": blame_message(blamed, case.layer)},
+        "counts": {
+            "compared": len(rows),
+            "failed": sum(row.verdict == "fail" for row in rows),
+            "inherited": sum(row.verdict == "inherited" for row in rows),
+        },
+        "rows": [asdict(row) for row in rows],
+    }
+
+
+def _rows(case, reference, check, dtype, tamper):
+    side = PaddleSide(dtype)
+    model = side.build(case.build, reference.seed)
+    side.load(model, reference.weights)
+    if tamper:
+        tamper(model)
+    set_mode(model, case.training)
+    buffers = side.buffers(model)
+    rows = weight_rows(reference, side.state(model), dtype)
+    first = outputs_of(side, model, reference.inputs)
+    side.set_buffers(model, buffers)
+    cotangents = reference.cotangents if check == "backward" else None
+    for view in ("propagated", "isolated"):
+        judge = Judge(reference, check, view, dtype, case.limit)
+        if view == "propagated":
+            seen = {}
+            Propagated(side, model, _both(judge, seen)).run(reference.inputs, cotangents)
+            require_repeat(side.name, first, seen)
+        else:
+            Isolated(side, model, judge, reference).run(reference.inputs, cotangents)
+        side.set_buffers(model, buffers)
+        rows += judge.finish()
+    return rows
+
+
+def _both(judge, outputs):
+    """A sink that judges, and keeps the model's own outputs."""
+
+    def sink(key, array):
+        judge(key, array)
+        if key.what == "output" and key.layer == "":
+            outputs[key] = array
+
+    return sink

@@ -1,0 +1,136 @@
+"""What the harness asks of Paddle. Twin: align/torch_side.py, the same methods for PyTorch.
+
+Tensors stay inside a side; arrays cross between them, parameters in PyTorch's layout.
+"""
+
+from types import SimpleNamespace
+
+import numpy as np
+import paddle
+from paddle import nn
+
+from paddle_ugatit import weights
+from paddle_ugatit.layers.basic import Conv2D, LeakyReLU, Linear, ReflectionPad2D, Upsample
+from paddle_ugatit.layers.norm import ILN, AdaILN, InstanceNorm2D
+from paddle_ugatit.layers.spectral_norm import spectral_norm
+from paddle_ugatit.models.ugatit import Discriminator, ResnetAdaILNBlock, ResnetBlock, ResnetGenerator, attend
+
+
+class CamHead(nn.Layer):
+    """Class activation map on its own, as the generator or (spectral) the discriminator has it."""
+
+    def __init__(self, dim, spectral):
+        super().__init__()
+        wrap = spectral_norm if spectral else lambda layer: layer
+        self.leaf = "weight_orig" if spectral else "weight"
+        self.gap_fc = wrap(Linear(dim, 1, bias=False))
+        self.gmp_fc = wrap(Linear(dim, 1, bias=False))
+        self.conv1x1 = Conv2D(2 * dim, dim, 1)
+
+    def forward(self, x):
+        x, logit = attend(x, self.gap_fc, self.gmp_fc, getattr(self.gap_fc, self.leaf), getattr(self.gmp_fc, self.leaf))
+        return self.conv1x1(x), logit
+
+
+LAYERS = SimpleNamespace(
+    AdaILN=AdaILN,
+    CamHead=CamHead,
+    Conv2D=Conv2D,
+    Discriminator=Discriminator,
+    ILN=ILN,
+    InstanceNorm2D=InstanceNorm2D,
+    LeakyReLU=LeakyReLU,
+    Linear=Linear,
+    ReflectionPad2D=ReflectionPad2D,
+    ResnetAdaILNBlock=ResnetAdaILNBlock,
+    ResnetBlock=ResnetBlock,
+    ResnetGenerator=ResnetGenerator,
+    Sequential=nn.Sequential,
+    Upsample=Upsample,
+    spectral_norm=spectral_norm,
+)
+
+
+class PaddleSide:
+    """Paddle at one dtype, "float64" or "float32"."""
+
+    name, version, layers = "paddle", paddle.__version__, LAYERS
+
+    def __init__(self, dtype):
+        self.dtype = dtype
+
+    def build(self, build, seed):
+        """The layer, freshly initialised."""
+        paddle.seed(seed)
+        default = paddle.get_default_dtype()
+        paddle.set_default_dtype(self.dtype)
+        try:
+            return build(LAYERS)
+        finally:
+            paddle.set_default_dtype(default)
+
+    def load(self, model, state):
+        """Convert a PyTorch state dict of arrays and copy it into the model; WeightError where anything differs."""
+        wanted = {key: np.asarray(value, self.dtype) for key, value in state.items()}
+        for key, value in weights.to_paddle(wanted, model).items():
+            model.state_dict()[key].set_value(value)
+
+    def state(self, model):
+        """Every parameter and buffer in PyTorch's layout, as an array of its own."""
+        return weights.to_torch({key: value.numpy() for key, value in model.state_dict().items()}, model)
+
+    def set_buffers(self, model, state):
+        """Put the buffers back to their values in `state`."""
+        for name, buffer in model.named_buffers():
+            buffer.set_value(np.asarray(state[name], self.dtype))
+
+    def buffers(self, model):
+        """Buffers as arrays of their own."""
+        return {name: buffer.numpy() for name, buffer in model.named_buffers()}
+
+    def leaves(self, model):
+        """Path -> layer, for every layer without layers inside."""
+        return {path: layer for path, layer in model.named_sublayers(include_self=True) if not list(layer.children())}
+
+    def layer_types(self, model):
+        """Path -> class name, for every layer."""
+        return {path: type(layer).__name__ for path, layer in model.named_sublayers(include_self=True)}
+
+    def tensor(self, array, grad=False):
+        """A tensor at this side's dtype, a leaf of the graph where `grad`."""
+        return paddle.to_tensor(np.asarray(array, self.dtype), stop_gradient=not grad)
+
+    def array(self, tensor):
+        """The tensor's values; None for None."""
+        return None if tensor is None else tensor.numpy()
+
+    def branch(self, tensor):
+        """The same values on a branch of their own, whose gradient is that of one consumer."""
+        return tensor.clone()
+
+    def watch_gradient(self, tensor, call):
+        """Have `call(array)` run once the tensor's gradient is known; not at all where it takes none."""
+        if not tensor.stop_gradient:
+            tensor.register_hook(lambda grad: call(self.array(grad)))
+
+    def backward(self, tensors, gradients):
+        """Accumulate the gradients of sum(<tensor, gradient>) over those tensors that take one."""
+        pairs = zip(tensors, gradients, strict=True)
+        terms = [(t * self.tensor(g)).sum() for t, g in pairs if not t.stop_gradient and g is not None]
+        if terms:
+            paddle.add_n(terms).backward()
+
+    def gradient(self, tensor):
+        """The gradient accumulated so far as an array, None where there is none."""
+        return self.array(tensor.grad)
+
+    def parameter_gradients(self, model):
+        """Name -> gradient array in PyTorch's layout, or None."""
+        rules = weights.layout(model)
+        gradients = {name: self.gradient(parameter) for name, parameter in model.named_parameters()}
+        return {name: g.T if g is not None and rules[name].transpose else g for name, g in gradients.items()}
+
+    def clear_gradients(self, model):
+        """Forget all parameter gradients."""
+        for parameter in model.parameters():
+            parameter.clear_gradient(False)  # to None, not to zero

@@ -1,0 +1,154 @@
+"""The truth that Paddle is measured against: what PyTorch computes in float64, and how far its own float32 is off.
+
+`measure` makes it from the live twin; `save` and `load` keep it in a safetensors file, so that a machine without
+PyTorch can compare.
+"""
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from align.cases import randomise, representable
+from align.verdict import error_of, scales_of
+from align.views import Isolated, Key, Propagated, as_list
+
+JITTERS = 1  # float32 runs beside the plain one, each with inputs moved by half a unit in the last place
+
+
+class NotComparable(Exception):
+    """The question has no answer: a side that does not repeat itself, a recording that does not fit."""
+
+
+@dataclass
+class Reference:
+    """One case's truth; tensors by Key, float32 floors by (view, Key), all arrays in PyTorch's layout."""
+
+    name: str
+    seed: int
+    weights: dict[str, np.ndarray]  # before the first call
+    inputs: list[list[np.ndarray]]
+    cotangents: list[list[np.ndarray]]
+    tensors: dict[Key, np.ndarray | None] = field(default_factory=dict)
+    floors: dict[tuple[str, Key], float] = field(default_factory=dict)
+    types: dict[str, str] = field(default_factory=dict)  # layer path -> class name
+    order: list[tuple[str, int]] = field(default_factory=list)  # (layer, call) as executed
+    torch: str = ""
+
+    def __contains__(self, key):
+        return key in self.tensors
+
+    def __getitem__(self, key):
+        return self.tensors[key]
+
+
+def fresh_weights(side, case, seed):
+    """Float32 state of a freshly initialised twin, norms moved off their starting point, spectral norms settled."""
+    model = side.build(case.build, seed)
+    side.load(model, randomise(side.state(model), seed))
+    model.train()
+    for _ in range(2):
+        model(*[side.tensor(array) for array in case.inputs(seed)[0]])
+    return side.state(model)
+
+
+def measure(case, torch_side, seed=0, weights=None, inputs=None, backward=True, float32=True):
+    """Run the twin: float64 for the truth, float32 for the floor. `torch_side` is the class TorchSide."""
+    inputs = inputs or case.inputs(seed)
+    weights = weights or fresh_weights(torch_side("float32"), case, seed)
+    side = torch_side("float64")
+    model = side.build(case.build, seed)
+    side.load(model, weights)
+    set_mode(model, case.training)
+    first = outputs_of(side, model, inputs)
+    side.set_buffers(model, weights)
+    cotangents = _cotangents(first, seed)
+    reference = Reference(case.name, seed, weights, inputs, cotangents, torch=side.version)
+    reference.types = side.layer_types(model)
+
+    def record(key, array):
+        reference.tensors[key] = array
+        if key.what == "output" and key.slot == "0" and key.layer in side.leaves(model):
+            reference.order.append((key.layer, key.call))
+
+    Propagated(side, model, record, inputs_too=True).run(inputs, cotangents if backward else None)
+    require_repeat(side.name, first, reference.tensors)
+    if float32:
+        _measure_floors(case, torch_side, reference, model, backward)
+    return reference
+
+
+def outputs_of(side, model, inputs):
+    """The model's outputs per call, as arrays; moves its spectral norms on."""
+    return [[side.array(output) for output in as_list(model(*map(side.tensor, call)))] for call in inputs]
+
+
+def require_repeat(name, first, tensors):
+    """Raise NotComparable unless a second run (`tensors` by Key) gave the same bits as `first` (per call)."""
+    for call, outputs in enumerate(first):
+        for i, array in enumerate(outputs):
+            if not np.array_equal(array, tensors[Key("output", "", call, str(i))], equal_nan=True):
+                raise NotComparable(f"{name} does not repeat itself: two runs on one input differ")
+
+
+def set_mode(model, training):
+    """Training or evaluation mode, on either framework."""
+    model.train() if training else model.eval()
+
+
+def _cotangents(outputs, seed):
+    """Gradients to send into the outputs: normal, and exact in float32."""
+    rng = np.random.default_rng([seed, 1])
+    return [[representable(rng.standard_normal(array.shape)) for array in call] for call in outputs]
+
+
+def _measure_floors(case, torch_side, reference, model64, backward):
+    """Fill `reference.floors` with the largest error of PyTorch's float32 runs against its float64."""
+    floors = defaultdict(float)
+    scales = scales_of(reference)
+    cotangents = reference.cotangents if backward else None
+
+    def floor_sink(view):
+        def sink(key, array):
+            if array is not None and reference.tensors.get(key) is not None:
+                error = error_of(reference[key], array, scales[key])
+                floors[view, key] = max(floors[view, key], error)
+
+        return sink
+
+    sides = [torch_side("float32")]
+    sides += [torch_side("float32", np.random.default_rng([reference.seed, 2, i])) for i in range(JITTERS)]
+    model = sides[0].build(case.build, reference.seed)
+    sides[0].load(model, reference.weights)
+    set_mode(model, case.training)
+    for side in sides:
+        Propagated(side, model, floor_sink("propagated"), inputs_too=True).run(reference.inputs, cotangents)
+        side.set_buffers(model, reference.weights)
+        Isolated(side, model, floor_sink("isolated"), reference).run(reference.inputs, cotangents)
+        side.set_buffers(model, reference.weights)
+    if backward:
+        _measure_kinks(torch_side("float64"), model64, reference, floors, floor_sink("propagated"))
+    reference.floors = dict(floors)
+
+
+def _measure_kinks(side, model, reference, floors, sink):
+    """Raise the gradients' floors by what it makes when every ReLU input that float32 cannot tell from zero errs.
+
+    A value whose sign rounding decides sends its whole gradient or none: legitimate, and far above a unit in the last
+    place. Four times the measured float32 error at the ReLU's entrance is the distance within which that can happen.
+    """
+    distances = {}
+    for path in side.kinks(model):
+        for call in range(sum(1 for layer, _ in reference.order if layer == path)):
+            key = Key("input", path, call, "0")
+            distances[path, call] = 4 * floors["propagated", key] * np.abs(reference[key]).max()
+    side.set_buffers(model, reference.weights)
+
+    def gradients_only(key, array):
+        if key.what.startswith("grad"):
+            sink(key, array)
+
+    Propagated(side, model, gradients_only, inputs_too=True, kinks=distances).run(
+        reference.inputs, reference.cotangents
+    )
+    side.set_buffers(model, reference.weights)

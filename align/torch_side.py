@@ -1,0 +1,147 @@
+"""What the harness asks of PyTorch. Twin: align/paddle_side.py, the same methods for Paddle.
+
+Tensors stay inside a side; arrays cross between them, parameters in PyTorch's layout.
+"""
+
+import os
+from types import SimpleNamespace
+
+import numpy as np
+import torch
+from torch import nn
+
+from torch_ref.layers.norm import ILN, AdaILN
+from torch_ref.layers.spectral_norm import spectral_norm
+from torch_ref.models.ugatit import Discriminator, ResnetAdaILNBlock, ResnetBlock, ResnetGenerator, attend
+
+
+class CamHead(nn.Module):
+    """Class activation map on its own, as the generator or (spectral) the discriminator has it."""
+
+    def __init__(self, dim, spectral):
+        super().__init__()
+        wrap = spectral_norm if spectral else lambda layer: layer
+        self.leaf = "weight_orig" if spectral else "weight"
+        self.gap_fc = wrap(nn.Linear(dim, 1, bias=False))
+        self.gmp_fc = wrap(nn.Linear(dim, 1, bias=False))
+        self.conv1x1 = nn.Conv2d(2 * dim, dim, 1)
+
+    def forward(self, x):
+        x, logit = attend(x, self.gap_fc, self.gmp_fc, getattr(self.gap_fc, self.leaf), getattr(self.gmp_fc, self.leaf))
+        return self.conv1x1(x), logit
+
+
+LAYERS = SimpleNamespace(
+    AdaILN=AdaILN,
+    CamHead=CamHead,
+    Conv2D=nn.Conv2d,
+    Discriminator=Discriminator,
+    ILN=ILN,
+    InstanceNorm2D=nn.InstanceNorm2d,
+    LeakyReLU=nn.LeakyReLU,
+    Linear=nn.Linear,
+    ReflectionPad2D=nn.ReflectionPad2d,
+    ResnetAdaILNBlock=ResnetAdaILNBlock,
+    ResnetBlock=ResnetBlock,
+    ResnetGenerator=ResnetGenerator,
+    Sequential=nn.Sequential,
+    Upsample=lambda: nn.Upsample(scale_factor=2, mode="nearest"),
+    spectral_norm=spectral_norm,
+)
+
+
+class TorchSide:
+    """PyTorch at one dtype, "float64" or "float32"."""
+
+    name, version, layers = "torch", torch.__version__, LAYERS
+
+    def __init__(self, dtype, jitter=None):
+        """`jitter`, a NumPy generator, moves every value that enters by up to half a unit of float32's last place."""
+        self.dtype, self.jitter = dtype, jitter
+        # PyTorch follows OMP_NUM_THREADS only where it was loaded after the variable was set.
+        torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS") or torch.get_num_threads()))
+
+    def build(self, build, seed):
+        """The module, freshly initialised."""
+        torch.manual_seed(seed)
+        default = torch.get_default_dtype()
+        torch.set_default_dtype(getattr(torch, self.dtype))
+        try:
+            return build(LAYERS)
+        finally:
+            torch.set_default_dtype(default)
+
+    def load(self, model, state):
+        """Copy a state dict of arrays into the model; RuntimeError where names or shapes differ."""
+        tensors = {key: torch.from_numpy(np.array(value, self.dtype)) for key, value in state.items()}
+        model.load_state_dict(tensors)
+
+    def state(self, model):
+        """Every parameter and buffer as an array of its own."""
+        return {key: value.detach().numpy().copy() for key, value in model.state_dict().items()}
+
+    def set_buffers(self, model, state):
+        """Put the buffers back to their values in `state`."""
+        with torch.no_grad():
+            for name, buffer in model.named_buffers():
+                buffer.copy_(torch.from_numpy(np.array(state[name], self.dtype)))
+
+    def buffers(self, model):
+        """Buffers as arrays of their own."""
+        return {name: buffer.detach().numpy().copy() for name, buffer in model.named_buffers()}
+
+    def leaves(self, model):
+        """Path -> layer, for every layer without layers inside."""
+        return {path: layer for path, layer in model.named_modules() if not list(layer.children())}
+
+    def layer_types(self, model):
+        """Path -> class name, for every layer."""
+        return {path: type(layer).__name__ for path, layer in model.named_modules()}
+
+    def tensor(self, array, grad=False):
+        """A tensor at this side's dtype, a leaf of the graph where `grad`."""
+        if self.jitter is not None:
+            array = array * (1 + self.jitter.uniform(-(2.0**-24), 2.0**-24, array.shape))
+        return torch.from_numpy(np.array(array, self.dtype)).requires_grad_(grad)
+
+    def array(self, tensor):
+        """The tensor's values (shared, not copied); None for None."""
+        return None if tensor is None else tensor.detach().numpy()
+
+    def branch(self, tensor):
+        """The same values on a branch of their own, whose gradient is that of one consumer."""
+        return tensor.view_as(tensor)
+
+    def cross_zero(self, tensor, distance):
+        """The same values, but those nearer to zero than `distance` with the other sign; gradient as before."""
+        with torch.no_grad():
+            shift = torch.where(tensor.abs() < distance, -2 * tensor, torch.zeros_like(tensor))
+        return tensor + shift
+
+    def kinks(self, model):
+        """Paths of the leaves whose derivative jumps at zero."""
+        return {path for path, leaf in self.leaves(model).items() if isinstance(leaf, nn.ReLU | nn.LeakyReLU)}
+
+    def watch_gradient(self, tensor, call):
+        """Have `call(array)` run once the tensor's gradient is known; not at all where it takes none."""
+        if tensor.requires_grad:
+            tensor.register_hook(lambda grad: call(self.array(grad)))
+
+    def backward(self, tensors, gradients):
+        """Accumulate the gradients of sum(<tensor, gradient>) over those tensors that take one."""
+        pairs = zip(tensors, gradients, strict=True)
+        wanted = [(tensor, self.tensor(g)) for tensor, g in pairs if tensor.requires_grad and g is not None]
+        if wanted:
+            torch.autograd.backward(*zip(*wanted, strict=True))
+
+    def gradient(self, tensor):
+        """The gradient accumulated so far as an array, None where there is none."""
+        return self.array(tensor.grad)
+
+    def parameter_gradients(self, model):
+        """Name -> gradient array or None."""
+        return {name: self.array(parameter.grad) for name, parameter in model.named_parameters()}
+
+    def clear_gradients(self, model):
+        """Forget all parameter gradients."""
+        model.zero_grad(set_to_none=True)

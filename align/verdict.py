@@ -1,0 +1,220 @@
+"""Judgement: the error of one tensor, its limit, and which layer is to blame.
+
+float64 is judged by a limit relative to the tensor's scale. float32 is judged by the floor: its error against the
+float64 truth may be at most four times what PyTorch's own float32 makes on the same values, and a few units in the last
+place in any case: 8, or half the square root of the number of terms that one value sums, which is how the rounding of a
+sum grows in an order that is no worse than any other. What is missing, empty, NaN or of another shape or dtype fails.
+"""
+
+from collections import defaultdict
+from dataclasses import dataclass
+
+import numpy as np
+
+from align.views import Key
+
+FLOOR_FACTOR = 4
+FLOAT32_ULP = 2.0**-23
+WHATS = {
+    ("forward", "propagated"): {"output", "state"},
+    ("forward", "isolated"): {"input", "output"},
+    ("backward", "propagated"): {"grad_output", "grad_param"},
+    ("backward", "isolated"): {"grad_output", "grad_input", "grad_param"},
+}
+
+
+@dataclass
+class Row:
+    """One comparison; the fields are the report's."""
+
+    layer: str
+    type: str
+    call: int
+    what: str
+    slot: str
+    view: str
+    dtype: str
+    shape: list[int]
+    error: float | None
+    floor: float | None
+    limit: float
+    verdict: str = "pass"
+    note: str = ""
+
+
+def error_of(truth, array, scale):
+    """Largest absolute difference, relative to `scale`; inf where a value is not finite."""
+    if truth.shape != array.shape or not np.isfinite(array).all():
+        return np.inf
+    return float(np.abs(truth - array).max() / scale) if truth.size else np.inf
+
+
+def scales_of(reference):
+    """What each tensor's error is relative to: its largest value.
+
+    A parameter's gradient counts for at least a thousandth of the largest in its layer: an analytically zero gradient
+    (of a bias before a norm) is rounding on both sides, and can only be held against the terms that cancel in it.
+    """
+    own = {key: _largest(array) for key, array in reference.tensors.items()}
+    layers = {}
+    for key, largest in own.items():
+        if key.what == "grad_param":
+            layers[key.layer] = max(layers.get(key.layer, 0.0), largest)
+    return {
+        key: (max(largest, 1e-3 * layers[key.layer]) if key.what == "grad_param" else largest) or 1.0
+        for key, largest in own.items()
+    }
+
+
+def terms_of(reference):
+    """Layer -> how many terms one of its values, or one value of its gradients, sums at most.
+
+    Weights per output and per input unit, and pixels of the batch; the model as a whole counts as its largest layer.
+    """
+    terms = defaultdict(lambda: 1)
+    for name, array in reference.weights.items():
+        if array.ndim > 1:
+            layer = name.rpartition(".")[0]
+            terms[layer] = max(terms[layer], array.size // min(array.shape[:2]))
+    for key, array in reference.tensors.items():
+        if key.what in ("input", "output") and array.ndim > 1:
+            terms[key.layer] = max(terms[key.layer], array.size // array.shape[1])
+    terms[""] = max(terms.values())
+    return terms
+
+
+def _largest(array):
+    return float(np.abs(array).max()) if array is not None and array.size else 0.0
+
+
+class Judge:
+    """A sink that compares what a run gives with the reference; `rows` in the order of arrival."""
+
+    def __init__(self, reference, check, view, dtype, limit):
+        self.reference, self.view, self.dtype, self.limit = reference, view, dtype, limit
+        self.check, self.whats = check, WHATS[check, view]
+        self.scales, self.terms = scales_of(reference), terms_of(reference)
+        self.rows = {}
+
+    def __call__(self, key, array):
+        if self._wants(key):
+            self.rows[key] = self._compare(key, array)
+
+    def finish(self):
+        """All rows, those that the run never reached among them, as failures."""
+        for key in self.reference.tensors:
+            if self._wants(key) and key not in self.rows:
+                self.rows[key] = self._row(key, [], None, "Paddle never computed it")
+        return list(self.rows.values())
+
+    def _wants(self, key):
+        if key.layer == "" and key.what in ("input", "grad_output"):
+            return False  # what the model itself is given is the question, not an answer
+        return key.what in self.whats or (self.check == "backward" and key.what == "grad_input" and key.layer == "")
+
+    def _compare(self, key, array):
+        if key not in self.reference:
+            return self._row(key, [], None, "PyTorch has nothing of this name")
+        truth = self.reference[key]
+        if truth is None and array is None:
+            return self._row(key, [], 0.0, "no gradient on either side")
+        if truth is None or array is None:
+            return self._row(key, [], None, f"{'PyTorch' if truth is None else 'Paddle'} has none, the other has one")
+        shape = list(array.shape)
+        if array.shape != truth.shape:
+            return self._row(key, shape, None, f"shape {shape}, PyTorch's is {list(truth.shape)}")
+        if array.dtype != np.dtype(self.dtype):
+            return self._row(key, shape, None, f"dtype {array.dtype}, wanted {self.dtype}")
+        if not array.size:
+            return self._row(key, shape, None, "empty")
+        if not np.isfinite(array).all():
+            return self._row(key, shape, None, "NaN or infinite")
+        return self._row(key, shape, error_of(truth, array, self.scales[key]), "")
+
+    def _row(self, key, shape, error, note):
+        floor, limit = None, self.limit
+        if self.dtype == "float32":
+            floor = self.reference.floors.get((self.view, key), 0.0)
+            # Freely running, a layer inherits the rounding of all the others.
+            terms = self.terms[key.layer] if self.view == "isolated" else max(self.terms.values())
+            limit = max(FLOOR_FACTOR * floor, FLOAT32_ULP * max(8, 0.5 * terms**0.5))
+        verdict = "pass" if error is not None and error <= limit else "fail"
+        kind = self.reference.types.get(key.layer, "")
+        view = "state" if key.what == "state" else self.view
+        return Row(
+            key.layer, kind, key.call, key.what, key.slot, view, self.dtype, shape, error, floor, limit, verdict, note
+        )
+
+
+def weight_rows(reference, state, dtype):
+    """Every parameter and buffer after conversion, bit for bit; `state` is Paddle's, in PyTorch's layout."""
+    rows = []
+    for name in sorted(reference.weights.keys() | state.keys()):
+        layer, _, leaf = name.rpartition(".")
+        error, note, shape = None, "", list(state[name].shape) if name in state else []
+        if name not in state:
+            note = "Paddle has no such key"
+        elif name not in reference.weights:
+            note = "PyTorch has no such key"
+        elif state[name].shape != reference.weights[name].shape:
+            note = f"shape {shape}, PyTorch's is {list(reference.weights[name].shape)}"
+        elif state[name].dtype != np.dtype(dtype):
+            note = f"dtype {state[name].dtype}, wanted {dtype}"
+        else:
+            wanted = reference.weights[name].astype(dtype)
+            error = error_of(wanted, state[name], _largest(wanted) or 1.0)
+        verdict = "pass" if error == 0 else "fail"
+        kind = reference.types.get(layer, "")
+        rows.append(Row(layer, kind, 0, "weight", leaf, "state", dtype, shape, error, None, 0.0, verdict, note))
+    return rows
+
+
+def in_order(rows, reference, check):
+    """Rows in the order of execution, backward in reverse; weights first, since all else follows from them."""
+    position = {place: i for i, place in enumerate(reference.order)}
+    last = {}
+    for i, (layer, _) in enumerate(reference.order):
+        last[layer] = i
+    sign, end = (1, len(position)) if check == "forward" else (-1, -1)
+    # Backward, what arrives at a layer comes before what it makes of it.
+    steps = {"weight": 0, "input": 1, "grad_output": 2, "output": 3, "grad_input": 4, "grad_param": 5, "state": 6}
+
+    def place(row):
+        here = position.get((row.layer, row.call)) if row.what not in ("grad_param", "state") else last.get(row.layer)
+        if here is None:
+            inside = [i for layer, i in last.items() if layer.startswith(row.layer + ".")] if row.layer else []
+            here = max(inside) if inside else end
+        return (row.what != "weight", sign * here, steps[row.what], row.dtype == "float32")
+
+    return sorted(rows, key=place)
+
+
+def blame(rows):
+    """Mark what is merely inherited, and return the row to blame or None; rows in order of execution."""
+    failed = [row for row in rows if row.verdict == "fail"]
+    own = [row for row in failed if row.view != "propagated"] or failed[:1]
+    if not own:
+        return None
+    for row in failed:
+        if row.view == "propagated" and row is not own[0]:
+            row.verdict = "inherited"
+    return own[0]
+
+
+def blame_message(row, model_type):
+    """One line that says where and what."""
+    where = f"{row.layer or model_type} ({row.type})" if row.layer else model_type
+    size = row.note or f"error {row.error:.1e}, limit {row.limit:.1e}"
+    between = {
+        "input": f"the code that leads to {where} gives it another input",
+        "grad_output": f"the code that follows {where} sends back another gradient",
+    }
+    if row.view == "isolated" and row.what in between:
+        return f"{between[row.what]} (call {row.call}, {row.dtype}): {size}"
+    what = {"weight": f"weight {row.slot}", "grad_param": f"gradient of {row.slot}", "state": f"state {row.slot}"}
+    return f"{where}: {what.get(row.what, row.what)} differs (call {row.call}, {row.dtype}): {size}"
+
+
+def key_of(row):
+    """The Key that a row was made from."""
+    return Key(row.what, row.layer, row.call, row.slot)

@@ -1,0 +1,185 @@
+"""Two ways to run a model and see every call of every leaf layer; written once for both frameworks.
+
+propagated: the model runs freely, so an error travels on.
+isolated: each leaf layer is cut out of the graph. It gets the reference's own inputs and output gradients, and hands
+the reference's own output on; so the code between the layers is checked on the reference's values too: what it makes
+of them is the input of the next layer (and, backward, the output gradient of the one before).
+
+A sink is called as `sink(key, array or None)`; None says that the side has no such tensor.
+"""
+
+from collections import Counter
+from contextlib import contextmanager
+from typing import NamedTuple
+
+
+class Key(NamedTuple):
+    """Names one tensor of a run: `what` of the `call`-th call (from 0) of the layer at `layer` ("" is the model)."""
+
+    what: str  # input, output, grad_output, grad_input, grad_param, state
+    layer: str
+    call: int
+    slot: str  # position among inputs or outputs, or the parameter's name
+
+
+@contextmanager
+def tapped(side, model, tap):
+    """Within the block a leaf's forward runs as `tap(path, call, forward, arguments)`."""
+    calls, leaves = Counter(), side.leaves(model)
+
+    def wrap(path, forward):
+        def tapped_forward(*arguments):
+            calls[path] += 1
+            return tap(path, calls[path] - 1, forward, arguments)
+
+        return tapped_forward
+
+    for path, leaf in leaves.items():
+        leaf.forward = wrap(path, leaf.forward)
+    try:
+        yield
+    finally:
+        for leaf in leaves.values():
+            del leaf.forward  # the class's own again
+
+
+class Propagated:
+    """One free run of `model` over `inputs` (per call of the model, a list of arrays).
+
+    With `cotangents` (the output gradients, in the same form) it runs backward too. With `inputs_too` the sink also gets
+    what every leaf is given and the gradient of it. `kinks` maps (path, call) to a distance: values nearer to zero change
+    sign at the entrance of that layer, so that their gradient takes the other side, as rounding may make it do.
+    """
+
+    def __init__(self, side, model, sink, inputs_too=False, kinks=None):
+        self.side, self.model, self.sink = side, model, sink
+        self.inputs_too, self.kinks = inputs_too, kinks or {}
+        self.pending = set()  # gradients asked for and not yet seen
+
+    def run(self, inputs, cotangents=None):
+        side, single = self.side, "" in self.side.leaves(self.model)
+        roots, ends = [], []
+        self.backward = cotangents is not None
+        with tapped(side, self.model, self._tap):
+            for call, arrays in enumerate(inputs):
+                roots.append([side.tensor(array, grad=self.backward) for array in arrays])
+                outputs = as_list(self.model(*roots[-1]))
+                ends += outputs
+                if not single:
+                    emit(side, self.sink, Key("output", "", call, ""), outputs)
+        if self.backward:
+            side.backward(ends, [array for arrays in cotangents for array in arrays])
+            for key in sorted(self.pending):
+                self.sink(key, None)
+            if not (single and self.inputs_too):  # else the only leaf has told
+                _root_gradients(side, roots, self.sink)
+            _parameter_gradients(side, self.model, self.sink)
+        _state(side, self.model, self.sink)
+
+    def _tap(self, path, call, forward, arguments):
+        if self.inputs_too:
+            arguments = [self.side.branch(argument) for argument in arguments]
+            emit(self.side, self.sink, Key("input", path, call, ""), arguments)
+            self._watch(Key("grad_input", path, call, ""), arguments)
+        if (path, call) in self.kinks:
+            arguments = [self.side.cross_zero(a, self.kinks[path, call]) for a in arguments]
+        outputs = forward(*arguments)
+        emit(self.side, self.sink, Key("output", path, call, ""), as_list(outputs))
+        self._watch(Key("grad_output", path, call, ""), as_list(outputs))
+        return outputs
+
+    def _watch(self, key, tensors):
+        if not self.backward:
+            return
+        for i, tensor in enumerate(tensors):
+            mine = key._replace(slot=str(i))
+            self.pending.add(mine)
+            self.side.watch_gradient(tensor, lambda array, mine=mine: self._receive(mine, array))
+
+    def _receive(self, key, array):
+        self.pending.discard(key)
+        self.sink(key, array)
+
+
+class Isolated:
+    """One run of `model` with every leaf cut out and fed from `reference`, which maps Key to array."""
+
+    def __init__(self, side, model, sink, reference):
+        self.side, self.model, self.sink, self.reference = side, model, sink, reference
+
+    def run(self, inputs, cotangents=None):
+        side, single = self.side, "" in self.side.leaves(self.model)
+        self.backward = cotangents is not None
+        # Where the code between the layers ends: tensors, and the gradient that the reference has there.
+        self.joints, self.joint_gradients = [], []
+        self.handed_on = []  # (key of its gradient, tensor) that replaced a leaf's output
+        roots = []
+        with tapped(side, self.model, self._tap):
+            for call, arrays in enumerate(inputs):
+                roots.append([side.tensor(array, grad=self.backward) for array in arrays])
+                outputs = as_list(self.model(*roots[-1]))
+                if single:
+                    continue
+                emit(side, self.sink, Key("output", "", call, ""), outputs)
+                if self.backward:
+                    self.joints += outputs
+                    self.joint_gradients += cotangents[call]
+        if not self.backward:
+            return
+        if not single:
+            side.backward(self.joints, self.joint_gradients)
+            for key, tensor in self.handed_on:
+                self.sink(key, side.gradient(tensor))
+            _root_gradients(side, roots, self.sink)
+        _parameter_gradients(side, self.model, self.sink)
+
+    def _tap(self, path, call, forward, arguments):
+        side, reference = self.side, self.reference
+        inputs = [Key("input", path, call, str(i)) for i in range(len(arguments))]
+        output = Key("output", path, call, "")
+        emit(side, self.sink, output._replace(what="input"), arguments)
+        if any(key not in reference for key in inputs):
+            return forward(*arguments)  # a call that the reference never made; the judge has failed it
+        fed = [side.tensor(reference[key], grad=self.backward) for key in inputs]
+        outputs = as_list(forward(*fed))
+        emit(side, self.sink, output, outputs)
+        keys = [output._replace(slot=str(i)) for i in range(len(outputs))]
+        if self.backward:
+            side.backward(outputs, [reference[key._replace(what="grad_output")] for key in keys])
+            for key, tensor in zip(inputs, fed, strict=True):
+                self.sink(key._replace(what="grad_input"), side.gradient(tensor))
+            self.joints += arguments
+            self.joint_gradients += [reference[key._replace(what="grad_input")] for key in inputs]
+        replaced = [side.tensor(reference[key], grad=self.backward) for key in keys]
+        self.handed_on += [(k._replace(what="grad_output"), t) for k, t in zip(keys, replaced, strict=True)]
+        return replaced[0] if len(replaced) == 1 else tuple(replaced)
+
+
+def as_list(outputs):
+    """One output or a tuple of them, as a list."""
+    return list(outputs) if isinstance(outputs, tuple | list) else [outputs]
+
+
+def emit(side, sink, key, tensors):
+    """Give the sink each tensor under the key of its position."""
+    for i, tensor in enumerate(tensors):
+        sink(key._replace(slot=str(i)), side.array(tensor))
+
+
+def _root_gradients(side, roots, sink):
+    for call, arguments in enumerate(roots):
+        for i, argument in enumerate(arguments):
+            sink(Key("grad_input", "", call, str(i)), side.gradient(argument))
+
+
+def _parameter_gradients(side, model, sink):
+    for name, array in side.parameter_gradients(model).items():
+        layer, _, leaf = name.rpartition(".")
+        sink(Key("grad_param", layer, 0, leaf), array)
+    side.clear_gradients(model)
+
+
+def _state(side, model, sink):
+    for name, array in side.buffers(model).items():
+        layer, _, leaf = name.rpartition(".")
+        sink(Key("state", layer, 0, leaf), array)

@@ -1,0 +1,86 @@
+#!/usr/bin/env bash
+# Parity from nothing, in one command:  bash tools/demo.sh
+#
+# Makes the environment it needs on the first run, writes a PyTorch checkpoint in the public format, converts
+# it to Paddle, compares all six networks forward and backward, converts back bit for bit, and writes
+# work/outputs/parity/index.html. Without torch it compares with the recording that ships with the project.
+# Exit code: 0 aligned, 1 diverged, 2 it could not work (the line above says why).
+set -u
+. "$(dirname -- "${BASH_SOURCE[0]}")/setup_env.sh"
+
+case ${1-} in
+    '') ;;
+    --help | -h)
+        sed -n '2,7s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
+        exit 0
+        ;;
+    *) die "takes no arguments, got: $*" ;;
+esac
+
+OUT=work/outputs/parity
+CHECKPOINT_GB=3  # the checkpoint of six networks, converted, and converted back
+step=0
+diverged=''
+
+run() {  # TITLE COMMAND... ; announces, times, returns the exit code; anything but 0 and 1 ends the demo
+    local title=$1 started=$SECONDS code=0
+    shift
+    step=$((step + 1))
+    say "[$step/$steps] $title"
+    "$PYTHON" "$@" || code=$?
+    say "      took $((SECONDS - started)) s"
+    case $code in
+        0 | 1) return "$code" ;;
+        137) die "step $step ($title) was killed: not enough memory?" ;;
+        *) die "NOT COMPARABLE: step $step ($title) ended with exit code $code" ;;
+    esac
+}
+
+make() { run "$@" || die "NOT COMPARABLE: step $step ($1) failed, and the next ones need it"; }
+check() { run "$@" || diverged="$diverged, step $step ($1)"; }
+
+with_torch() {
+    local name=$OUT/demo_params_0000000
+    steps=7
+    need_disk "$CHECKPOINT_GB" "the demo's checkpoints"
+    make "write a PyTorch checkpoint in the public format (random weights, light, 256 px)" \
+        align/make_checkpoint.py --out "$name.pt" --light --img-size 256 --ngf 64 --seed 0
+    make "convert it to Paddle" tools/convert_weights.py "$name.pt" "$name.pdparams"
+    check "compare the forward pass, layer by layer" \
+        align/check_forward.py --weights "$name.pdparams" --json "$OUT/forward.json"
+    check "compare the backward pass, layer by layer" \
+        align/check_backward.py --weights "$name.pdparams" --json "$OUT/backward.json"
+    make "convert back to PyTorch" tools/convert_weights.py "$name.pdparams" "$OUT/roundtrip_params_0000000.pt"
+    check "compare the round trip bit for bit" \
+        align/check_round_trip.py "$name.pt" "$OUT/roundtrip_params_0000000.pt"
+}
+
+with_recording() {
+    local recording=align/recordings/small.safetensors
+    steps=3
+    say "torch is absent: comparing with the shipped recording $recording (small networks) instead of live PyTorch;"
+    say "the conversion of a full-size checkpoint and its round trip need torch and are left out"
+    check "compare the forward pass with the recording" \
+        align/check_forward.py --reference "$recording" --json "$OUT/forward.json"
+    check "compare the backward pass with the recording" \
+        align/check_backward.py --reference "$recording" --json "$OUT/backward.json"
+}
+
+prepare_python '' numpy safetensors tqdm PIL
+mkdir -p "$OUT"
+# Reports of an earlier run must not stand in for this one's.
+rm -f "$OUT/forward.json" "$OUT/backward.json" "$OUT/index.html" "$OUT/roundtrip_params_0000000.pt"
+if [ "$HAVE_TORCH" = yes ]; then with_torch; else with_recording; fi
+make "draw the page" align/page.py "$OUT/forward.json" "$OUT/backward.json" --html "$OUT/index.html"
+
+say ""
+say "Everything took $SECONDS s. Open $ROOT/$OUT/index.html"
+if [ -n "$diverged" ]; then
+    say "DIVERGED: ${diverged#, }"
+    exit 1
+fi
+if [ "$HAVE_TORCH" = yes ]; then
+    say "ALIGNED: forward, backward, and a bit-exact round trip"
+else
+    say "ALIGNED with the shipped recording (torch was absent)"
+fi

@@ -1,0 +1,39 @@
+#!/usr/bin/env bash
+# Lint and tests:  bash tools/test.sh [--paddle 3.3.1|2.6.2] [argument for pytest ...]
+#
+# Makes the environment it needs on the first run (.venv, or .venv-paddle2.6.2), then runs ruff and pytest.
+# Example:  bash tools/test.sh --paddle 2.6.2 -k weights
+# Exit code: 0 all passed, 1 something failed, 2 it could not work (the line above says why).
+set -u
+. "$(dirname -- "${BASH_SOURCE[0]}")/setup_env.sh"
+
+paddle=''
+while [ $# -gt 0 ]; do
+    case $1 in
+        --paddle)
+            [ $# -ge 2 ] || die "--paddle needs a version: 3.3.1 or 2.6.2"
+            paddle=$2
+            shift 2
+            ;;
+        --paddle=*)
+            paddle=${1#--paddle=}
+            shift
+            ;;
+        --help | -h)
+            sed -n '2,6s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
+            exit 0
+            ;;
+        *) break ;;
+    esac
+done
+
+prepare_python "$paddle" numpy safetensors tqdm PIL pytest ruff
+[ "$HAVE_TORCH" = yes ] || die "the tests compare with torch, which could not be installed"
+
+failed=0
+say "ruff"
+"$PYTHON" -m ruff check . || failed=1
+say "pytest"
+"$PYTHON" -m pytest "$@" || failed=1
+if [ "$failed" -eq 0 ]; then say "All passed in $SECONDS s"; else say "FAILED after $SECONDS s"; fi
+exit "$failed"
