@@ -22,6 +22,7 @@ class Case:
     calls: int = 1
     training: bool = True
     zeros: bool = False  # exact zeros among the inputs
+    network: tuple[str, dict] | None = None  # ("generator" or "discriminator", arguments) to build the case again
     limit: float = 1e-10  # float64, relative to the tensor's largest value: 5 digits above the rounding seen
 
     def inputs(self, seed):
@@ -121,25 +122,27 @@ def generator_case(name, shape=(1, 3, 32, 32), **options):
     return Case(
         name,
         lambda L: L.ResnetGenerator(**options),
-        [shape],
+        [tuple(shape)],
         "image, CAM logit, heatmap",
         _MODEL,
         "ResnetGenerator",
+        network=("generator", {"shape": shape, **options}),
     )
 
 
-def discriminator_case(name, shape, training=True, calls=3, **options):
+def discriminator_case(name, shape=(1, 3, 32, 32), training=True, calls=3, **options):
     """A discriminator of those options; in training mode every call moves its spectral norms on."""
     options = {"input_nc": 3} | options
     return Case(
         name,
         lambda L: L.Discriminator(**options),
-        [shape],
+        [tuple(shape)],
         "logit map, CAM logit, heatmap",
         _MODEL,
         "Discriminator",
         calls,
         training,
+        network=("discriminator", {"shape": shape, "training": training, "calls": calls, **options}),
     )
 
 
@@ -156,6 +159,17 @@ NETWORK_CASES = [
     discriminator_case("discriminator-global", (1, 3, 96, 96), calls=2, ndf=2, n_layers=7),
 ]
 CASES = {case.name: case for case in LAYER_CASES + NETWORK_CASES}
+
+# Networks so small that their recording can ship.
+_MINI = {"shape": (1, 3, 16, 16), "ngf": 2, "n_blocks": 1, "img_size": 16}
+MINI_CASES = [
+    generator_case("generator-light-mini", light=True, **_MINI),
+    generator_case("generator-light-initial-mini", light=True, revision="initial", **_MINI),
+    generator_case("generator-full-mini", **_MINI),
+    generator_case("generator-full-initial-mini", revision="initial", **_MINI),
+    discriminator_case("discriminator-mini", (1, 3, 24, 24), calls=2, ndf=2, n_layers=5),
+    discriminator_case("discriminator-eval-mini", (1, 3, 24, 24), calls=2, training=False, ndf=2, n_layers=5),
+]
 
 
 def randomise(state, seed):

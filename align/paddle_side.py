@@ -113,12 +113,12 @@ class PaddleSide:
         if not tensor.stop_gradient:
             tensor.register_hook(lambda grad: call(self.array(grad)))
 
-    def backward(self, tensors, gradients):
-        """Accumulate the gradients of sum(<tensor, gradient>) over those tensors that take one."""
+    def backward(self, tensors, gradients, keep=False):
+        """Accumulate the gradients of sum(<tensor, gradient>) over those tensors that take one; `keep` the graph."""
         pairs = zip(tensors, gradients, strict=True)
         terms = [(t * self.tensor(g)).sum() for t, g in pairs if not t.stop_gradient and g is not None]
         if terms:
-            paddle.add_n(terms).backward()
+            paddle.add_n(terms).backward(retain_graph=keep)
 
     def gradient(self, tensor):
         """The gradient accumulated so far as an array, None where there is none."""

@@ -2,16 +2,14 @@
 
     python align/page.py work/outputs/parity/forward.json --html work/outputs/parity/index.html
 
-Reads the JSON files of the checks (schema paddle-ugatit-parity/1) and needs neither framework. The page needs
-no network and no script: its style comes from page.css beside this file, its pictures from picture.py.
+Reads the JSON files of the checks (schema paddle-ugatit-parity/1). The page needs no network and no script: its
+style comes from page.css beside this file, its pictures from picture.py.
 Exit code: 0 written, whatever the verdict; 2 a report cannot be read or contradicts itself.
 """
 
 import argparse
 import json
-import os
 import sys
-import tempfile
 from html import escape
 from pathlib import Path
 
@@ -20,6 +18,7 @@ if __package__ in (None, ""):  # run as a script, Python looks beside this file 
 
 from align.page_table import DTYPES, ROW_VERDICTS, VIEWS, tables  # noqa: E402
 from align.picture import draw, finite, layer_name, scientific, symbols  # noqa: E402
+from paddle_ugatit.formats.atomic import WriteError, replacing  # noqa: E402
 
 SCHEMA = "paddle-ugatit-parity/1"
 VERDICTS = {"aligned": "✓ aligned", "diverged": "✕ diverged", "not comparable": "? not comparable"}
@@ -100,15 +99,8 @@ def write_page(reports: list[dict], path) -> None:
     page = render(reports)
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(prefix=path.name, dir=path.parent)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(page)
-        os.chmod(temporary, 0o644)  # mkstemp's own is for the owner alone
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+    with replacing(path, "w") as file:
+        file.write(page)
 
 
 # --- the top of the page ---
@@ -269,7 +261,7 @@ def main(argv=None) -> int:
     try:
         reports = [_load(name) for name in arguments.reports]
         write_page(reports, arguments.html)
-    except (ReportError, OSError) as error:
+    except (ReportError, WriteError, OSError) as error:
         print(f"page.py: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
     print(f"{arguments.html}: {Path(arguments.html).stat().st_size / 1e6:.1f} MB, open it in any browser")

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from align.cases import randomise, representable
-from align.verdict import error_of, scales_of
+from align.verdict import error_for, scales_of
 from align.views import Isolated, Key, Propagated, as_list
 
 JITTERS = 1  # float32 runs beside the plain one, each with inputs moved by half a unit in the last place
@@ -74,7 +74,8 @@ def measure(case, torch_side, seed=0, weights=None, inputs=None, backward=True, 
     Propagated(side, model, record, inputs_too=True).run(inputs, cotangents if backward else None)
     require_repeat(side.name, first, reference.tensors)
     if float32:
-        _measure_floors(case, torch_side, reference, model, backward)
+        del model  # in memory's favour
+        _measure_floors(case, torch_side, reference, backward)
     return reference
 
 
@@ -102,7 +103,7 @@ def _cotangents(outputs, seed):
     return [[representable(rng.standard_normal(array.shape)) for array in call] for call in outputs]
 
 
-def _measure_floors(case, torch_side, reference, model64, backward):
+def _measure_floors(case, torch_side, reference, backward):
     """Fill `reference.floors` with the largest error of PyTorch's float32 runs against its float64."""
     floors = defaultdict(float)
     scales = scales_of(reference)
@@ -111,7 +112,7 @@ def _measure_floors(case, torch_side, reference, model64, backward):
     def floor_sink(view):
         def sink(key, array):
             if array is not None and reference.tensors.get(key) is not None:
-                error = error_of(reference[key], array, scales[key])
+                error = error_for(view, "float32", key)(reference[key], array, scales[key])
                 floors[view, key] = max(floors[view, key], error)
 
         return sink
@@ -127,7 +128,7 @@ def _measure_floors(case, torch_side, reference, model64, backward):
         Isolated(side, model, floor_sink("isolated"), reference).run(reference.inputs, cotangents)
         side.set_buffers(model, reference.weights)
     if backward:
-        _measure_kinks(torch_side("float64"), model64, reference, floors, floor_sink("propagated"))
+        _measure_kinks(sides[0], model, reference, floors, floor_sink("propagated"))
     reference.floors = dict(floors)
 
 

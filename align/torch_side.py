@@ -101,8 +101,9 @@ class TorchSide:
     def tensor(self, array, grad=False):
         """A tensor at this side's dtype, a leaf of the graph where `grad`."""
         if self.jitter is not None:
-            array = array * (1 + self.jitter.uniform(-(2.0**-24), 2.0**-24, array.shape))
-        return torch.from_numpy(np.array(array, self.dtype)).requires_grad_(grad)
+            noise = self.jitter.uniform(-(2.0**-24), 2.0**-24, min(array.size, 65537))  # the same again in a large map
+            array = array * (1 + np.resize(noise, array.shape))
+        return torch.from_numpy(np.ascontiguousarray(array, self.dtype)).requires_grad_(grad)
 
     def array(self, tensor):
         """The tensor's values (shared, not copied); None for None."""
@@ -127,12 +128,12 @@ class TorchSide:
         if tensor.requires_grad:
             tensor.register_hook(lambda grad: call(self.array(grad)))
 
-    def backward(self, tensors, gradients):
-        """Accumulate the gradients of sum(<tensor, gradient>) over those tensors that take one."""
+    def backward(self, tensors, gradients, keep=False):
+        """Accumulate the gradients of sum(<tensor, gradient>) over those tensors that take one; `keep` the graph."""
         pairs = zip(tensors, gradients, strict=True)
         wanted = [(tensor, self.tensor(g)) for tensor, g in pairs if tensor.requires_grad and g is not None]
         if wanted:
-            torch.autograd.backward(*zip(*wanted, strict=True))
+            torch.autograd.backward(*zip(*wanted, strict=True), retain_graph=keep)
 
     def gradient(self, tensor):
         """The gradient accumulated so far as an array, None where there is none."""

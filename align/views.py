@@ -46,9 +46,9 @@ def tapped(side, model, tap):
 class Propagated:
     """One free run of `model` over `inputs` (per call of the model, a list of arrays).
 
-    With `cotangents` (the output gradients, in the same form) it runs backward too. With `inputs_too` the sink also gets
-    what every leaf is given and the gradient of it. `kinks` maps (path, call) to a distance: values nearer to zero change
-    sign at the entrance of that layer, so that their gradient takes the other side, as rounding may make it do.
+    With `cotangents` (the output gradients, in the same form) it runs backward too. With `inputs_too` the sink also
+    gets what every leaf is given and the gradient of it. `kinks` maps (path, call) to a distance: values nearer to zero
+    change sign at the entrance of that layer, so that their gradient takes the other side, as rounding may make it do.
     """
 
     def __init__(self, side, model, sink, inputs_too=False, kinks=None):
@@ -145,7 +145,8 @@ class Isolated:
         emit(side, self.sink, output, outputs)
         keys = [output._replace(slot=str(i)) for i in range(len(outputs))]
         if self.backward:
-            side.backward(outputs, [reference[key._replace(what="grad_output")] for key in keys])
+            gradients = [reference[key._replace(what="grad_output")] for key in keys]
+            side.backward(outputs, gradients, keep=True)  # the code outside may share a normalised weight's graph
             for key, tensor in zip(inputs, fed, strict=True):
                 self.sink(key._replace(what="grad_input"), side.gradient(tensor))
             self.joints += arguments

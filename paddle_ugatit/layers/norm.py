@@ -54,10 +54,10 @@ def layer_instance_norm(x, rho, gamma, beta, eps, revision):
     else:
         var_i, var_l = nested_variance(x, (2, 3)), nested_variance(x, (1, 2, 3))
     eps = constant(eps, x)
-    weight_i = rho * paddle.rsqrt(var_i + eps)
-    weight_l = (1 - rho) * paddle.rsqrt(var_l + eps)
-    scaled = channel_scale(centred, (weight_i + weight_l) * gamma)
-    return channel_shift(scaled, weight_l * offset * gamma + beta)
+    inverse_i, inverse_l = paddle.rsqrt(var_i + eps), paddle.rsqrt(var_l + eps)
+    # rho times a difference, not a difference of products with rho: its gradient would lose a digit in float32.
+    scaled = channel_scale(centred, (inverse_l + rho * (inverse_i - inverse_l)) * gamma)
+    return channel_shift(scaled, (1 - rho) * inverse_l * offset * gamma + beta)
 
 
 def _parameter(layer, num_features, value):

@@ -1,0 +1,16 @@
+"""Is the forward pass of Paddle the same as PyTorch's? Compares every layer's outputs, and the spectral norms' state.
+
+    python align/check_forward.py [CASE ...] [--weights FILE] [--html FILE]
+
+Exit code: 0 aligned, 1 diverged, 2 not comparable or bad usage. See align/command.py for the options.
+"""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from align.command import main  # noqa: E402
+
+if __name__ == "__main__":
+    sys.exit(main("forward"))

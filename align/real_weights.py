@@ -1,0 +1,33 @@
+"""The networks of a checkpoint as cases, with its weights on both sides."""
+
+from align.cases import discriminator_case, generator_case
+from paddle_ugatit import formats, weights
+
+
+def network_cases(path, revision=None, size=None, batch=1):
+    """(name -> case, name -> weights in PyTorch's layout) for a checkpoint of either framework.
+
+    `size` is the image's, by default what a full generator was built for, else 256. Raises CheckpointError, WeightError
+    and, for a size that a network does not take, ValueError.
+    """
+    model = {value: name for name, value in weights.MODELS.items()}[revision] if revision else None
+    checkpoint, notes = weights.convert(formats.read(path), "torch", path, model)
+    for note in notes:
+        print(f"note: {note}")
+    cases = {}
+    for name, options in checkpoint.metadata["networks"].items():
+        options = {key: value for key, value in options.items() if value is not None}
+        kind = options.pop("kind")
+        name = name or kind
+        pixels = size or options.get("img_size") or 256
+        shape = (batch, options["input_nc"], pixels, pixels)
+        if kind == "generator":
+            chosen = checkpoint.metadata["revision"]
+            cases[name] = generator_case(name, shape, revision=chosen, **options)
+        else:
+            cases[name] = discriminator_case(name, shape, calls=2, **options)
+    states = checkpoint.networks.values()
+    return cases, {
+        name: {key: formats.widened(array) for key, array in state.items()}
+        for name, state in zip(cases, states, strict=True)
+    }

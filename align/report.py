@@ -1,0 +1,108 @@
+"""The report of a check: lines on the console, and the document that the JSON file and the page are made of."""
+
+import platform
+import resource
+import sys
+from datetime import datetime, timezone
+
+import numpy as np
+import paddle
+
+from paddle_ugatit import runtime
+
+SCHEMA = "paddle-ugatit-parity/1"
+VERDICTS = ("aligned", "diverged", "not comparable")  # in the order of their exit codes
+
+
+def exit_code(verdict):
+    """0 aligned, 1 diverged, 2 not comparable."""
+    return VERDICTS.index(verdict)
+
+
+def document(check, cases, seconds, seed, reference, weights):
+    """The whole report as a JSON document; aligned only where every case is and there is one."""
+    verdicts = {case["verdict"] for case in cases} or {"not comparable"}
+    verdict = next(v for v in ("diverged", "not comparable", "aligned") if v in verdicts)
+    compared = sum(case["counts"]["compared"] for case in cases)
+    wrong = [case["name"] for case in cases if case["verdict"] != "aligned"]
+    summary = f"{check}: {compared} comparisons in {len(cases)} cases"
+    if wrong:
+        summary += "; not aligned: " + ", ".join(wrong)
+    return {
+        "schema": SCHEMA,
+        "check": check,
+        "verdict": verdict,
+        "summary": summary,
+        "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "seconds": round(seconds, 1),
+        "peak_gib": round(peak_gib(), 2),
+        "seed": seed,
+        "command": " ".join(sys.argv),
+        "versions": {
+            "python": platform.python_version(),
+            "numpy": np.__version__,
+            "paddle": paddle.__version__,
+            "torch": reference["torch"],
+        },
+        "runtime": runtime.SETTINGS,
+        "reference": reference,
+        "weights": weights,
+        "cases": cases,
+    }
+
+
+def peak_gib():
+    """The largest memory this process has held, in GiB."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (2**30 if sys.platform == "darwin" else 2**20)
+
+
+def case_line(case):
+    """One line: verdict, size, worst errors, whom to blame."""
+    line = (
+        f"{case['verdict']:<14} {case['name']:<26} {case['counts']['compared']:>5} compared   "
+        f"float64 {_number(_worst(case['rows'], 'float64'))}   float32 {_number(_worst(case['rows'], 'float32'))}   "
+        f"{case['seconds']:.1f} s"
+    )
+    if case["blamed"]:
+        line += f"\n    first: {case['blamed']['message']}"
+        line += f"\n    {case['counts']['failed']} differ, {case['counts']['inherited']} more inherit it"
+    if case["note"]:
+        line += f"\n    {case['note']}"
+    return line
+
+
+def layer_lines(case):
+    """A table with one line per layer: its largest errors in both views, the float32 floor, the ratio to the limit."""
+    layers = {row["layer"]: [] for row in case["rows"] if row["what"] != "weight"}  # in order of execution
+    for row in case["rows"]:
+        layers.setdefault(row["layer"], []).append(row)
+    columns = f"{'isolated':>9} {'propag.':>9} {'float32':>9} {'floor':>9} {'ratio':>7}  verdict"
+    lines = [f"    {'layer':<28} {'type':<16} {columns}"]
+    for layer, rows in layers.items():
+        own = [row for row in rows if row["view"] == "isolated"]
+        free = [row for row in rows if row["view"] == "propagated"]
+        floors = [row["floor"] for row in rows if row["floor"] is not None]
+        verdicts = {row["verdict"] for row in rows}
+        verdict = next(v for v in ("fail", "inherited", "pass") if v in verdicts)
+        lines.append(
+            f"    {layer or '(model)':<28} {rows[0]['type']:<16} {_number(_worst(own, 'float64')):>9} "
+            f"{_number(_worst(free, 'float64')):>9} {_number(_worst(rows, 'float32')):>9} "
+            f"{_number(max(floors, default=None)):>9} {_ratio(rows):>7}  {verdict}"
+        )
+    return "\n".join(lines)
+
+
+def _worst(rows, dtype):
+    """The largest error, inf where one is not a number, None where nothing was compared."""
+    errors = [row["error"] for row in rows if row["dtype"] == dtype]
+    return max((float("inf") if e is None else e for e in errors), default=None)
+
+
+def _ratio(rows):
+    ratios = [row["error"] / row["limit"] for row in rows if row["limit"] and row["error"] is not None]
+    return f"{max(ratios):.2g}" if ratios else "-"
+
+
+def _number(value):
+    return "-" if value is None else f"{value:.1e}"

@@ -1,0 +1,76 @@
+"""Checkpoint files on disk, one module per format. Knows nothing of models; imports neither Paddle nor PyTorch.
+
+`read(path)` and `write(path, checkpoint)` go by the suffix: .pt and .pth (PyTorch), .pdparams (Paddle), .safetensors
+(either). `.pt` and `.pdparams` have no place for metadata: theirs stands beside them in `<file>.json`.
+`atomic.replacing` writes any file so that it is replaced as a whole or not at all.
+"""
+
+import io
+import os
+
+from paddle_ugatit.formats import atomic, pdparams, safetensors_file, sidecar, torch_pt
+from paddle_ugatit.formats.checkpoint import Checkpoint, CheckpointError, cast, dtype_name, require_writable, widened
+
+__all__ = [
+    "SUFFIXES",
+    "Checkpoint",
+    "CheckpointError",
+    "atomic",
+    "cast",
+    "dtype_name",
+    "framework_of",
+    "read",
+    "widened",
+    "write",
+]
+
+_FORMATS = {".pt": torch_pt, ".pth": torch_pt, ".pdparams": pdparams, ".safetensors": safetensors_file}
+_FRAMEWORKS = {torch_pt: "torch", pdparams: "paddle", safetensors_file: None}
+SUFFIXES = tuple(_FORMATS)
+
+
+def _format(path):
+    suffix = os.path.splitext(path)[1].lower()
+    if suffix not in _FORMATS:
+        raise CheckpointError(f"{path}: the suffix must be one of {', '.join(SUFFIXES)}")
+    return _FORMATS[suffix]
+
+
+def framework_of(path) -> str | None:
+    """By the suffix "torch" or "paddle", None for .safetensors, which holds either. Raises CheckpointError."""
+    return _FRAMEWORKS[_format(path)]
+
+
+def read(path) -> Checkpoint:
+    """The checkpoint in a file; its arrays are read-only views of it. Raises CheckpointError in one line."""
+    layout = _format(path)
+    try:
+        if not os.path.getsize(path):
+            raise CheckpointError(f"{path}: is empty")
+        checkpoint = layout.read(path)
+    except (OSError, ValueError) as error:  # ValueError: mmap refuses what is no regular file
+        raise CheckpointError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
+    if layout is not safetensors_file:
+        checkpoint.metadata = sidecar.read(path)
+    return checkpoint
+
+
+def write(path, checkpoint, progress=None):
+    """Write a checkpoint in the format of the suffix, replacing the file as a whole or leaving it untouched.
+
+    `progress(n)` is called for every n bytes of arrays written. Raises CheckpointError.
+    """
+    layout = _format(path)
+    if checkpoint.framework != (_FRAMEWORKS[layout] or checkpoint.framework):
+        raise CheckpointError(f"{path}: this suffix is not for {checkpoint.framework} checkpoints")
+    require_writable(path, checkpoint)
+    progress = progress or (lambda nbytes: None)
+    if layout is safetensors_file:
+        with atomic.replacing(path) as file:
+            layout.write(file, checkpoint, progress)
+        return
+    # The side file takes its place last: by the size in it, one left from before is found out.
+    with atomic.replacing(sidecar.path_of(path), "w") as side, atomic.replacing(path) as file:
+        layout.write(file, checkpoint, progress)
+        sidecar.dump(side, checkpoint, file.seek(0, io.SEEK_END))
+        side.flush()

@@ -1,0 +1,154 @@
+"""Paddle's checkpoints, `.pdparams`: a pickle of state dicts with numpy arrays inside. Read and written without Paddle.
+
+Nothing in a file is executed, and arrays are views of it. What is written, paddle.load reads in Paddle 2.6 and 3.3,
+with numpy 1 and 2.
+"""
+
+import mmap
+from dataclasses import dataclass
+
+import numpy as np
+
+from paddle_ugatit.formats import pickle_writer as p
+from paddle_ugatit.formats.checkpoint import (
+    DTYPES,
+    MAX_AXES,
+    Checkpoint,
+    CheckpointError,
+    chunks,
+    dtype_name,
+    joined,
+    split_networks,
+)
+from paddle_ugatit.formats.pickle_machine import Machine
+
+_NAME_TABLE = "StructuredToParameterName@@"  # Paddle 2.0's note of variable names in a state dict
+_PIECES = "UnpackBigParamInfor@@"  # its note of arrays that it cut into pieces
+_KINDS = {dtype.str[1:]: dtype for dtype in DTYPES.values()}  # "f4" -> float32
+
+
+@dataclass
+class _Dtype:
+    kind: np.dtype
+
+
+@dataclass
+class _Array:
+    """What `_reconstruct` makes, until its state is set."""
+
+    value: np.ndarray | None = None
+
+
+class PaddleMachine(Machine):
+    """Makes arrays of what paddle.save wrote."""
+
+    allowed = Machine.allowed | {
+        "builtins.tuple",
+        "_codecs.encode",
+        "numpy.ndarray",
+        "numpy.dtype",
+        "numpy.core.multiarray._reconstruct",
+        "numpy._core.multiarray._reconstruct",
+    }
+
+    def call(self, name, arguments):
+        """Arrays, their dtypes and bytes; pairs of a variable's name and its array."""
+        if name.endswith("_reconstruct"):
+            return _Array()
+        if name == "numpy.dtype":
+            return self._dtype(arguments[0])
+        if name == "_codecs.encode" and arguments[1:] == ("latin1",):
+            return memoryview(arguments[0].encode("latin-1"))
+        if name == "builtins.tuple":
+            return tuple(arguments[0])
+        return super().call(name, arguments)
+
+    def build(self, target, state):
+        """Set the bytes of an array, or the byte order of a dtype."""
+        if type(target) is _Array:
+            target.value = self._filled(*state)
+        elif type(target) is _Dtype:
+            if state[1] not in ("<", "|"):
+                raise CheckpointError(f"{self.path}: holds big-endian arrays, which are not supported")
+        else:
+            super().build(target, state)
+
+    def _dtype(self, text):
+        kind = _KINDS.get(text.lstrip("<|"))
+        if kind is None:
+            what = "arrays of Python objects" if text.startswith(("O", "|O")) else f"arrays of dtype {text[:20]!r}"
+            raise CheckpointError(f"{self.path}: refuses to load {what}")
+        return _Dtype(kind)
+
+    def _filled(self, _version, shape, dtype, column_order, data):
+        if type(dtype) is not _Dtype or type(data) not in (memoryview, str) or type(shape) is not tuple:
+            raise ValueError("an array that is none")
+        if len(shape) > MAX_AXES or not all(type(size) is int and 0 <= size < 2**62 for size in shape):
+            raise ValueError("a shape that is none")
+        data = memoryview(data.encode("latin-1")) if isinstance(data, str) else data  # str: Python 2's bytes
+        if int(np.prod(shape, dtype=object)) * dtype.kind.itemsize != len(data):
+            raise ValueError("an array of the wrong number of bytes")
+        return np.frombuffer(data, dtype.kind).reshape(shape, order="F" if column_order else "C")
+
+
+def read(path):
+    """A Checkpoint whose arrays are views of the file."""
+    with open(path, "rb") as file:
+        data = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+    if data[0] != 0x80:
+        raise CheckpointError(f"{path}: is not a Paddle checkpoint: it does not begin like a pickle")
+    value = PaddleMachine(path, data).load()
+    if isinstance(value, dict):
+        value = {key: _without_notes(path, entry) for key, entry in _without_notes(path, value).items()}
+    networks = split_networks(path, value, _is_array)
+    named = {network: {key: _array(leaf) for key, leaf in state.items()} for network, state in networks.items()}
+    for network, state in named.items():
+        for key, array in state.items():
+            if array is None:
+                raise CheckpointError(f"{path}: {joined(network, key)!r} is an array without data")
+    return Checkpoint(named, "paddle")
+
+
+def _without_notes(path, state):
+    """A state dict without Paddle's own entries; anything else as it is."""
+    if not isinstance(state, dict):
+        return state
+    if _PIECES in state:
+        raise CheckpointError(f"{path}: was saved in pieces by pickle protocol 2 or 3; save it with protocol=4")
+    return {key: value for key, value in state.items() if key != _NAME_TABLE}
+
+
+def _is_array(leaf):
+    named = type(leaf) is tuple and len(leaf) == 2 and type(leaf[0]) is str
+    return type(leaf[1] if named else leaf) is _Array
+
+
+def _array(leaf):
+    return (leaf[1] if isinstance(leaf, tuple) else leaf).value
+
+
+def write(file, checkpoint, progress):
+    """Write the pickle, array by array; bfloat16 stands as uint16, as Paddle itself writes it."""
+    bare = "" in checkpoint.networks
+    file.write(p.PROTOCOL_4 + (b"" if bare else b"}("))
+    for network, state in checkpoint.networks.items():
+        file.write((b"" if bare else p.text(network)) + b"}(")
+        for key, array in state.items():
+            file.write(p.text(key))
+            _write_array(file, array, progress)
+        file.write(b"u")
+    file.write((b"" if bare else b"u") + p.STOP)
+
+
+def _write_array(file, array, progress):
+    ndarray = p.name("numpy", "ndarray")
+    # numpy 2 moved this name to numpy._core, but still knows it here.
+    rebuild = p.name("numpy.core.multiarray", "_reconstruct")
+    file.write(p.call(rebuild, ndarray, p.integers([0]), p.short_bytes(b"b")))
+    dtype = p.call(p.name("numpy", "dtype"), p.text(DTYPES[dtype_name(array)].str))
+    # The state that numpy's __setstate__ takes: version, shape, dtype, column order, bytes.
+    file.write(b"(" + p.integer(1) + p.integers(array.shape) + dtype + p.FALSE + p.bytes_header(array.nbytes))
+    for buffer in chunks(array):
+        file.write(buffer)
+        progress(len(buffer))
+    file.write(b"tb")

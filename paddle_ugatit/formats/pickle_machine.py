@@ -1,0 +1,240 @@
+"""A pickle interpreter that can only build data.
+
+A pickle is a program for a stack machine. Python's own machine imports what it is told to and calls it; refusing names
+in `Unpickler.find_class` still leaves opcodes that set attributes or look up registered classes. This machine has none
+of that: it knows the opcodes below, makes dicts, lists, tuples, strings and numbers, and hands every call to its
+subclass, which knows a few names and refuses all others. It neither recurses nor copies: bytes are views of the file.
+"""
+
+import struct
+from dataclasses import dataclass
+
+from paddle_ugatit.formats.checkpoint import CheckpointError
+
+_MARK = object()
+_BROKEN = (AttributeError, IndexError, KeyError, ValueError, TypeError, OverflowError, struct.error)
+
+
+@dataclass(frozen=True)
+class Global:
+    """A name that a pickle asks for, "module.attribute". It is never imported."""
+
+    name: str
+
+
+class Machine:
+    """Runs one pickle after another from a buffer. Subclasses say what may be called, and what it makes."""
+
+    allowed = frozenset({"collections.OrderedDict"})  # what GLOBAL may name
+
+    def __init__(self, path, data, position=0):
+        """`data` is a memoryview of bytes; `path` is for messages."""
+        self.path, self.data, self.position = path, data, position
+
+    def load(self):
+        """The object of the pickle at `position`, which then stands behind it.
+
+        Raises CheckpointError naming whatever the pickle must not do, or the byte where it makes no sense.
+        """
+        self.stack, self.memo = [], {}
+        try:
+            while (opcode := self._take(1)[0]) != ord("."):
+                self._step(opcode)
+            return self.stack.pop()
+        except _BROKEN as error:
+            reason = f"its pickle makes no sense at byte {self.position}"
+            raise CheckpointError(f"{self.path}: truncated or not a checkpoint: {reason}") from error
+
+    def call(self, name, arguments):
+        """What calling the allowed `name` gives; the base class knows OrderedDict, made a dict."""
+        if name == "collections.OrderedDict":
+            pairs = arguments[0] if arguments else []  # Python 2 wrote a list of pairs
+            return self.mapping([key for key, _ in pairs], [value for _, value in pairs])
+        raise CheckpointError(f"{self.path}: refuses to call {name}")
+
+    def build(self, target, state):
+        """Give `target` a state; a dict's (attributes of a state dict) is dropped."""
+        if type(target) is not dict:
+            raise CheckpointError(f"{self.path}: refuses to set the state of a {type(target).__name__}")
+
+    def persistent(self, identifier):
+        """What a reference to data outside the pickle stands for."""
+        raise CheckpointError(f"{self.path}: refers to data outside its pickle, which this format does not have")
+
+    def mapping(self, keys, values):
+        """A dict, if its keys are strings or numbers: hashing a tuple nested a million deep would crash Python."""
+        for key in keys:
+            if type(key) not in (str, int):
+                raise CheckpointError(f"{self.path}: a dict has a key of type {type(key).__name__}")
+        return dict(zip(keys, values, strict=True))
+
+    def _step(self, opcode):
+        if opcode in _CONSTANTS:
+            self.stack.append(_CONSTANTS[opcode]())
+        elif opcode in _NUMBERS:
+            self.stack.append(self._number(_NUMBERS[opcode]))
+        elif opcode in _SIZED:
+            length, convert = _SIZED[opcode]
+            self.stack.append(convert(self._take(self._number(length))))
+        elif opcode in _ACTIONS:
+            _ACTIONS[opcode](self)
+        else:
+            raise CheckpointError(f"{self.path}: refuses the pickle opcode {chr(opcode)!r} at byte {self.position - 1}")
+
+    def _take(self, length):
+        start, end = self.position, self.position + length
+        if not start <= end <= len(self.data):
+            raise ValueError("the file ends too early")
+        self.position = end
+        return self.data[start:end]
+
+    def _number(self, code):
+        return struct.unpack(code, self._take(struct.calcsize(code)))[0]
+
+    def _line(self):
+        start = self.position
+        while self._take(1)[0] != ord("\n"):
+            if self.position - start > 1000:
+                raise ValueError("a name of more than 1000 characters")
+        return str(self.data[start : self.position - 1], "utf-8")
+
+    def _above_mark(self):
+        """Everything pushed since the last mark, taken off the stack with it."""
+        start = len(self.stack) - 1
+        while self.stack[start] is not _MARK:
+            start -= 1
+            if start < 0:
+                raise ValueError("no mark")
+        items = self.stack[start + 1 :]
+        del self.stack[start:]
+        return items
+
+    def _pop(self, count):
+        if count > len(self.stack):
+            raise ValueError("the stack is empty")
+        items = self.stack[-count:]
+        if any(item is _MARK for item in items):
+            raise ValueError("a mark where a value should be")
+        del self.stack[-count:]
+        return items
+
+    def _tuple(self, count):
+        self.stack.append(tuple(self._pop(count)))
+
+    def _name(self, module, attribute):
+        # Python 2 wrote the old names of the built-in modules.
+        module = {"__builtin__": "builtins", "copy_reg": "copyreg"}.get(module, module)
+        name = f"{module}.{attribute}"
+        if name not in self.allowed:
+            raise CheckpointError(f"{self.path}: refuses to load {_printable(name)}: it is no part of a state dict")
+        self.stack.append(Global(name))
+
+    def _stack_name(self):
+        module, attribute = self._pop(2)
+        if type(module) is not str or type(attribute) is not str:
+            raise ValueError("a name that is no string")
+        self._name(module, attribute)
+
+    def _reduce(self):
+        function, arguments = self._pop(2)
+        if type(function) is not Global or type(arguments) is not tuple:
+            raise CheckpointError(f"{self.path}: refuses to call a {type(function).__name__}")
+        self.stack.append(self.call(function.name, arguments))
+
+    def _build(self):
+        (state,) = self._pop(1)
+        self.build(self.stack[-1], state)
+
+    def _persistent(self):
+        self.stack.append(self.persistent(self._pop(1)[0]))
+
+    def _set_items(self, items):
+        target = self.stack[-1]
+        if type(target) is not dict:
+            raise ValueError("items for something that is no dict")
+        target.update(self.mapping(items[::2], items[1::2]))
+
+    def _append(self, items):
+        if type(self.stack[-1]) is not list:
+            raise ValueError("items for something that is no list")
+        self.stack[-1].extend(items)
+
+    def _memoize(self, index):
+        if self.stack[-1] is _MARK:
+            raise ValueError("a mark where a value should be")
+        self.memo[index] = self.stack[-1]
+
+    def _require_protocol(self):
+        protocol = self._number("<B")
+        if not 2 <= protocol <= 5:
+            raise CheckpointError(f"{self.path}: pickle protocol {protocol} is not supported")
+
+
+def _printable(text):
+    return repr(text)[1:-1][:100]
+
+
+def _text(data):
+    return str(data, "utf-8", "surrogatepass")
+
+
+def _latin(data):
+    return str(data, "latin-1")
+
+
+def _integer(data):
+    if len(data) > 16:
+        raise ValueError("a number of more than 128 bits")
+    return int.from_bytes(data, "little", signed=True)
+
+
+# opcode -> what it pushes
+_CONSTANTS = {
+    ord("N"): lambda: None,
+    0x88: lambda: True,
+    0x89: lambda: False,
+    ord(")"): tuple,
+    ord("]"): list,
+    ord("}"): dict,
+    ord("("): lambda: _MARK,
+}
+# opcode -> struct code of the number it pushes
+_NUMBERS = {ord("J"): "<i", ord("K"): "<B", ord("M"): "<H", ord("G"): ">d"}
+# opcode -> struct code of the length, and what the bytes become
+_SIZED = {
+    ord("X"): ("<I", _text),
+    0x8C: ("<B", _text),
+    0x8D: ("<Q", _text),
+    ord("B"): ("<I", memoryview),
+    ord("C"): ("<B", memoryview),
+    0x8E: ("<Q", memoryview),
+    ord("U"): ("<B", _latin),  # Python 2's strings
+    ord("T"): ("<i", _latin),
+    0x8A: ("<B", _integer),
+    0x8B: ("<i", _integer),
+}
+# opcode -> what the machine does
+_ACTIONS = {
+    0x80: Machine._require_protocol,
+    0x95: lambda machine: machine._take(8),  # FRAME: a hint for readers of streams
+    ord("0"): lambda machine: machine.stack.pop(),
+    ord("1"): Machine._above_mark,
+    0x85: lambda machine: machine._tuple(1),
+    0x86: lambda machine: machine._tuple(2),
+    0x87: lambda machine: machine._tuple(3),
+    ord("t"): lambda machine: machine.stack.append(tuple(machine._above_mark())),
+    ord("a"): lambda machine: machine._append(machine._pop(1)),
+    ord("e"): lambda machine: machine._append(machine._above_mark()),
+    ord("s"): lambda machine: machine._set_items(machine._pop(2)),
+    ord("u"): lambda machine: machine._set_items(machine._above_mark()),
+    ord("c"): lambda machine: machine._name(machine._line(), machine._line()),
+    0x93: Machine._stack_name,
+    ord("R"): Machine._reduce,
+    ord("b"): Machine._build,
+    ord("Q"): Machine._persistent,
+    0x94: lambda machine: machine._memoize(len(machine.memo)),
+    ord("q"): lambda machine: machine._memoize(machine._number("<B")),
+    ord("r"): lambda machine: machine._memoize(machine._number("<I")),
+    ord("h"): lambda machine: machine.stack.append(machine.memo[machine._number("<B")]),
+    ord("j"): lambda machine: machine.stack.append(machine.memo[machine._number("<I")]),
+}

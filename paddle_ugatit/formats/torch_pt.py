@@ -1,0 +1,133 @@
+"""PyTorch's checkpoints, `.pt` and `.pth`, read and written without PyTorch.
+
+Since PyTorch 1.6 such a file is a zip archive: `NAME/data.pkl`, a pickle that refers to storages, and the storages as
+stored (never compressed) records `NAME/data/KEY`. Older files: see torch_legacy.py. Nothing in a file is executed.
+"""
+
+import io
+import mmap
+import struct
+import zipfile
+
+from paddle_ugatit.formats import pickle_writer as p
+from paddle_ugatit.formats import torch_legacy
+from paddle_ugatit.formats.checkpoint import Checkpoint, CheckpointError, chunks, dtype_name, joined, split_networks
+from paddle_ugatit.formats.torch_tensors import STORAGES, TorchMachine, View, array_of
+
+_CLASS_OF = {dtype: storage for storage, dtype in STORAGES.items()}
+_ALIGNMENT = 64  # of every storage in the file, as PyTorch has it
+_BIG = 1 << 30  # bytes from which zipfile is told beforehand that it may need 64-bit sizes
+_LOCAL_HEADER = 30  # bytes, then name and extra field
+
+
+def read(path):
+    """A Checkpoint whose arrays are views of the file."""
+    with open(path, "rb") as file:
+        data = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+        if bytes(data[:2]) == b"PK":
+            networks = _read_archive(path, file, data)
+        elif torch_legacy.recognises(data):
+            networks = torch_legacy.read_networks(path, data)
+        else:
+            raise CheckpointError(f"{path}: is not a PyTorch checkpoint: {_guess(data)}")
+    return Checkpoint(networks, "torch")
+
+
+def _guess(data):
+    if bytes(data[257:262]) == b"ustar":
+        return "a tar archive, as PyTorch wrote before 0.1.10; load and save it with a newer PyTorch first"
+    return "neither a zip archive nor PyTorch's older format; truncated at its start, or something else"
+
+
+def _read_archive(path, file, data):
+    try:
+        records = {info.filename: info for info in zipfile.ZipFile(file).infolist()}
+    except (zipfile.BadZipFile, ValueError, NotImplementedError, OSError, struct.error, EOFError) as error:
+        raise CheckpointError(f"{path}: truncated or not a checkpoint: {error}") from error
+    roots = [name.removesuffix("data.pkl") for name in records if name.endswith("/data.pkl")]
+    if len(roots) != 1:
+        raise CheckpointError(f"{path}: a zip archive, but not a PyTorch checkpoint: it has {len(roots)} data.pkl")
+    root = roots[0]
+    if f"{root}constants.pkl" in records:
+        raise CheckpointError(f"{path}: a TorchScript program; save the state dict of the network instead")
+
+    def record(name):
+        if root + name not in records:
+            raise CheckpointError(f"{path}: truncated or damaged: it lacks its record {name!r}")
+        return _record(path, records[root + name], data)
+
+    if f"{root}byteorder" in records and bytes(record("byteorder")) != b"little":
+        raise CheckpointError(f"{path}: was written on a big-endian machine, which is not supported")
+    value = TorchMachine(path, record("data.pkl")).load()
+    networks = split_networks(path, value, lambda leaf: isinstance(leaf, View))
+    return {
+        network: {
+            key: array_of(path, joined(network, key), view, record(f"data/{view.storage.key}"))
+            for key, view in state.items()
+        }
+        for network, state in networks.items()
+    }
+
+
+def _record(path, info, data):
+    """The bytes of a record, in place. Every number is checked: the archive's index may lie."""
+    if info.compress_type != zipfile.ZIP_STORED or info.compress_size != info.file_size or info.flag_bits & 1:
+        raise CheckpointError(f"{path}: refuses its compressed or encrypted record {info.filename!r}")
+    header = data[info.header_offset : info.header_offset + _LOCAL_HEADER] if info.header_offset >= 0 else b""
+    if len(header) != _LOCAL_HEADER or bytes(header[:4]) != b"PK\3\4":
+        raise CheckpointError(f"{path}: truncated or damaged at its record {info.filename!r}")
+    start = info.header_offset + _LOCAL_HEADER + sum(struct.unpack_from("<HH", header, 26))
+    if start + info.file_size > len(data):
+        raise CheckpointError(f"{path}: truncated or damaged in its record {info.filename!r}")
+    return data[start : start + info.file_size]
+
+
+def write(file, checkpoint, progress):
+    """Write the archive that torch.load reads, weights_only and mmap included; equal input gives equal bytes."""
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+        _write_record(archive, file, "data.pkl", [_pickled(checkpoint)])
+        _write_record(archive, file, "byteorder", [b"little"])
+        for index, (_, _, array) in enumerate(checkpoint.tensors()):
+            _write_record(archive, file, f"data/{index}", chunks(array), array.nbytes, progress)
+        _write_record(archive, file, "version", [b"3\n"])
+
+
+def _write_record(archive, file, name, buffers, nbytes=0, progress=None):
+    info = zipfile.ZipInfo(f"archive/{name}", (1980, 1, 1, 0, 0, 0))
+    big = nbytes >= _BIG
+    start = file.tell() + _LOCAL_HEADER + len(info.filename) + 4 + 20 * big  # 4: header of the padding itself
+    padding = -start % _ALIGNMENT
+    info.extra = b"FB" + struct.pack("<H", padding) + b"Z" * padding
+    with archive.open(info, "w", force_zip64=big) as record:
+        for buffer in buffers:
+            record.write(buffer)
+            if progress:
+                progress(len(buffer))
+
+
+def _pickled(checkpoint):
+    """The pickle: storages are numbered in the order of the tensors."""
+    out = io.BytesIO()
+    out.write(p.PROTOCOL_2)
+    keys = iter(range(2**31))
+    bare = "" in checkpoint.networks
+    out.write(b"" if bare else b"}(")
+    for network, state in checkpoint.networks.items():
+        out.write(b"" if bare else p.text(network))
+        out.write(p.ORDERED_DICT + b"(")
+        for key, array in state.items():
+            out.write(p.text(key) + _tensor(array, str(next(keys))))
+        out.write(b"u")
+    out.write((b"" if bare else b"u") + p.STOP)
+    return out.getvalue()
+
+
+def _tensor(array, key):
+    storage_class = p.name("torch", _CLASS_OF[dtype_name(array)])
+    storage = p.many(p.text("storage"), storage_class, p.text(key), p.text("cpu"), p.integer(array.size)) + b"Q"
+    strides, step = [], 1
+    for size in reversed(array.shape):
+        strides.insert(0, step)
+        step *= max(size, 1)
+    layout = p.integer(0), p.integers(array.shape), p.integers(strides)
+    return p.call(p.name("torch._utils", "_rebuild_tensor_v2"), storage, *layout, p.FALSE, p.ORDERED_DICT)

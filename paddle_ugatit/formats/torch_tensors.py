@@ -1,0 +1,113 @@
+"""How PyTorch's pickles speak of tensors: storages by reference, and views of them. Shared by both file layouts."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from paddle_ugatit.formats.checkpoint import DTYPES, MAX_AXES, CheckpointError
+from paddle_ugatit.formats.pickle_machine import Global, Machine
+
+STORAGES = {  # storage class -> dtype
+    "DoubleStorage": "float64",
+    "FloatStorage": "float32",
+    "HalfStorage": "float16",
+    "BFloat16Storage": "bfloat16",
+    "LongStorage": "int64",
+    "IntStorage": "int32",
+    "ShortStorage": "int16",
+    "CharStorage": "int8",
+    "ByteStorage": "uint8",
+    "BoolStorage": "bool",
+}
+
+
+@dataclass(frozen=True)
+class Storage:
+    """`numel` elements of `dtype` in the file under the name `key`."""
+
+    dtype: str
+    key: str
+    numel: int
+
+
+@dataclass(frozen=True)
+class View:
+    """A tensor: which elements of a storage, in which order; offset and strides count elements."""
+
+    storage: Storage
+    offset: int
+    shape: tuple
+    strides: tuple
+
+
+class TorchMachine(Machine):
+    """Makes Views of what torch.save wrote; `storages` are those it met, by key."""
+
+    allowed = Machine.allowed | {
+        "torch._utils._rebuild_tensor_v2",
+        "torch._utils._rebuild_parameter",
+        "torch.Size",
+        *(f"torch.{name}" for name in STORAGES),
+    }
+
+    def __init__(self, path, data, position=0):
+        super().__init__(path, data, position)
+        self.storages = {}
+
+    def call(self, name, arguments):
+        """Tensors, parameters, sizes and dicts."""
+        if name == "torch._utils._rebuild_tensor_v2":
+            return self._view(*arguments[:4])
+        if name == "torch._utils._rebuild_parameter":
+            return arguments[0]
+        if name == "torch.Size":
+            return tuple(arguments[0])
+        return super().call(name, arguments)
+
+    def persistent(self, identifier):
+        """("storage", class, key, device, numel) -> Storage; older files end it with None."""
+        kind, storage_class, key, _device, numel = identifier[:5]
+        if kind != "storage" or identifier[5:] not in ((), (None,)):
+            raise CheckpointError(f"{self.path}: refers to something other than a plain storage")
+        if type(storage_class) is not Global or type(key) is not str or not _is_count(numel):
+            raise ValueError("a storage that is none")
+        storage = Storage(STORAGES[storage_class.name.removeprefix("torch.")], key, numel)
+        if self.storages.setdefault(key, storage) != storage:
+            raise CheckpointError(f"{self.path}: storage {key!r} is described in two ways")
+        return storage
+
+    def _view(self, storage, offset, shape, strides):
+        if type(storage) is not Storage or type(shape) is not tuple or type(strides) is not tuple:
+            raise ValueError("a tensor that is none")
+        if len(shape) != len(strides) or not all(map(_is_count, (offset, *shape, *strides))):
+            raise CheckpointError(f"{self.path}: a tensor has a negative or missing size, stride or offset")
+        return View(storage, offset, shape, strides)
+
+
+def _is_count(value):
+    return type(value) is int and 0 <= value < 2**62
+
+
+def array_of(path, name, view, data):
+    """The tensor as a read-only array over `data`, the bytes of its storage.
+
+    Raises CheckpointError where it reaches beyond them, or repeats elements: a few bytes could claim to be terabytes.
+    """
+    storage = view.storage
+    dtype = DTYPES[storage.dtype]
+    if len(data) != storage.numel * dtype.itemsize:
+        raise CheckpointError(
+            f"{path}: {name!r}: its storage {storage.key!r} should hold {storage.numel} x {storage.dtype}, "
+            f"the file has {len(data)} bytes"
+        )
+    if len(view.shape) > MAX_AXES:
+        raise CheckpointError(f"{path}: {name!r} has {len(view.shape)} axes")
+    count = int(np.prod(view.shape, dtype=object))
+    last = view.offset + sum((size - 1) * stride for size, stride in zip(view.shape, view.strides, strict=True))
+    if count > storage.numel or (count and last >= storage.numel):
+        shape = "x".join(map(str, view.shape))
+        raise CheckpointError(f"{path}: {name!r} of shape {shape} exceeds its storage of {storage.numel} elements")
+    if not count:
+        return np.empty(view.shape, dtype)
+    strides = tuple(stride * dtype.itemsize for stride in view.strides)
+    return np.ndarray(view.shape, dtype, data, view.offset * dtype.itemsize, strides)

@@ -1,0 +1,44 @@
+"""State dicts of spectral normalisation before PyTorch 1.0: W, u and the normalised W, but not v."""
+
+import numpy as np
+
+from paddle_ugatit.formats.checkpoint import CheckpointError, cast, dtype_name, widened
+
+
+def modernised(state, where, notes):
+    """The state dict as PyTorch 1.0 and later write it: with `weight_v`, without the derived `weight`.
+
+    What was done is added to `notes`, a line each beginning with `where`, as do messages of a CheckpointError. A
+    `weight_u` of the wrong shape is left for the caller to find.
+    """
+    state, recovered, dropped = dict(state), [], []
+    for prefix in [key.removesuffix("weight_orig") for key in state if key.rpartition(".")[2] == "weight_orig"]:
+        weight, u, derived = state[prefix + "weight_orig"], state.get(prefix + "weight_u"), prefix + "weight"
+        if u is not None and u.shape == weight.shape[:1] and prefix + "weight_v" not in state:
+            state[prefix + "weight_v"] = cast(_recovered_v(weight, u, where), dtype_name(u))
+            recovered.append(prefix + "weight_v")
+        if derived in state and state[derived].shape == weight.shape:
+            del state[derived]
+            dropped.append(derived)
+    if recovered:
+        notes.append(f"{where}: recovered {len(recovered)} weight_v that the old format lacks from W and u")
+    if dropped:
+        notes.append(f"{where}: left out {len(dropped)} normalised weights beside weight_orig, computed anew in use")
+    return state
+
+
+def _recovered_v(weight, u, where):
+    """v = W^+ u / |W^+ u|, in float64: (out, ...), (out,) -> (in,).
+
+    Exact where u came from a power step on this W: u ~ W v with v = W^T u' / |..| in the row space, so W^+ u ~ v.
+    """
+    matrix = widened(weight).astype(np.float64).reshape(len(weight), -1)
+    u = widened(u).astype(np.float64)
+    try:
+        if len(matrix) <= matrix.shape[1]:
+            v = matrix.T @ np.linalg.lstsq(matrix @ matrix.T, u, rcond=None)[0]
+        else:
+            v = np.linalg.lstsq(matrix.T @ matrix, matrix.T @ u, rcond=None)[0]
+    except np.linalg.LinAlgError as error:
+        raise CheckpointError(f"{where}: cannot recover weight_v: {error}") from error
+    return v / max(np.linalg.norm(v), 1e-12)
