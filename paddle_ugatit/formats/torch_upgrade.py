@@ -15,7 +15,8 @@ def modernised(state, where, notes):
     for prefix in [key.removesuffix("weight_orig") for key in state if key.rpartition(".")[2] == "weight_orig"]:
         weight, u, derived = state[prefix + "weight_orig"], state.get(prefix + "weight_u"), prefix + "weight"
         if u is not None and u.shape == weight.shape[:1] and prefix + "weight_v" not in state:
-            state[prefix + "weight_v"] = cast(_recovered_v(weight, u, where), dtype_name(u))
+            v = _recovered_v(weight, u, state.get(derived), where)
+            state[prefix + "weight_v"] = cast(v, dtype_name(u))
             recovered.append(prefix + "weight_v")
         if derived in state and state[derived].shape == weight.shape:
             del state[derived]
@@ -27,10 +28,11 @@ def modernised(state, where, notes):
     return state
 
 
-def _recovered_v(weight, u, where):
-    """v = W^+ u / |W^+ u|, in float64: (out, ...), (out,) -> (in,).
+def _recovered_v(weight, u, derived, where):
+    """v = W^+ u in float64, (out, ...), (out,) -> (in,), at the length that PyTorch's own loading gives it.
 
-    Exact where u came from a power step on this W: u ~ W v with v = W^T u' / |..| in the row space, so W^+ u ~ v.
+    Exact where u came from a power step on this W: u ~ W v with v = W^T u' / |..| in the row space, so W^+ u ~ v. The
+    length is 1, or, where the normalised weight is at hand, such that sigma = u^T W v is the one that made it.
     """
     matrix = widened(weight).astype(np.float64).reshape(len(weight), -1)
     u = widened(u).astype(np.float64)
@@ -41,4 +43,10 @@ def _recovered_v(weight, u, where):
             v = np.linalg.lstsq(matrix.T @ matrix, matrix.T @ u, rcond=None)[0]
     except np.linalg.LinAlgError as error:
         raise CheckpointError(f"{where}: cannot recover weight_v: {error}") from error
-    return v / max(np.linalg.norm(v), 1e-12)
+    v = v / max(np.linalg.norm(v), 1e-12)
+    if derived is None or derived.shape != weight.shape:
+        return v
+    derived = widened(derived).astype(np.float64).reshape(matrix.shape)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        scaled = v * np.nanmean(matrix / derived) / (u @ matrix @ v)
+    return scaled if np.isfinite(scaled).all() else v
