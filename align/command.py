@@ -76,6 +76,7 @@ def _run(check, arguments):
         reference = get_reference()
         _progress(f"[{number}/{len(work)}] {case.name}: Paddle", start)
         entry = check_case(case, reference, check, dtypes)
+        del reference  # gigabytes, before the next one is made
         _progress("", start)
         print(case_line(entry), flush=True)
         if arguments.layers == "all" or (arguments.layers == "failed" and entry["verdict"] != "aligned"):

@@ -76,8 +76,13 @@ class PaddleSide:
             model.state_dict()[key].set_value(value)
 
     def state(self, model):
-        """Every parameter and buffer in PyTorch's layout, as an array of its own."""
-        return weights.to_torch({key: value.numpy() for key, value in model.state_dict().items()}, model)
+        """Every parameter and buffer in PyTorch's layout, as an array of its own; without a rule, as it is."""
+        return self._in_torch_layout(model, {key: value.numpy() for key, value in model.state_dict().items()})
+
+    def _in_torch_layout(self, model, arrays):
+        rules = weights.rules_of(model)
+        transposed = {key for key, rule in rules.items() if rule and rule.transpose}
+        return {key: a.T if key in transposed and a is not None else a for key, a in arrays.items()}
 
     def set_buffers(self, model, state):
         """Put the buffers back to their values in `state`."""
@@ -108,6 +113,10 @@ class PaddleSide:
         """The same values on a branch of their own, whose gradient is that of one consumer."""
         return tensor.clone()
 
+    def no_gradients(self):
+        """A context in which no graph is kept."""
+        return paddle.no_grad()
+
     def watch_gradient(self, tensor, call):
         """Have `call(array)` run once the tensor's gradient is known; not at all where it takes none."""
         if not tensor.stop_gradient:
@@ -116,9 +125,11 @@ class PaddleSide:
     def backward(self, tensors, gradients, keep=False):
         """Accumulate the gradients of sum(<tensor, gradient>) over those tensors that take one; `keep` the graph."""
         pairs = zip(tensors, gradients, strict=True)
-        terms = [(t * self.tensor(g)).sum() for t, g in pairs if not t.stop_gradient and g is not None]
-        if terms:
-            paddle.add_n(terms).backward(retain_graph=keep)
+        pairs = [(t, self.tensor(g)) for t, g in pairs if not t.stop_gradient and g is not None]
+        if len(pairs) == 1 and not pairs[0][0].is_leaf:
+            pairs[0][0].backward(pairs[0][1], retain_graph=keep)
+        elif pairs:  # Paddle's own call for several refuses one that occurs twice, and in 2.6 one that leads to another
+            paddle.add_n([(t * g).sum() for t, g in pairs]).backward(retain_graph=keep)
 
     def gradient(self, tensor):
         """The gradient accumulated so far as an array, None where there is none."""
@@ -126,9 +137,8 @@ class PaddleSide:
 
     def parameter_gradients(self, model):
         """Name -> gradient array in PyTorch's layout, or None."""
-        rules = weights.layout(model)
         gradients = {name: self.gradient(parameter) for name, parameter in model.named_parameters()}
-        return {name: g.T if g is not None and rules[name].transpose else g for name, g in gradients.items()}
+        return self._in_torch_layout(model, gradients)
 
     def clear_gradients(self, model):
         """Forget all parameter gradients."""

@@ -6,11 +6,12 @@ PyTorch can compare.
 
 from collections import defaultdict
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
 from align.cases import randomise, representable
-from align.verdict import error_for, scales_of
+from align.verdict import error_for, scales_of, terms_of
 from align.views import Isolated, Key, Propagated, as_list
 
 JITTERS = 1  # float32 runs beside the plain one, each with inputs moved by half a unit in the last place
@@ -34,6 +35,16 @@ class Reference:
     types: dict[str, str] = field(default_factory=dict)  # layer path -> class name
     order: list[tuple[str, int]] = field(default_factory=list)  # (layer, call) as executed
     torch: str = ""
+
+    @cached_property
+    def scales(self):
+        """Key -> what that tensor's error is relative to."""
+        return scales_of(self.tensors)
+
+    @cached_property
+    def terms(self):
+        """Layer -> how many terms one of its values sums at most."""
+        return terms_of(self.weights, self.tensors)
 
     def __contains__(self, key):
         return key in self.tensors
@@ -81,7 +92,8 @@ def measure(case, torch_side, seed=0, weights=None, inputs=None, backward=True, 
 
 def outputs_of(side, model, inputs):
     """The model's outputs per call, as arrays; moves its spectral norms on."""
-    return [[side.array(output) for output in as_list(model(*map(side.tensor, call)))] for call in inputs]
+    with side.no_gradients():
+        return [[side.array(output) for output in as_list(model(*map(side.tensor, call)))] for call in inputs]
 
 
 def require_repeat(name, first, tensors):
@@ -106,13 +118,12 @@ def _cotangents(outputs, seed):
 def _measure_floors(case, torch_side, reference, backward):
     """Fill `reference.floors` with the largest error of PyTorch's float32 runs against its float64."""
     floors = defaultdict(float)
-    scales = scales_of(reference)
     cotangents = reference.cotangents if backward else None
 
     def floor_sink(view):
         def sink(key, array):
             if array is not None and reference.tensors.get(key) is not None:
-                error = error_for(view, "float32", key)(reference[key], array, scales[key])
+                error = error_for(view, "float32", key)(reference[key], array, reference.scales[key])
                 floors[view, key] = max(floors[view, key], error)
 
         return sink
@@ -123,33 +134,33 @@ def _measure_floors(case, torch_side, reference, backward):
     sides[0].load(model, reference.weights)
     set_mode(model, case.training)
     for side in sides:
-        Propagated(side, model, floor_sink("propagated"), inputs_too=True).run(reference.inputs, cotangents)
+        kinks = _kinks(side, model, reference, floors) if backward and side is not sides[0] else None
+        sink = _gradients_only(floor_sink("propagated")) if kinks else floor_sink("propagated")
+        Propagated(side, model, sink, inputs_too=True, kinks=kinks).run(reference.inputs, cotangents)
         side.set_buffers(model, reference.weights)
         Isolated(side, model, floor_sink("isolated"), reference).run(reference.inputs, cotangents)
         side.set_buffers(model, reference.weights)
-    if backward:
-        _measure_kinks(sides[0], model, reference, floors, floor_sink("propagated"))
     reference.floors = dict(floors)
 
 
-def _measure_kinks(side, model, reference, floors, sink):
-    """Raise the gradients' floors by what it makes when every ReLU input that float32 cannot tell from zero errs.
+def _kinks(side, model, reference, floors):
+    """(path, call) -> how near to zero the input of a ReLU must be for float32 not to tell its sign.
 
-    A value whose sign rounding decides sends its whole gradient or none: legitimate, and far above a unit in the last
-    place. Four times the measured float32 error at the ReLU's entrance is the distance within which that can happen.
+    Four times the error that float32 was measured to have there. Such a value sends its whole gradient or none:
+    legitimate, and far above a unit in the last place. The gradients' floors are raised by what it makes when all err.
     """
     distances = {}
     for path in side.kinks(model):
         for call in range(sum(1 for layer, _ in reference.order if layer == path)):
             key = Key("input", path, call, "0")
-            distances[path, call] = 4 * floors["propagated", key] * np.abs(reference[key]).max()
-    side.set_buffers(model, reference.weights)
+            distances[path, call] = 4 * floors["propagated", key] * reference.scales[key]
+    return distances
 
-    def gradients_only(key, array):
+
+def _gradients_only(sink):
+    def gradient_sink(key, array):
         if key.what.startswith("grad"):
             sink(key, array)
 
-    Propagated(side, model, gradients_only, inputs_too=True, kinks=distances).run(
-        reference.inputs, reference.cotangents
-    )
-    side.set_buffers(model, reference.weights)
+    gradient_sink.wants = lambda key: key.what.startswith("grad")
+    return gradient_sink

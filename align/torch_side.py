@@ -113,6 +113,10 @@ class TorchSide:
         """The same values on a branch of their own, whose gradient is that of one consumer."""
         return tensor.view_as(tensor)
 
+    def no_gradients(self):
+        """A context in which no graph is kept."""
+        return torch.no_grad()
+
     def cross_zero(self, tensor, distance):
         """The same values, but those nearer to zero than `distance` with the other sign; gradient as before."""
         with torch.no_grad():

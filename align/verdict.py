@@ -74,7 +74,8 @@ def _parts(array, count=1 << 16):
 
 def _differences(truth, array):
     for one, other in zip(_parts(truth), _parts(array), strict=True):
-        yield one - other
+        with np.errstate(invalid="ignore"):  # inf - inf is NaN, which the caller reports
+            yield one - other
 
 
 def error_for(view, dtype, key):
@@ -87,13 +88,13 @@ def error_for(view, dtype, key):
     return mean_error_of if flips else error_of
 
 
-def scales_of(reference):
+def scales_of(tensors):
     """What each tensor's error is relative to: its largest value.
 
     A parameter's gradient counts for at least a thousandth of the largest in its layer: an analytically zero gradient
     (of a bias before a norm) is rounding on both sides, and can only be held against the terms that cancel in it.
     """
-    own = {key: _largest(array) for key, array in reference.tensors.items()}
+    own = {key: _largest(array) for key, array in tensors.items()}
     layers = {}
     for key, largest in own.items():
         if key.what == "grad_param":
@@ -104,17 +105,17 @@ def scales_of(reference):
     }
 
 
-def terms_of(reference):
+def terms_of(weights, tensors):
     """Layer -> how many terms one of its values, or one value of its gradients, sums at most.
 
     Weights per output and per input unit, and pixels of the batch; the model as a whole counts as its largest layer.
     """
     terms = defaultdict(lambda: 1)
-    for name, array in reference.weights.items():
+    for name, array in weights.items():
         if array.ndim > 1:
             layer = name.rpartition(".")[0]
             terms[layer] = max(terms[layer], array.size // min(array.shape[:2]))
-    for key, array in reference.tensors.items():
+    for key, array in tensors.items():
         if key.what in ("input", "output") and array is not None and array.ndim > 1:
             terms[key.layer] = max(terms[key.layer], array.size // array.shape[1])
     terms[""] = max(terms.values(), default=1)
@@ -133,21 +134,21 @@ class Judge:
     def __init__(self, reference, check, view, dtype, limit):
         self.reference, self.view, self.dtype, self.limit = reference, view, dtype, limit
         self.check, self.whats = check, WHATS[check, view]
-        self.scales, self.terms = scales_of(reference), terms_of(reference)
         self.rows = {}
 
     def __call__(self, key, array):
-        if self._wants(key):
+        if self.wants(key):
             self.rows[key] = self._compare(key, array)
 
     def finish(self):
         """All rows, those that the run never reached among them, as failures."""
         for key in self.reference.tensors:
-            if self._wants(key) and key not in self.rows:
+            if self.wants(key) and key not in self.rows:
                 self.rows[key] = self._row(key, [], None, MISSING)
         return list(self.rows.values())
 
-    def _wants(self, key):
+    def wants(self, key):
+        """Whether this check compares such a tensor."""
         if key.layer == "" and key.what in ("input", "grad_output"):
             return False  # what the model itself is given is the question, not an answer
         return key.what in self.whats or (self.check == "backward" and key.what == "grad_input" and key.layer == "")
@@ -167,7 +168,7 @@ class Judge:
             return self._row(key, shape, None, f"dtype {array.dtype}, wanted {self.dtype}")
         if not array.size:
             return self._row(key, shape, None, "empty")
-        error = error_for(self.view, self.dtype, key)(truth, array, self.scales[key])
+        error = error_for(self.view, self.dtype, key)(truth, array, self.reference.scales[key])
         if not np.isfinite(error):
             return self._row(key, shape, None, "NaN or infinite")
         return self._row(key, shape, error, "")
@@ -177,7 +178,7 @@ class Judge:
         if self.dtype == "float32":
             floor = self.reference.floors.get((self.view, key), 0.0)
             # Freely running, a layer inherits the rounding of all the others.
-            terms = self.terms[key.layer] if self.view == "isolated" else max(self.terms.values())
+            terms = self.reference.terms[key.layer if self.view == "isolated" else ""]
             limit = max(FLOOR_FACTOR * floor, FLOAT32_ULP * max(8, 0.5 * terms**0.5))
         verdict = "pass" if error is not None and error <= limit else "fail"
         kind = self.reference.types.get(key.layer, "")

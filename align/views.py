@@ -5,7 +5,8 @@ isolated: each leaf layer is cut out of the graph. It gets the reference's own i
 the reference's own output on; so the code between the layers is checked on the reference's values too: what it makes
 of them is the input of the next layer (and, backward, the output gradient of the one before).
 
-A sink is called as `sink(key, array or None)`; None says that the side has no such tensor.
+A sink is called as `sink(key, array or None)`; None says that the side has no such tensor. It may have a method
+`wants(key)`, so that tensors it would ignore are not copied.
 """
 
 from collections import Counter
@@ -162,9 +163,12 @@ def as_list(outputs):
 
 
 def emit(side, sink, key, tensors):
-    """Give the sink each tensor under the key of its position."""
+    """Give the sink each tensor under the key of its position, unless it does not want it."""
+    wants = getattr(sink, "wants", None)
     for i, tensor in enumerate(tensors):
-        sink(key._replace(slot=str(i)), side.array(tensor))
+        mine = key._replace(slot=str(i))
+        if wants is None or wants(mine):
+            sink(mine, side.array(tensor))
 
 
 def _root_gradients(side, roots, sink):

@@ -56,15 +56,20 @@ class Rule:
 
 def layout(layer) -> dict[str, Rule]:
     """Key -> Rule for every entry of a Paddle layer's state dict, in its order. WeightError where a rule is missing."""
+    rules = rules_of(layer)
+    if missing := [key for key, rule in rules.items() if rule is None]:
+        raise WeightError(f"no conversion rule for {_listed(missing)} of {type(layer).__name__}")
+    return rules
+
+
+def rules_of(layer) -> dict:
+    """`layout`, with None where there is no rule."""
     rules = {}
     for path, owner in layer.named_sublayers(include_self=True):
         parameters, buffers = owner.named_parameters("", False), owner.named_buffers("", False)
         for leaf, tensor in [*parameters, *buffers]:
             rules[f"{path}.{leaf}" if path else leaf] = _rule(owner, leaf, tuple(tensor.shape))
-    missing = [key for key in layer.state_dict() if rules.get(key) is None]
-    if missing:
-        raise WeightError(f"no conversion rule for {_listed(missing)} of {type(layer).__name__}")
-    return {key: rules[key] for key in layer.state_dict()}
+    return {key: rules.get(key) for key in layer.state_dict()}
 
 
 def _rule(owner, leaf, shape):
