@@ -9,8 +9,6 @@ import sys
 import time
 from pathlib import Path
 
-from tqdm import tqdm
-
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from paddle_ugatit import formats, weights  # noqa: E402
@@ -41,9 +39,7 @@ class Progress:
     def __init__(self, label, total):
         self.label, self.total, self.done = label, total, 0
         self.next_line = time.monotonic() + _PLAIN_SECONDS
-        terminal = sys.stderr.isatty()
-        options = {"unit": "B", "unit_scale": True, "unit_divisor": 1024, "leave": False}
-        self.bar = tqdm(total=total, desc=label, file=sys.stderr, **options) if terminal else None
+        self.bar = _bar(label, total) if sys.stderr.isatty() else None
 
     def __enter__(self):
         return self
@@ -60,6 +56,15 @@ class Progress:
             share = self.done / self.total if self.total else 1
             print(f"{self.label}: {_size(self.done)} of {_size(self.total)} ({share:.0%})", file=sys.stderr, flush=True)
             self.next_line = time.monotonic() + _PLAIN_SECONDS
+
+
+def _bar(label, total):
+    """A bar with rate and time left, None where tqdm is not installed."""
+    try:
+        from tqdm import tqdm
+    except ImportError:
+        return None
+    return tqdm(total=total, desc=label, file=sys.stderr, unit="B", unit_scale=True, unit_divisor=1024, leave=False)
 
 
 def parse(argv):

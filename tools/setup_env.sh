@@ -148,7 +148,7 @@ prepare_borrowed() {  # MODULE...
             imports "$module" || missing+=("$(requirement_of "$module")")
         done
         say "  installing ${missing[*]} into .packages"
-        install_aside "$packages" run_pip packages "${missing[@]}" || die "$(pip_failure "${missing[*]}" packages)"
+        install_aside "$packages" run_pip packages "${missing[@]}" || go_on_without "${missing[@]}"
     fi
     if [ -d "$packages" ]; then PYTHONPATH="$packages:$PYTHONPATH"; fi
     HAVE_TORCH=yes
@@ -159,6 +159,13 @@ prepare_borrowed() {  # MODULE...
         HAVE_TORCH=no
         say "  torch is absent and could not be had: going on without it"
     fi
+}
+
+go_on_without() {  # REQUIREMENT... that could not be installed ; only progress bars can be done without
+    case $* in
+        tqdm*' '* | [!t]*) die "$(pip_failure "$*" packages)" ;;
+        *) say "  could not install $*: $(pip_reason packages) Going on without progress bars" ;;
+    esac
 }
 
 requirement_of() {  # MODULE ; its line in requirements-cpu.txt
