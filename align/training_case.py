@@ -1,0 +1,90 @@
+"""Both trainers in lockstep: the same weights, the same images, and every number of the state after each step."""
+
+import numpy as np
+
+from align.cases import randomise, representable
+from align.verdict import Row
+from paddle_ugatit import weights
+
+LIMIT = 1e-9  # relative to each tensor's largest value
+
+
+def torch_state(trainer, losses):
+    """(network, what, name) -> array for all that a step leaves behind, from torch_ref's trainer."""
+    state = {("losses", "loss", name): loss.numpy() for name, loss in losses.items()}
+    for kind, optimizer in trainer.optimizers.items():
+        state[kind, "learning rate", "lr"] = np.float64(optimizer.param_groups[0]["lr"])
+    for name, net in trainer.networks.items():
+        moments = trainer.optimizers[name[:3]].state
+        for key, parameter in net.named_parameters():
+            state[name, "parameter", key] = parameter.detach().numpy().copy()
+            state[name, "moment1", key] = moments[parameter]["exp_avg"].numpy().copy()
+            state[name, "moment2", key] = moments[parameter]["exp_avg_sq"].numpy().copy()
+        for key, buffer in net.named_buffers():
+            state[name, "state", key] = buffer.numpy().copy()
+    return state
+
+
+def paddle_state(trainer, losses):
+    """The same from paddle_ugatit's trainer, in PyTorch's layout."""
+    state = {("losses", "loss", name): loss.numpy() for name, loss in losses.items()}
+    for kind, optimizer in trainer.optimizers.items():
+        state[kind, "learning rate", "lr"] = np.float64(optimizer.get_lr())
+    for name, net in trainer.networks.items():
+        rules, saved = weights.layout(net), trainer.optimizers[name[:3]].state_dict()
+        moments = {key: value.numpy() for key, value in saved.items() if "_moment" in key}
+        for key, parameter in net.named_parameters():
+            turn = np.transpose if rules[key].transpose else np.asarray
+            state[name, "parameter", key] = turn(parameter.numpy())
+            for order in ("moment1", "moment2"):
+                state[name, order, key] = turn(moments[f"{parameter.name}_{order}_0"])
+        for key, buffer in net.named_buffers():
+            state[name, "state", key] = buffer.numpy()
+    return state
+
+
+def same_start(torch_trainer, paddle_trainer, torch_side, paddle_side, seed):
+    """Give both trainers the same weights, moved off the initial values that could hide a fault."""
+    for number, (name, net) in enumerate(torch_trainer.networks.items()):
+        state = {key: representable(array) for key, array in torch_side.state(net).items()}
+        torch_side.load(net, randomise(state, [seed, number]))
+        paddle_side.load(paddle_trainer.networks[name], state)
+
+
+def batches(config, seed):
+    """Endless pairs of batches of both domains, exact in float32."""
+    rng = np.random.default_rng([seed, 3])
+    shape = (config.batch_size, config.img_ch, config.img_size, config.img_size)
+    while True:
+        yield [representable(rng.uniform(-1, 1, shape)) for _ in range(2)]
+
+
+def compared(torch_numbers, paddle_numbers, step):
+    """A Row for every number of the state after a step; in the order in which a step makes them."""
+    rows = []
+    for place in sorted(torch_numbers.keys() | paddle_numbers.keys(), key=_order):
+        network, what, name = place
+        truth, found = torch_numbers.get(place), paddle_numbers.get(place)
+        shape = [] if found is None else list(found.shape)
+        error, note = None, ""
+        if truth is None or found is None:
+            note = f"{'PyTorch' if truth is None else 'Paddle'} has none"
+        elif truth.shape != found.shape:
+            note = f"shape {shape}, PyTorch's is {list(truth.shape)}"
+        elif not np.isfinite(found).all():
+            note = "NaN or infinite"
+        else:
+            error = float(np.abs(truth - found).max() / (np.abs(truth).max() or 1.0))
+        verdict = "pass" if error is not None and error <= LIMIT else "fail"
+        layer, _, leaf = name.rpartition(".")
+        where = f"{network}.{layer}" if layer else network
+        rows.append(Row(where, "", step, what, leaf, "state", "float64", shape, error, None, LIMIT, verdict, note))
+    return rows
+
+
+def _order(place):
+    """As a step makes them: rates, then all of the discriminators' half, then the generators'."""
+    network, what, name = place
+    generators = name.startswith("g_") if network == "losses" else network.startswith("gen")
+    kinds = ("loss", "moment1", "moment2", "parameter", "state")
+    return what != "learning rate", generators, kinds.index(what) if what in kinds else 0, network, name

@@ -1,0 +1,41 @@
+"""Losses of U-GAT-IT (Kim et al., ICLR 2020, section 2.2), as pure functions. Twin: torch_ref/losses.py."""
+
+import paddle
+import paddle.nn.functional as F
+
+
+def least_squares(logit, target):
+    """Mean squared distance of a logit map from a map full of `target` (0 or 1): (B,...) -> ()."""
+    return ((logit - target) ** 2).mean()
+
+
+def cross_entropy(logit, target):
+    """Mean binary cross entropy with logits against a map full of `target` (0 or 1): (B,...) -> ()."""
+    return F.binary_cross_entropy_with_logits(logit, paddle.full_like(logit, target))
+
+
+def l1(image, target):
+    """Mean absolute difference of two batches of images: (B,C,H,W), (B,C,H,W) -> ()."""
+    return (image - target).abs().mean()
+
+
+def discriminator_loss(real, fake):
+    """Of one discriminator, from its (logit map, cam_logit, heatmap) for real and for translated images.
+
+    quirk: the CAM loss is least squares here and cross entropy in the generator; the paper prints one formula for both.
+    """
+    real_logit, real_cam, _ = real
+    fake_logit, fake_cam, _ = fake
+    logits = least_squares(real_logit, 1) + least_squares(fake_logit, 0)
+    return logits + least_squares(real_cam, 1) + least_squares(fake_cam, 0)
+
+
+def adversarial_loss(fake):
+    """What one discriminator's verdict on translated images costs the generator."""
+    logit, cam, _ = fake
+    return least_squares(logit, 1) + least_squares(cam, 1)
+
+
+def cam_loss(translated_cam, identity_cam):
+    """Of a generator's own CAM logits: 1 where it translates, 0 where it gets its target domain."""
+    return cross_entropy(translated_cam, 1) + cross_entropy(identity_cam, 0)

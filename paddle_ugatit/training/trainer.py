@@ -1,0 +1,121 @@
+"""One training iteration of U-GAT-IT: the original's updates with less work. Twin: torch_ref/trainer.py.
+
+What is saved, without changing what is computed:
+- the translations that the discriminators see are those whose graph the generators' step goes back through; they are
+  computed once, since the generators do not change in between;
+- no gradient of the discriminators' step reaches a generator, none of the generators' step a discriminator's weight;
+- a generator translates one domain and repeats the other in one batch, since its norms are of one image each.
+A discriminator still sees real, then translated and, updated, translated images again, a batch at a time: each of these
+passes moves its spectral norms on.
+"""
+
+from contextlib import contextmanager
+
+import paddle
+
+from paddle_ugatit.losses import adversarial_loss, cam_loss, discriminator_loss, l1
+from paddle_ugatit.models.ugatit import Discriminator, ResnetGenerator
+
+
+class Trainer:
+    """Six networks, under the checkpoint's names in `networks`, and the optimisers of both kinds."""
+
+    def __init__(self, config):
+        self.config, self.iteration = config, 0
+        options = {
+            "ngf": config.ch,
+            "n_blocks": config.n_res,
+            "img_size": config.img_size,
+            "light": config.light,
+            "revision": config.revision,
+        }
+        self.networks = {
+            "genA2B": ResnetGenerator(config.img_ch, config.img_ch, **options),
+            "genB2A": ResnetGenerator(config.img_ch, config.img_ch, **options),
+            "disGA": Discriminator(config.img_ch, config.ch, config.global_layers),
+            "disGB": Discriminator(config.img_ch, config.ch, config.global_layers),
+            "disLA": Discriminator(config.img_ch, config.ch, config.local_layers),
+            "disLB": Discriminator(config.img_ch, config.ch, config.local_layers),
+        }
+        self.optimizers = {kind: self._adam(kind) for kind in ("gen", "dis")}
+
+    def _adam(self, kind):
+        options = {"parameters": self._parameters(kind), "weight_decay": self.config.weight_decay}
+        return paddle.optimizer.Adam(self.config.lr, 0.5, 0.999, **options)
+
+    def _parameters(self, kind):
+        return [p for name, net in self.networks.items() if name.startswith(kind) for p in net.parameters()]
+
+    def step(self, real_a, real_b):
+        """One iteration on a batch of each domain, (B,C,H,W) in [-1,1]; the named losses, () each."""
+        self.iteration += 1
+        passes = self._translate(real_a, real_b)
+        losses = self._discriminator_losses(passes)
+        self._update("dis", losses["d_loss"])
+        with self._frozen_discriminators():
+            losses |= self._generator_losses(passes)
+            self._update("gen", losses["g_loss"])
+        self._clip_rho()
+        return {name: loss.detach() for name, loss in losses.items()}
+
+    def _translate(self, real_a, real_b):
+        """Per domain that images end in: real, translated and repeated images, and the CAM logits of the last two."""
+        passes = {}
+        for domain, generator, real, other in (("a", "genB2A", real_a, real_b), ("b", "genA2B", real_b, real_a)):
+            images, cams, _ = self.networks[generator](paddle.concat([other, real]))
+            (fake, same), (fake_cam, same_cam) = images.chunk(2), cams.chunk(2)
+            passes[domain] = {"real": real, "fake": fake, "same": same, "fake_cam": fake_cam, "same_cam": same_cam}
+        return passes
+
+    def _discriminator_losses(self, passes):
+        losses = {}
+        for domain, images in passes.items():
+            real, fake = images["real"], images["fake"].detach()
+            terms = [discriminator_loss(net(real), net(fake)) for net in self._discriminators(domain)]
+            losses[f"d_loss_{domain}"] = self.config.adv_weight * sum(terms)
+        return losses | {"d_loss": losses["d_loss_a"] + losses["d_loss_b"]}
+
+    def _generator_losses(self, passes):
+        cycled_a = self.networks["genB2A"](passes["b"]["fake"])[0]
+        cycled_b = self.networks["genA2B"](passes["a"]["fake"])[0]
+        losses = self._direction("a", cycled_a, **passes["a"]) | self._direction("b", cycled_b, **passes["b"])
+        return losses | {"g_loss": sum(losses.values())}
+
+    def _direction(self, domain, cycled, real, fake, same, fake_cam, same_cam):
+        """The weighted terms of everything that ends in `domain`."""
+        config = self.config
+        verdicts = [adversarial_loss(net(fake)) for net in self._discriminators(domain)]
+        return {
+            f"g_adv_{domain}": config.adv_weight * sum(verdicts),
+            f"g_cycle_{domain}": config.cycle_weight * l1(cycled, real),
+            f"g_identity_{domain}": config.identity_weight * l1(same, real),
+            f"g_cam_{domain}": config.cam_weight * cam_loss(fake_cam, same_cam),
+        }
+
+    def _discriminators(self, domain):
+        return self.networks[f"disG{domain.upper()}"], self.networks[f"disL{domain.upper()}"]
+
+    @contextmanager
+    def _frozen_discriminators(self):
+        parameters = self._parameters("dis")
+        for parameter in parameters:
+            parameter.stop_gradient = True
+        try:
+            yield
+        finally:
+            for parameter in parameters:
+                parameter.stop_gradient = False
+
+    def _update(self, kind, loss):
+        optimizer = self.optimizers[kind]
+        loss.backward()
+        optimizer.set_lr(self.config.lr_at(self.iteration))
+        optimizer.step()
+        optimizer.clear_grad()
+
+    def _clip_rho(self):
+        with paddle.no_grad():
+            for name in ("genA2B", "genB2A"):
+                for key, parameter in self.networks[name].named_parameters():
+                    if key.rpartition(".")[2] == "rho":
+                        parameter.set_value(parameter.clip(0, 1))

@@ -1,0 +1,166 @@
+"""Training: both trainers in lockstep, the faults that must show there, and what the iteration saves."""
+
+import dataclasses
+from unittest.mock import patch
+
+import paddle
+import pytest
+
+from align import check_training
+from align.check_training import SMALL, lockstep
+from paddle_ugatit import losses
+from paddle_ugatit.models.ugatit import Discriminator
+from paddle_ugatit.training import Config, Trainer, trainer
+from paddle_ugatit.training.trainer import Trainer as Ours
+
+
+def verdict(config=SMALL, steps=3, tamper=None):
+    """(verdict, blamed entry) of the last step that was run."""
+    *_, last = lockstep(config, steps, tamper=tamper)
+    return last["verdict"], last["blamed"]
+
+
+@pytest.mark.parametrize("options", [{}, {"light": False}, {"revision": "initial"}, {"batch_size": 2}], ids=str)
+def test_lockstep(options):
+    entries = list(lockstep(dataclasses.replace(SMALL, **options), 6))
+    assert [entry["verdict"] for entry in entries] == ["aligned"] * 6
+    assert all(entry["counts"]["compared"] > 300 for entry in entries)
+    assert max(row["error"] for entry in entries for row in entry["rows"]) < 1e-11
+
+
+def adam(wrong):
+    """A tamper: both optimisers made anew with some of their arguments wrong."""
+
+    def tamper(ours):
+        for kind in ours.optimizers:
+            right = {"beta1": 0.5, "beta2": 0.999, "weight_decay": 1e-4, "parameters": ours._parameters(kind)}
+            ours.optimizers[kind] = paddle.optimizer.Adam(1e-4, **(right | wrong))
+
+    return tamper
+
+
+def adamw(ours):
+    for kind in ours.optimizers:
+        options = {"parameters": ours._parameters(kind), "weight_decay": 1e-4}
+        ours.optimizers[kind] = paddle.optimizer.AdamW(1e-4, 0.5, 0.999, **options)
+
+
+@pytest.mark.parametrize(
+    ("tamper", "what"),
+    [(adam({"beta1": 0.9}), "moment1"), (adam({"weight_decay": None}), "moment1"), (adamw, "moment1")],
+    ids=["beta1", "no decay", "AdamW"],
+)
+def test_wrong_optimiser_is_found(tamper, what):
+    found, blamed = verdict(tamper=tamper)
+    assert found == "diverged" and blamed["what"] == what
+
+
+def fake_then_real(self, passes):
+    found = {}
+    for domain, images in passes.items():
+        terms = []
+        for net in self._discriminators(domain):
+            fake = net(images["fake"].detach())
+            terms.append(losses.discriminator_loss(net(images["real"]), fake))
+        found[f"d_loss_{domain}"] = sum(terms)
+    return found | {"d_loss": found["d_loss_a"] + found["d_loss_b"]}
+
+
+def swapped(self, real_a, real_b, right=Ours._translate):
+    passes = right(self, real_a, real_b)
+    passes["a"]["fake"], passes["b"]["fake"] = passes["b"]["fake"], passes["a"]["fake"]
+    return passes
+
+
+def least_squares_cam(translated, identity):
+    return losses.least_squares(translated, 1) + losses.least_squares(identity, 0)
+
+
+def accumulating(self, kind, loss):
+    loss.backward()
+    self.optimizers[kind].set_lr(self.config.lr_at(self.iteration))
+    self.optimizers[kind].step()
+
+
+def seen_twice(self, x, forward=Discriminator.forward):
+    forward(self, x)
+    return forward(self, x)
+
+
+FAULTS = {  # name -> (owner, attribute, replacement, what is blamed first)
+    "real and fake in the other order": (Ours, "_discriminator_losses", fake_then_real, "loss"),
+    "an extra discriminator pass": (Discriminator, "forward", seen_twice, "loss"),
+    "rho never clipped": (Ours, "_clip_rho", lambda self: None, "parameter"),
+    "fakes of the wrong direction": (Ours, "_translate", swapped, "loss"),
+    "cam loss by least squares": (trainer, "cam_loss", least_squares_cam, "loss"),
+    "gradients accumulate": (Ours, "_update", accumulating, "moment1"),
+}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_fault_in_the_iteration_is_found(name):
+    owner, attribute, replacement, what = FAULTS[name]
+    config = dataclasses.replace(SMALL, lr=0.02)  # so that some rho leaves [0,1] within three steps
+    assert verdict(config) == ("aligned", None)
+    with patch.object(owner, attribute, replacement):
+        found, blamed = verdict(config)
+    assert (found, blamed and blamed["what"]) == ("diverged", what)
+
+
+class EarlyDecay(Config):
+    def lr_at(self, step):
+        return super().lr_at(step + 1)
+
+
+def test_decay_a_step_early_is_found():
+    def tamper(ours):
+        ours.config = EarlyDecay(**dataclasses.asdict(ours.config))
+
+    found, blamed = verdict(SMALL, 6, tamper)
+    assert (found, blamed["what"], blamed["call"]) == ("diverged", "learning rate", 3)
+
+
+def test_command(tmp_path, capsys):
+    page = tmp_path / "p.html"
+    assert check_training.main(["--steps", "2", "--html", str(page)]) == 0
+    assert "ALIGNED" in capsys.readouterr().out and "ALIGNED" in page.read_text()
+    assert check_training.main(["--steps", "0"]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_no_gradient_goes_where_it_is_not_wanted():
+    ours = Trainer(SMALL)
+    image = paddle.randn([1, 3, 48, 48])
+    passes = ours._translate(image, image)
+    ours._discriminator_losses(passes)["d_loss"].backward()
+    assert all(p.grad is None for p in ours._parameters("gen"))
+    for parameter in ours._parameters("dis"):
+        parameter.clear_gradient(False)
+    with ours._frozen_discriminators():
+        ours._generator_losses(passes)["g_loss"].backward()
+    assert all(p.grad is None for p in ours._parameters("dis"))
+    assert not any(p.stop_gradient for p in ours._parameters("dis"))
+    assert all(p.grad is not None for p in ours._parameters("gen"))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"lr": -1.0}, "lr must be 0 or more"),
+        ({"ch": 0}, "ch must be 1 or more"),
+        ({"light": 1}, "light must be of type bool"),
+        ({"revision": "first"}, "revision must be one of"),
+        ({"learning_rate": 1.0}, "unknown option learning_rate"),
+        ({"lr": float("nan")}, "finite"),
+    ],
+)
+def test_config_refuses(options, message):
+    with pytest.raises(ValueError, match=message):
+        Config.from_dict(options)
+
+
+def test_learning_rate():
+    config = Config(iteration=10, lr=1.0)
+    rates = [config.lr_at(step) for step in range(1, 11)]
+    assert rates == pytest.approx([1, 1, 1, 1, 1, 0.8, 0.6, 0.4, 0.2, 0])
+    assert dataclasses.replace(config, decay_flag=False).lr_at(10) == 1
