@@ -60,6 +60,10 @@ def _extra_bias(layer):
     layer.bias = bias
 
 
+def _tied(x, _size):
+    return x.amax([2, 3], True)
+
+
 def _freeze(layer):
     layer.weight.stop_gradient = True
 
@@ -253,9 +257,8 @@ FORWARD_FAULTS = [
 BACKWARD_FAULTS = [
     patched(7, "sigma detached", _LOCAL, None, "conv", _NORMALISE, _normalise_detached),
     local(37, "LeakyReLU's gradient 1 at zero", "leaky-relu", "", _slope_1_at_zero, forward=None),
-    patched(
-        38, "tied maxima share the gradient", "cam-head-ties", None, "", _MAX_POOL, lambda x, size: x.amax([2, 3], True)
-    ),
+    # In float32 a tie is broken by half a unit in the last place, which PyTorch's own floor counts.
+    patched(38, "tied maxima share the gradient", "cam-head-ties", None, "", _MAX_POOL, _tied, dtypes=("float64",)),
     patched(39, "attention weight detached", _LIGHT, None, "gap_fc", _ATTEND, _attend_detached),
     local(39, "one weight frozen", _LIGHT, "UpBlock1_1.conv2", _freeze, forward=None),
     # Not "conv": of its one row the first iteration finds the singular vectors, whose gradient adds nothing.

@@ -11,7 +11,7 @@ import paddle
 from paddle import nn
 
 from paddle_ugatit.compat import constant
-from paddle_ugatit.layers.basic import channel_scale, channel_shift, spatial_mean
+from paddle_ugatit.layers.basic import channel_scale, channel_shift, spatial_mean, spatial_sum
 
 REVISIONS = ("current", "initial")
 
@@ -22,13 +22,29 @@ def require_revision(revision):
         raise ValueError(f"revision must be one of {', '.join(REVISIONS)}, got {revision!r}")
 
 
+class _InstanceStats(paddle.autograd.PyLayer):
+    @staticmethod
+    def forward(ctx, x):
+        pixels = x.shape[2] * x.shape[3]
+        mean = spatial_mean(x).unsqueeze([2, 3])
+        centred = x - mean
+        ctx.save_for_backward(centred)
+        return centred, mean, spatial_sum(centred * centred).unsqueeze([2, 3]) / (pixels - 1)
+
+    @staticmethod
+    def backward(ctx, grad_centred, grad_mean, grad_var):
+        (centred,) = ctx.saved_tensor()
+        pixels = centred.shape[2] * centred.shape[3]
+        constant_part = grad_mean / pixels - spatial_mean(grad_centred).unsqueeze([2, 3])
+        return grad_centred + (centred * (grad_var * (2 / (pixels - 1))) + constant_part)
+
+
 def instance_stats(x):
-    """Centred maps, means and unbiased variances of each channel: (B,C,H,W) -> (B,C,H,W), (B,C,1,1), (B,C,1,1)."""
-    pixels = x.shape[2] * x.shape[3]
-    mean = spatial_mean(x).unsqueeze([2, 3])
-    centred = x - mean
-    var = spatial_mean(centred * centred).unsqueeze([2, 3]) * (pixels / (pixels - 1))
-    return centred, mean, var
+    """Centred maps, means and unbiased variances of each channel: (B,C,H,W) -> (B,C,H,W), (B,C,1,1), (B,C,1,1).
+
+    Its backward pass is written out: dx = dc - mean(dc) + dm / n + 2 c dv / (n - 1), three passes over the map.
+    """
+    return _InstanceStats.apply(x)
 
 
 def layer_variance(offset, var, pixels):
