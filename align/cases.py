@@ -172,6 +172,14 @@ MINI_CASES = [
 ]
 
 
+def chosen(cases, names):
+    """The cases (name -> case) of these names, all of them where none is given; ValueError for an unknown one."""
+    unknown = [name for name in names if name not in cases]
+    if unknown:
+        raise ValueError(f"no case {', '.join(unknown)}; there are {', '.join(cases)}")
+    return [cases[name] for name in names] if names else list(cases.values())
+
+
 def randomise(state, seed):
     """Move the norms' parameters off their initial values, where rho 0 or gamma 1 would hide a fault; in place."""
     rng = np.random.default_rng(seed)

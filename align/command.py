@@ -9,7 +9,7 @@ import time
 from importlib.util import find_spec
 from pathlib import Path
 
-from align.cases import CASES
+from align.cases import CASES, chosen
 from align.check import check_case
 from align.page import write_page
 from align.recording import load_recording
@@ -122,7 +122,7 @@ def _plan(check, arguments, float32):
         inputs = _pictures(picture, case) if picture else None
         return measure(case, TorchSide, arguments.seed, weights.pop(case.name, None), inputs, backward, float32)
 
-    return [(case, lambda case=case: reference_of(case)) for case in _chosen(cases, arguments.cases)], about
+    return [(case, lambda case=case: reference_of(case)) for case in chosen(cases, arguments.cases)], about
 
 
 def _recorded(arguments):
@@ -131,17 +131,10 @@ def _recorded(arguments):
             raise ValueError(f"--{option} does not go with --reference: a recording has its own")
     pairs, manifest = load_recording(arguments.reference)
     references = {case.name: reference for case, reference in pairs}
-    chosen = _chosen({case.name: case for case, _ in pairs}, arguments.cases)
+    cases = chosen({case.name: case for case, _ in pairs}, arguments.cases)
     about = {"kind": "recording", "file": arguments.reference, "torch": manifest["versions"]["torch"]}
-    work = [(case, lambda name=case.name: references[name]) for case in chosen]
+    work = [(case, lambda name=case.name: references[name]) for case in cases]
     return work, {"reference": about, "weights": None}
-
-
-def _chosen(cases, names):
-    unknown = [name for name in names if name not in cases]
-    if unknown:
-        raise ValueError(f"no case {', '.join(unknown)}; there are {', '.join(cases)}")
-    return [cases[name] for name in names] if names else list(cases.values())
 
 
 def _load_picture(path):

@@ -54,7 +54,7 @@ LAYERS = SimpleNamespace(
 class PaddleSide:
     """Paddle at one dtype, "float64" or "float32"."""
 
-    name, version, layers = "paddle", paddle.__version__, LAYERS
+    name, version = "paddle", paddle.__version__
 
     def __init__(self, dtype):
         self.dtype = dtype

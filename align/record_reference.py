@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np  # noqa: E402
 
-from align.cases import CASES, LAYER_CASES, MINI_CASES  # noqa: E402
+from align.cases import CASES, LAYER_CASES, MINI_CASES, chosen  # noqa: E402
 from align.recording import save_recording  # noqa: E402
 from align.reference import NotComparable, measure  # noqa: E402
 from align.torch_side import TorchSide  # noqa: E402
@@ -51,14 +51,11 @@ def _record(arguments):
 
         cases, weights = network_cases(arguments.weights, arguments.revision, arguments.size, arguments.batch)
         default = list(cases)
-    unknown = [name for name in arguments.cases if name not in cases]
-    if unknown:
-        raise ValueError(f"no case {', '.join(unknown)}; there are {', '.join(cases)}")
     entries = []
-    for name in arguments.cases or default:
-        reference = measure(cases[name], TorchSide, arguments.seed, weights.get(name))
-        entries.append((cases[name], reference))
-        print(f"{name}: {len(reference.tensors)} tensors", flush=True)
+    for case in chosen(cases, arguments.cases or default):
+        reference = measure(case, TorchSide, arguments.seed, weights.get(case.name))
+        entries.append((case, reference))
+        print(f"{case.name}: {len(reference.tensors)} tensors", flush=True)
     versions = {"python": platform.python_version(), "numpy": np.__version__, "torch": TorchSide.version}
     save_recording(arguments.out, entries, versions)
     size = Path(arguments.out).stat().st_size

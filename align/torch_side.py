@@ -53,7 +53,7 @@ LAYERS = SimpleNamespace(
 class TorchSide:
     """PyTorch at one dtype, "float64" or "float32"."""
 
-    name, version, layers = "torch", torch.__version__, LAYERS
+    name, version = "torch", torch.__version__
 
     def __init__(self, dtype, jitter=None):
         """`jitter`, a NumPy generator, moves every value that enters by up to half a unit of float32's last place."""

@@ -11,8 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from align.views import Key
-
 FLOOR_FACTOR = 4
 EXTRA, MISSING = "PyTorch has nothing of this name", "Paddle never computed it"
 FLOAT32_ULP = 2.0**-23
@@ -260,8 +258,3 @@ def blame_message(row, model_type):
         return f"{between[row.what]} (call {row.call}, {row.dtype}): {size}"
     what = {"weight": f"weight {row.slot}", "grad_param": f"gradient of {row.slot}", "state": f"state {row.slot}"}
     return f"{where}: {what.get(row.what, row.what)} differs (call {row.call}, {row.dtype}): {size}"
-
-
-def key_of(row):
-    """The Key that a row was made from."""
-    return Key(row.what, row.layer, row.call, row.slot)

@@ -41,7 +41,7 @@ _RULES = {  # owner type -> leaf name -> rule
 }
 
 
-class WeightError(Exception):
+class WeightError(formats.CheckpointError):
     """Weights that do not belong to the network they are meant for; one line naming file, network, key and shapes."""
 
 

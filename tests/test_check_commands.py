@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from align import command, record_reference
@@ -123,3 +124,11 @@ def test_damaged_recording_is_refused(tmp_path):
 def test_recording_that_cannot_be_written(capsys):
     assert record_reference.main(["linear", "--out", "/proc/none/r.safetensors"]) == 2
     assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_recording_of_weights_that_are_no_network(tmp_path, capsys):
+    file = tmp_path / "other.pt"
+    torch.save({"weight": torch.zeros(2, 2)}, file)
+    assert record_reference.main(["--weights", str(file), "--out", str(tmp_path / "r.safetensors")]) == 2
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1 and "is no U-GAT-IT network" in err
