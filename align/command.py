@@ -1,7 +1,6 @@
 """The command line that check_forward.py and check_backward.py share."""
 
 import argparse
-import hashlib
 import json
 import os
 import sys
@@ -16,7 +15,7 @@ from align.recording import load_recording
 from align.reference import NotComparable, measure
 from align.report import case_line, document, exit_code, layer_lines
 from paddle_ugatit import runtime
-from paddle_ugatit.formats import CheckpointError, atomic
+from paddle_ugatit.formats import CheckpointError, atomic, sha256
 from paddle_ugatit.weights import WeightError
 
 SHIPPED = "align/recordings/small.safetensors"
@@ -111,7 +110,7 @@ def _plan(check, arguments, float32):
         from align.real_weights import network_cases
 
         cases, weights = network_cases(arguments.weights, arguments.revision, arguments.size, arguments.batch)
-        about["weights"] = {"file": arguments.weights, "sha256": _sha256(arguments.weights)}
+        about["weights"] = {"file": arguments.weights, "sha256": sha256(arguments.weights)}
     else:
         cases = CASES
     picture = _load_picture(arguments.image) if arguments.image else None
@@ -158,14 +157,6 @@ def _pictures(picture, case):
         raise ValueError(f"--image goes with networks, not with the layer case {case.name}")
     pixels = np.asarray(picture.resize((width, height)), "float64").transpose(2, 0, 1)
     return [[representable(np.repeat(pixels[None] / 127.5 - 1, batch, 0))]] * case.calls
-
-
-def _sha256(path):
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while block := file.read(1 << 22):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def _write(report, arguments):

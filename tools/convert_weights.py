@@ -2,16 +2,16 @@
 """Convert U-GAT-IT checkpoints between PyTorch (.pt, .pth), Paddle (.pdparams) and .safetensors, in both directions."""
 
 import argparse
-import hashlib
 import os
-import signal
 import sys
 import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from paddle_ugatit import formats, weights  # noqa: E402
+from paddle_ugatit import command, formats, weights  # noqa: E402
+from paddle_ugatit.command import Progress, size  # noqa: E402
+from paddle_ugatit.errors import UsageError  # noqa: E402
 
 PROGRAM = "convert_weights"
 EXAMPLES = """\
@@ -26,45 +26,6 @@ tells. With the same framework on both sides the file is checked and packed anew
 
 exit code: 0 converted, 1 the input or output is bad, 2 bad usage, 130 interrupted
 """
-_PLAIN_SECONDS = 10  # between two lines of progress where there is no terminal
-
-
-class UsageError(Exception):
-    """Arguments that contradict one another."""
-
-
-class Progress:
-    """Bytes done: a bar on a terminal, a line now and then elsewhere, so only for long work."""
-
-    def __init__(self, label, total):
-        self.label, self.total, self.done = label, total, 0
-        self.next_line = time.monotonic() + _PLAIN_SECONDS
-        self.bar = _bar(label, total) if sys.stderr.isatty() else None
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        if self.bar is not None:
-            self.bar.close()
-
-    def __call__(self, nbytes):
-        self.done += nbytes
-        if self.bar is not None:
-            self.bar.update(nbytes)
-        elif time.monotonic() >= self.next_line:
-            share = self.done / self.total if self.total else 1
-            print(f"{self.label}: {_size(self.done)} of {_size(self.total)} ({share:.0%})", file=sys.stderr, flush=True)
-            self.next_line = time.monotonic() + _PLAIN_SECONDS
-
-
-def _bar(label, total):
-    """A bar with rate and time left, None where tqdm is not installed."""
-    try:
-        from tqdm import tqdm
-    except ImportError:
-        return None
-    return tqdm(total=total, desc=label, file=sys.stderr, unit="B", unit_scale=True, unit_divisor=1024, leave=False)
 
 
 def parse(argv):
@@ -103,16 +64,6 @@ def require_usable(source, destination):
         raise UsageError(f"{destination}: is the source itself")
 
 
-def sha256(path):
-    """The file's checksum, by which a converted file names its source."""
-    digest = hashlib.sha256()
-    with open(path, "rb") as file, Progress("checksum", os.path.getsize(path)) as progress:
-        while block := file.read(1 << 20):
-            digest.update(block)
-            progress(len(block))
-    return digest.hexdigest()
-
-
 def convert(arguments):
     """Read, convert, write, and print a line on each."""
     started = time.monotonic()
@@ -127,18 +78,23 @@ def convert(arguments):
     for note in notes:
         print(f"note: {note}")
     print(f"model: {checkpoint.metadata['model']} ({_origin(arguments, read)})")
-    checkpoint.metadata.update(source=os.path.basename(source), source_sha256=sha256(source))
-    with Progress("writing", checkpoint.nbytes()) as progress:
+    checkpoint.metadata.update(source=os.path.basename(source), source_sha256=_checksum(source))
+    with Progress("writing", checkpoint.nbytes(), "B") as progress:
         formats.write(destination, checkpoint, progress)
     seconds = time.monotonic() - started
-    print(f"{destination}: {framework}, {_size(os.path.getsize(destination))}, written in {seconds:.1f} s")
+    print(f"{destination}: {framework}, {size(os.path.getsize(destination))}, written in {seconds:.1f} s")
+
+
+def _checksum(path):
+    with Progress("checksum", os.path.getsize(path), "B") as progress:
+        return formats.sha256(path, progress)
 
 
 def _amount(checkpoint):
     tensors = sum(1 for _ in checkpoint.tensors())
-    dtype, size = checkpoint.metadata["dtype"], _size(checkpoint.nbytes())
+    dtype, amount = checkpoint.metadata["dtype"], size(checkpoint.nbytes())
     networks = "1 network" if len(checkpoint.networks) == 1 else f"{len(checkpoint.networks)} networks"
-    return f"{networks}, {tensors} tensors, {size}, {dtype}"
+    return f"{networks}, {tensors} tensors, {amount}, {dtype}"
 
 
 def _described(options):
@@ -156,37 +112,12 @@ def _origin(arguments, read):
     return "the default; --model ugatit-initial for checkpoints of the first revision"
 
 
-def _size(nbytes):
-    for unit in ("B", "KiB", "MiB"):
-        if nbytes < 1024:
-            return f"{nbytes:.0f} {unit}" if unit == "B" else f"{nbytes:.1f} {unit}"
-        nbytes /= 1024
-    return f"{nbytes:.2f} GiB"
-
-
 def main(argv=None):
     """Run the command line; returns the exit code."""
     arguments = parse(argv)
-    try:
-        convert(arguments)
-        return 0
-    except UsageError as error:
-        return _failed(error, 2)
-    except (formats.CheckpointError, weights.WeightError) as error:
-        return _failed(error, 1)
-    except OSError as error:
-        return _failed(f"{error.filename or arguments.source}: {error.strerror or error}", 1)
-    except MemoryError:
-        return _failed(f"{arguments.source}: not enough memory", 1)
-    except KeyboardInterrupt:
-        return _failed("interrupted; the destination is as it was", 130)
-
-
-def _failed(reason, code):
-    print(f"{PROGRAM}: {' '.join(str(reason).splitlines())}", file=sys.stderr)
-    return code
+    return command.run(PROGRAM, lambda: convert(arguments), "the destination is as it was")
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the unfinished file is removed
+    command.end_as_interrupted()
     sys.exit(main())

@@ -5,6 +5,7 @@
 `atomic.replacing` writes any file so that it is replaced as a whole or not at all.
 """
 
+import hashlib
 import io
 import os
 
@@ -20,6 +21,7 @@ __all__ = [
     "dtype_name",
     "framework_of",
     "read",
+    "sha256",
     "widened",
     "write",
 ]
@@ -74,3 +76,14 @@ def write(path, checkpoint, progress=None):
         layout.write(file, checkpoint, progress)
         sidecar.dump(side, checkpoint, file.seek(0, io.SEEK_END))
         side.flush()
+
+
+def sha256(path, progress=None) -> str:
+    """The file's checksum in hexadecimal; `progress(n)` is called for every n bytes read. Raises OSError."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+            if progress:
+                progress(len(block))
+    return digest.hexdigest()

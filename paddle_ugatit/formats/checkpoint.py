@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from paddle_ugatit.errors import InputError
+
 # Every dtype that a file may hold, by its name. numpy has no bfloat16: as in Paddle, uint16 stands for its bits.
 DTYPES = {
     "float64": np.dtype("<f8"),
@@ -22,7 +24,7 @@ MAX_AXES = 32  # of an array in numpy 1
 _CHUNK = 32 << 20  # bytes held at once while an array is written
 
 
-class CheckpointError(Exception):
+class CheckpointError(InputError):
     """A file that cannot be read or written; one line that names the file, and the key where there is one."""
 
 

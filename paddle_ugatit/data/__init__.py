@@ -1,0 +1,1 @@
+"""Images in and out: files of any format, folders, the training transform, the procedural data set."""
