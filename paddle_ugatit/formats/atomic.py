@@ -37,7 +37,7 @@ def replacing(path, mode="wb"):
     except BaseException:
         _remove(temporary)
         raise
-    _sync_folder(target.parent)
+    sync_folder(target.parent)
 
 
 def _require_replaceable(path, target):
@@ -60,7 +60,7 @@ def _remove(temporary):
         temporary.unlink()
 
 
-def _sync_folder(folder):
+def sync_folder(folder):
     """Have the new name itself survive a power cut, where the system can do so (Windows cannot)."""
     with contextlib.suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)

@@ -198,7 +198,11 @@ def require_generator_input(x, img_size, light):
 
 def require_discriminator_input(x, n_layers):
     """Raise ValueError unless images of x's height and width can pass the discriminator."""
-    height, width = x.shape[2:]
+    require_discriminator_size(*x.shape[2:], n_layers)
+
+
+def require_discriminator_size(height, width, n_layers):
+    """Raise ValueError unless images of this size can pass a discriminator of `n_layers`."""
     smallest = 3 * 2 ** (n_layers - 2)  # the last reflect pad needs a map of 2x2 or more
     if min(height, width) < smallest:
         raise ValueError(

@@ -1,12 +1,15 @@
-"""The options of a training run, under the names of the public command line."""
+"""The options of a U-GAT-IT training run, under the names of the public command line."""
 
-from dataclasses import dataclass, fields
+import typing
+from dataclasses import dataclass
 
 from paddle_ugatit.layers.norm import require_revision
+from paddle_ugatit.models.ugatit import require_discriminator_size, require_img_size
+from paddle_ugatit.training.options import RunOptions
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(RunOptions):
     """Every option, with the public default. ValueError for a value that cannot be."""
 
     light: bool = False  # the light generator: pools before its gamma-beta network
@@ -17,8 +20,6 @@ class Config:
     img_ch: int = 3  # channels of an image
     global_layers: int = 7  # of the global discriminators; fewer for images under 96 px
     local_layers: int = 5  # of the local discriminators
-    batch_size: int = 1  # images of each domain in one iteration
-    iteration: int = 1_000_000  # iterations of the whole run
     lr: float = 1e-4  # Adam's learning rate
     decay_flag: bool = True  # lower the learning rate to 0 over the second half
     weight_decay: float = 1e-4  # L2, added to every gradient, of rho and biases too
@@ -27,25 +28,18 @@ class Config:
     identity_weight: float = 10.0  # of the identity loss
     cam_weight: float = 1000.0  # of the generators' CAM loss
 
-    def __post_init__(self):
-        require_revision(self.revision)
-        positive = ("ch", "img_size", "img_ch", "batch_size", "iteration")
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if type(value) is not field.type and not (field.type is float and type(value) is int):
-                raise ValueError(f"{field.name} must be of type {field.type.__name__}, got {value!r}")
-            if field.name in positive and value < 1:
-                raise ValueError(f"{field.name} must be 1 or more, got {value}")
-            if field.type is float and not 0 <= value < float("inf"):
-                raise ValueError(f"{field.name} must be 0 or more and finite, got {value}")
+    LEAST: typing.ClassVar = {
+        **RunOptions.LEAST,
+        **dict.fromkeys(("ch", "img_size", "img_ch"), 1),
+        **dict.fromkeys(("global_layers", "local_layers"), 3),
+    }
 
-    @classmethod
-    def from_dict(cls, options):
-        """A Config from names and values; ValueError names those it does not know."""
-        unknown = sorted(set(options) - {field.name for field in fields(cls)})
-        if unknown:
-            raise ValueError(f"unknown option {', '.join(unknown)}")
-        return cls(**options)
+    def __post_init__(self):
+        super().__post_init__()
+        require_revision(self.revision)
+        require_img_size(self.img_size, self.light)
+        for layers in (self.global_layers, self.local_layers):
+            require_discriminator_size(self.img_size, self.img_size, layers)
 
     def lr_at(self, step):
         """Learning rate of iteration `step`, counted from 1: constant, then linearly down to 0 at the last one."""

@@ -15,13 +15,21 @@ import paddle
 
 from paddle_ugatit.losses import adversarial_loss, cam_loss, discriminator_loss, l1
 from paddle_ugatit.models.ugatit import Discriminator, ResnetGenerator
+from paddle_ugatit.sheets import sample_sheet
+from paddle_ugatit.training.distributed import average_gradients
+from paddle_ugatit.training.diverged import require_finite
+from paddle_ugatit.weights import MODELS
 
 
 class Trainer:
     """Six networks, under the checkpoint's names in `networks`, and the optimisers of both kinds."""
 
+    averaged = ("genA2B", "genB2A")  # networks of which a running mean may be kept
+    shown = ("d_loss", "g_loss")  # losses beside a progress bar
+
     def __init__(self, config):
         self.config, self.iteration = config, 0
+        self.model = next(name for name, revision in MODELS.items() if revision == config.revision)
         options = {
             "ngf": config.ch,
             "n_blocks": config.n_res,
@@ -43,17 +51,24 @@ class Trainer:
         options = {"parameters": self._parameters(kind), "weight_decay": self.config.weight_decay}
         return paddle.optimizer.Adam(self.config.lr, 0.5, 0.999, **options)
 
+    def named_parameters(self, kind):
+        """(name, parameter) of the generators, "gen", or the discriminators, "dis", in the optimiser's order."""
+        nets = [(name, net) for name, net in self.networks.items() if name.startswith(kind)]
+        return [(f"{name}.{key}", parameter) for name, net in nets for key, parameter in net.named_parameters()]
+
     def _parameters(self, kind):
-        return [p for name, net in self.networks.items() if name.startswith(kind) for p in net.parameters()]
+        return [parameter for _, parameter in self.named_parameters(kind)]
 
     def step(self, real_a, real_b):
         """One iteration on a batch of each domain, (B,C,H,W) in [-1,1]; the named losses, () each."""
         self.iteration += 1
         passes = self._translate(real_a, real_b)
         losses = self._discriminator_losses(passes)
+        require_finite(losses, "d_loss", self.iteration)
         self._update("dis", losses["d_loss"])
         with self._frozen_discriminators():
             losses |= self._generator_losses(passes)
+            require_finite(losses, "g_loss", self.iteration)
             self._update("gen", losses["g_loss"])
         self._clip_rho()
         return {name: loss.detach() for name, loss in losses.items()}
@@ -92,6 +107,13 @@ class Trainer:
             f"g_cam_{domain}": config.cam_weight * cam_loss(fake_cam, same_cam),
         }
 
+    def sheets(self, networks, tests):
+        """Sample sheets of both directions by these networks, for test pictures "A" and "B", (n,3,S,S) each."""
+        return {
+            "A2B": sample_sheet(networks, tests["A"], "a2b"),
+            "B2A": sample_sheet(networks, tests["B"], "b2a"),
+        }
+
     def _discriminators(self, domain):
         return self.networks[f"disG{domain.upper()}"], self.networks[f"disL{domain.upper()}"]
 
@@ -109,6 +131,7 @@ class Trainer:
     def _update(self, kind, loss):
         optimizer = self.optimizers[kind]
         loss.backward()
+        average_gradients(self._parameters(kind))
         optimizer.set_lr(self.config.lr_at(self.iteration))
         optimizer.step()
         optimizer.clear_grad()

@@ -1,0 +1,197 @@
+"""A training run in a folder: steps, records, sample sheets, checkpoints; ends well however it ends.
+
+    run/config.yaml       every option, resolved
+    run/log.txt           what was said, with the time
+    run/losses.csv        the losses, every `log_freq` iterations
+    run/vdl/              the same for VisualDL, with sample sheets and the rho of the norms
+    run/samples/          the sample sheets, every `print_freq` iterations
+    run/checkpoints/      see checkpoints.py
+
+What is trained is a system: an object with `config` (options.RunOptions), `iteration`, `networks`, `optimizers`,
+`named_parameters(kind)`, `step(*batch) -> losses`, `model` (its name in weights.py), `averaged` (the networks that a
+running mean is kept of), `shown` (the losses beside the progress bar) and `sheets(networks, tests)` (pictures to look
+at, name -> uint8 (H,W,3)). Its data have `iterate(first, last)`, which gives the batches, `rank` and `fingerprint`.
+"""
+
+import signal
+import threading
+
+import numpy as np
+import paddle
+
+from paddle_ugatit import formats
+from paddle_ugatit.command import Progress
+from paddle_ugatit.errors import InputError
+from paddle_ugatit.formats import Checkpoint, CheckpointError
+from paddle_ugatit.training import distributed, state
+from paddle_ugatit.training.average import Average
+from paddle_ugatit.training.checkpoints import Checkpoints
+from paddle_ugatit.training.diverged import DivergedError, require_finite_weights
+
+WEIGHTS, REST, MEAN = "weights.pdparams", "state.safetensors", "ema.pdparams"
+
+
+class Run:
+    """A `system` trained on `data` in a `folder`, looked at on `tests`; `records` is a records.Records."""
+
+    def __init__(self, system, data, tests, folder, records):
+        self.system, self.data, self.tests, self.records = system, data, tests, records
+        self.config = system.config
+        self.checkpoints = Checkpoints(folder / "checkpoints", self.config.keep, self.config.keep_every)
+        self.average = None
+        if self.config.ema:
+            self.average = Average({name: system.networks[name] for name in system.averaged}, self.config.ema)
+        self.saved = None  # iteration of the newest checkpoint of this process
+        self._stop = threading.Event()
+
+    # --- beginning -----------------------------------------------------------------------------------------
+
+    def resume(self):
+        """Go on from the newest checkpoint that is whole; says so for each that is not. InputError for none."""
+        for step in reversed(self.checkpoints.steps()):
+            try:
+                self._restore(step)
+            except CheckpointError as error:
+                self.records.say(f"skipped a checkpoint: {error}")
+                continue
+            self.saved = step
+            self.records.say(f"resumed after iteration {step}")
+            return
+        raise InputError(f"{self.checkpoints.folder}: holds no checkpoint to go on from")
+
+    def _restore(self, step):
+        manifest = self.checkpoints.manifest(step)
+        self._require_same_options(manifest)
+        if manifest.get("data") != self.data.fingerprint:
+            self.records.say("note: the training images are not those of the run so far: it goes on with other batches")
+        folder = self.checkpoints.path(step)
+        rest, system = formats.read(folder / REST).networks, self.system
+        weights = formats.read(folder / WEIGHTS).networks
+        for kind, optimizer in system.optimizers.items():
+            arrays = rest.get(f"optimizer.{kind}", {})
+            state.fill_optimizer(optimizer, system.named_parameters(kind), arrays, folder / REST)
+        state.fill_all(system.networks, weights, folder / WEIGHTS)
+        if self.average:
+            state.fill_all(self.average.networks, formats.read(folder / MEAN).networks, folder / MEAN)
+        system.iteration = step
+
+    def _require_same_options(self, manifest):
+        try:
+            then = type(self.config).from_dict(manifest.get("config", {}))
+        except ValueError as error:
+            raise CheckpointError(f"{self.checkpoints.folder}: its configuration is not understood: {error}") from error
+        world, processes = distributed.world_size(), manifest.get("processes", 1)
+        ours = self.config.replaced(batch_size=self.config.batch_size * world)
+        changed = then.replaced(batch_size=then.batch_size * processes).differences(ours)
+        changed.pop("accumulate", None)  # the same update in other parts
+        if changed:
+            told = ", ".join(f"{name} was {before!r}, is {now!r}" for name, (before, now) in changed.items())
+            per = " (batch_size times processes)" if "batch_size" in changed else ""
+            raise InputError(f"cannot resume with other options{per}: {told}")
+
+    # --- running -------------------------------------------------------------------------------------------
+
+    def train(self):
+        """Every iteration that is left. KeyboardInterrupt once an interrupted run is saved; DivergedError."""
+        first, last = self.system.iteration + 1, self.config.iteration
+        distributed.share_networks(self.system.networks)
+        if first == 1:
+            self._look(0)
+        with self._signals(), Progress("training", last, done=first - 1) as progress, self.records.beside(progress):
+            for step, batch in enumerate(self.data.iterate(first, last), first):
+                losses, stop = self._step(step, batch)
+                progress(note=", ".join(f"{name} {losses[name]:.3f}" for name in self.system.shown))
+                if step % self.config.log_freq == 0 or step == last:
+                    self.records.losses(step, losses, self.system)
+                if step % self.config.print_freq == 0 or step == last:
+                    self._look(step)
+                if step % self.config.save_freq == 0 or step == last or stop:
+                    self._save(step, must=stop or step == last)
+                if stop and step < last:
+                    raise KeyboardInterrupt
+
+    def _step(self, step, batch):
+        """One iteration: the losses as numbers, and whether any process was asked to stop."""
+        # Whatever a step draws depends on seed and step alone, so a resumed run draws the same.
+        paddle.seed(int(np.random.SeedSequence([self.config.seed, step, self.data.rank]).generate_state(1)[0]))
+        dtype = paddle.get_default_dtype()
+        try:
+            found = self.system.step(*[paddle.to_tensor(array, dtype) for array in batch])
+        except DivergedError as error:
+            kept = f"the checkpoint of iteration {self.saved} is kept" if self.saved else "there is no checkpoint yet"
+            raise DivergedError(f"{error}; {kept}") from error
+        values = [float(loss.item()) for loss in found.values()]
+        *values, stop = distributed.mean([*values, float(self._stop.is_set())]).tolist()
+        losses = dict(zip(found, values, strict=True))
+        if self.average:
+            self.average.update()
+        return losses, stop > 0
+
+    def _signals(self):
+        return _Stopping(self._stop, self.records)
+
+    # --- keeping -------------------------------------------------------------------------------------------
+
+    def _save(self, step, must):
+        """A checkpoint; where the disk refuses, only a line, unless it is the last chance."""
+        if self.saved == step or self.data.rank != 0:
+            return
+        require_finite_weights(self.system.networks, step)
+        try:
+            self.checkpoints.save(step, self._files(), self._about())
+            self.saved = step
+        except CheckpointError as error:
+            if must:
+                raise
+            self.records.say(
+                f"{error}; training goes on, the next try is after iteration {step + self.config.save_freq}"
+            )
+
+    def _files(self):
+        system, model = self.system, self.system.model
+        files = {
+            WEIGHTS: lambda: state.weights_checkpoint(system.networks, model, WEIGHTS),
+            REST: lambda: Checkpoint(self._optimizers(), "paddle", {}),
+        }
+        if self.average:
+            files[MEAN] = lambda: state.weights_checkpoint(self.average.networks, model, MEAN)
+        return files
+
+    def _optimizers(self):
+        return {
+            f"optimizer.{kind}": state.optimizer_arrays(optimizer, self.system.named_parameters(kind))
+            for kind, optimizer in self.system.optimizers.items()
+        }
+
+    def _about(self):
+        versions = {"paddle": paddle.__version__, "numpy": np.__version__}
+        about = {"model": self.system.model, "data": self.data.fingerprint}
+        return about | {"config": self.config.as_dict(), "processes": distributed.world_size(), "versions": versions}
+
+    def _look(self, step):
+        if self.data.rank == 0:
+            networks = self.system.networks | (self.average.networks if self.average else {})
+            for name, picture in self.system.sheets(networks, self.tests).items():
+                self.records.picture(step, name, picture)
+
+
+class _Stopping:
+    """Have the first Ctrl-C or SIGTERM finish the iteration and save; the second one ends at once."""
+
+    def __init__(self, stop, records):
+        self.stop, self.records, self.before = stop, records, {}
+
+    def __enter__(self):
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self.before[number] = signal.signal(number, self._asked)
+
+    def __exit__(self, *_):
+        for number, handler in self.before.items():
+            signal.signal(number, handler)
+
+    def _asked(self, _number, _frame):
+        if self.stop.is_set():
+            raise KeyboardInterrupt
+        self.stop.set()
+        self.records.say("stopping after this iteration, with a checkpoint (again: at once, without)")

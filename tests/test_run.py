@@ -1,0 +1,339 @@
+"""A training run from the outside and the inside: resumed, killed, damaged, refused; it must lose nothing."""
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import paddle
+import pytest
+
+from paddle_ugatit import formats
+from paddle_ugatit.data.images import write_image
+from paddle_ugatit.training import loop, start
+from paddle_ugatit.training.config import Config
+from paddle_ugatit.training.diverged import DivergedError, require_finite
+from paddle_ugatit.training.records import Records
+from tools import train
+
+SCRIPT = Path(train.__file__)
+TINY = dict(light=True, img_size=24, ch=2, n_res=1, global_layers=4, local_layers=3, iteration=8)
+TINY |= dict(print_freq=100, save_freq=2, log_freq=1, keep=50)
+
+
+@pytest.fixture(scope="module")
+def faces(tmp_path_factory):
+    """A data set of a few noisy pictures."""
+    folder, rng = tmp_path_factory.mktemp("data"), np.random.default_rng(0)
+    for domain in ("trainA", "trainB", "testA", "testB"):
+        (folder / domain).mkdir()
+        for number in range(3):
+            write_image(folder / domain / f"{number}.png", rng.integers(0, 256, (30, 30, 3), dtype=np.uint8))
+    return folder
+
+
+def options_file(folder, **changes):
+    path = folder / "options.yaml"
+    path.write_text("".join(f"{name}: {value}\n" for name, value in {**TINY, **changes}.items()))
+    return path
+
+
+def new_run(folder, faces, dtype="float32", tamper=None, **changes):
+    """A Run in a folder, not yet started; `tamper(system)` plants a fault."""
+    config = Config(**{**TINY, **changes})
+    folder.mkdir(exist_ok=True)
+    records = Records(folder)
+    system = start.system_of(config, dtype)
+    if tamper:
+        tamper(system)
+    tests = start.tests_of(config, faces, records.say)
+    run = loop.Run(system, start.data_of(config, faces, 0, 1, records.say), tests, folder, records)
+    records.start(config, 0)
+    return run
+
+
+def weights_of(run):
+    return state_of(run.checkpoints.path(run.system.iteration))
+
+
+def state_of(folder):
+    """Every array of a checkpoint."""
+    found = {}
+    for path in sorted(folder.glob("*.pdparams")) + sorted(folder.glob("*.safetensors")):
+        found |= {(name, key): array for name, key, array in formats.read(path).tensors()}
+    return found
+
+
+def assert_same(one, other):
+    assert one.keys() == other.keys() and len(one) > 100
+    assert [key for key in one if one[key].tobytes() != other[key].tobytes()] == []
+
+
+@pytest.fixture(scope="module")
+def unbroken(faces, tmp_path_factory):
+    """The state after an uninterrupted run."""
+    run = new_run(tmp_path_factory.mktemp("run") / "unbroken", faces, ema=0.9)
+    run.train()
+    return run.checkpoints
+
+
+@pytest.mark.parametrize("step", [2, 6])
+def test_resumed_run_ends_with_the_same_bits(faces, tmp_path, unbroken, step):
+    shutil.copytree(unbroken.path(step), tmp_path / "run" / "checkpoints" / f"{step:07}")
+    run = new_run(tmp_path / "run", faces, ema=0.9, seed=0)
+    for tensor in run.system.networks["genA2B"].parameters():
+        tensor.set_value(tensor * 0)  # whatever was there before must not matter
+    run.resume()
+    assert run.system.iteration == step
+    run.train()
+    assert_same(weights_of(run), state_of(unbroken.path(8)))
+
+
+@pytest.mark.parametrize("lost", ["moments", "iteration", "buffers"])
+def test_incomplete_resume_would_be_noticed(faces, tmp_path, unbroken, lost):
+    """The comparison above fails where a part of the state is not restored."""
+    shutil.copytree(unbroken.path(4), tmp_path / "run" / "checkpoints" / "0000004")
+    run = new_run(tmp_path / "run", faces, ema=0.9)
+    if lost == "moments":
+        run.system.optimizers["dis"].set_state_dict = lambda state: None
+    run.resume()
+    if lost == "iteration":
+        run.system.iteration -= 1
+        run.config = run.config.replaced(iteration=7)
+    if lost == "buffers":
+        net = run.system.networks["disLA"]
+        next(iter(net.buffers())).set_value(next(iter(net.buffers())) * -1)
+    run.train()
+    with pytest.raises(AssertionError):
+        assert_same(weights_of(run), state_of(unbroken.path(run.system.iteration)))
+
+
+def command(*arguments):
+    """tools/train.py in a process of its own."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    line = [sys.executable, str(SCRIPT), *map(str, arguments)]
+    return subprocess.Popen(line, env=environment, stderr=subprocess.PIPE, text=True)
+
+
+def newest(folder):
+    """The iteration of the newest checkpoint, 0 for none."""
+    return max((int(path.name) for path in (folder / "checkpoints").glob("0*")), default=0)
+
+
+@pytest.mark.slow
+def test_killed_at_random_moments(faces, tmp_path):
+    """SIGKILL, again and again; what comes out in the end is what an unbroken run makes."""
+    options = options_file(tmp_path, iteration=60, save_freq=3, keep=2)
+    whole = command("--config", options, "--data", faces, "--out", tmp_path / "whole")
+    folder, killed = tmp_path / "broken", []
+    while len(killed) < 4:
+        before = newest(folder)
+        process = command("--config", options, "--data", faces, "--out", folder, *["--resume"] * bool(before))
+        while len(killed) < 3 and process.poll() is None and newest(folder) == before:
+            time.sleep(0.005)
+        if len(killed) < 3:
+            time.sleep(random.uniform(0, 0.4))
+            process.kill()
+        killed.append(process.wait() == -signal.SIGKILL)
+    assert killed == [True, True, True, False] and process.returncode == 0, process.stderr.read()
+    assert whole.wait() == 0, whole.stderr.read()
+    assert_same(state_of(folder / "checkpoints/0000060"), state_of(tmp_path / "whole/checkpoints/0000060"))
+    assert (folder / "losses.csv").read_text() == (tmp_path / "whole/losses.csv").read_text()
+    assert not list((folder / "checkpoints").glob(".*.unfinished"))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_run_saves_and_goes_on(faces, tmp_path, number):
+    options = options_file(tmp_path, iteration=100_000, save_freq=100_000)
+    process = command("--config", options, "--data", faces, "--out", tmp_path / "run")
+    while process.poll() is None and not (tmp_path / "run" / "losses.csv").exists():
+        time.sleep(0.02)
+    process.send_signal(number)
+    told = process.communicate(timeout=60)[1].splitlines()
+    assert process.returncode == 130 and told[-1].startswith("train: interrupted; --resume goes on")
+    assert newest(tmp_path / "run") == int((tmp_path / "run/losses.csv").read_text().splitlines()[-1].split(",")[0])
+
+
+def damage(path, how):
+    if how == "cut":
+        os.truncate(path, path.stat().st_size // 2)
+    elif how == "absent":
+        path.unlink()
+    else:
+        content = bytearray(path.read_bytes())
+        content[len(content) // 2] ^= 1
+        path.write_bytes(content)
+
+
+@pytest.mark.parametrize("how", ["cut", "absent", "one bit"])
+@pytest.mark.parametrize("name", ["weights.pdparams", "state.safetensors", "manifest.json"])
+def test_damaged_newest_checkpoint_falls_back(faces, tmp_path, unbroken, name, how, capsys):
+    for step in (2, 4):
+        shutil.copytree(unbroken.path(step), tmp_path / "run" / "checkpoints" / f"{step:07}")
+    damage(tmp_path / "run" / "checkpoints" / "0000004" / name, how)
+    run = new_run(tmp_path / "run", faces, ema=0.9)
+    run.resume()
+    told = capsys.readouterr().err
+    if name == "manifest.json" and how == "one bit":
+        assert run.system.iteration in (2, 4)  # a digit of a version, say, does no harm
+        return
+    assert run.system.iteration == 2 and "skipped a checkpoint" in told and "0000004" in told
+    run.train()
+    assert_same(weights_of(run), state_of(unbroken.path(8)))
+
+
+def main(*arguments):
+    return train.main([str(argument) for argument in arguments])
+
+
+def refusal(capsys, *arguments):
+    """Exit code and the last line on stderr, which must be the refusal."""
+    capsys.readouterr()
+    code = main(*arguments)
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert line.startswith("train: ")
+    return code, line
+
+
+def test_refusals_are_one_line(faces, tmp_path, capsys, unbroken):
+    base = ["--data", faces, "--out", tmp_path / "run"]
+    good = ["--config", options_file(tmp_path), *base]
+    assert refusal(capsys, "--config", tmp_path / "no.yaml", *base) == (
+        1,
+        f"train: {tmp_path / 'no.yaml'}: cannot be read: No such file or directory",
+    )
+    for assignment, told in [
+        ("lite=true", "unknown option lite"),
+        ("lr=fast", "lr must be of type float, got 'fast'"),
+        ("iteration=0", "iteration must be 1 or more"),
+        ("amp=bfloat16", "needs a GPU"),
+        ("system=cyclegan", "system must be one of ugatit"),
+        ("global_layers=9", "take fewer layers or larger images"),
+        ("nonsense", "not of the form KEY=VALUE"),
+        ("lr=[", "is not YAML"),
+        ("revision=first", "revision must be one of"),
+    ]:
+        code, line = refusal(capsys, *good, assignment)
+        assert code == 1 and told in line
+    code, line = refusal(capsys, *good, "--device", "gpu:7")
+    assert code == 1 and "--device gpu:7" in line
+    code, line = refusal(capsys, *good, "--resume")
+    assert code == 1 and "holds no checkpoint to go on from" in line
+    code, line = refusal(capsys, "--config", options_file(tmp_path), "--data", tmp_path, "--out", tmp_path / "run")
+    assert code == 1 and "testA" in line
+    code, line = refusal(capsys, "--config", options_file(tmp_path), "--data", faces, "--out", faces / "testA/0.png")
+    assert code == 1 and "cannot be written" in line
+    shutil.copytree(unbroken.path(2), tmp_path / "held" / "checkpoints" / "0000002")
+    held = ["--config", options_file(tmp_path), "--data", faces, "--out", tmp_path / "held"]
+    assert refusal(capsys, *held)[0] == 2
+    code, line = refusal(capsys, *held, "--resume", "lr=0.5", "ema=0.9")
+    assert code == 1 and "cannot resume with other options: lr was 0.0001, is 0.5" in line
+
+
+@pytest.mark.parametrize("name", ["genA2B", "disLB"])
+def test_nan_stops_the_run_and_keeps_the_last_checkpoint(faces, tmp_path, name):
+    """A NaN weight before a ReLU shows in no loss at once; it must not reach a checkpoint either."""
+    run = new_run(tmp_path / "run", faces, save_freq=1)
+    step = run.system.step
+
+    def poisoned(*batch):
+        if run.system.iteration == 4:
+            parameter = run.system.networks[name].parameters()[0]
+            parameter.set_value(parameter * float("nan"))
+        return step(*batch)
+
+    run.system.step = poisoned
+    with pytest.raises(DivergedError, match=r"diverged (at|by) iteration 5: "):
+        run.train()
+    assert run.checkpoints.steps()[-1] == 4 and run.checkpoints.manifest(4)
+
+
+def test_loss_that_is_no_number_is_named():
+    losses = {"g_cam_a": paddle.to_tensor(1.0), "g_adv_b": paddle.to_tensor(float("inf"))}
+    losses["g_loss"] = losses["g_cam_a"] + losses["g_adv_b"]
+    with pytest.raises(DivergedError, match=r"at iteration 7: g_adv_b is inf, g_loss is inf$"):
+        require_finite(losses, "g_loss", 7)
+
+
+def test_full_disk_is_told_and_training_goes_on(faces, tmp_path, capsys, monkeypatch):
+    run, write = new_run(tmp_path / "run", faces), formats.write
+
+    def full(path, checkpoint):
+        if run.system.iteration in (4, 6) and path.name == "state.safetensors":
+            raise formats.CheckpointError(f"{path}: cannot be written: No space left on device")
+        write(path, checkpoint)
+
+    monkeypatch.setattr(formats, "write", full)
+    run.train()
+    assert run.checkpoints.steps() == [2, 8]
+    assert capsys.readouterr().err.count("No space left on device; training goes on") == 2
+    assert not list(run.checkpoints.folder.glob(".*.unfinished"))
+
+
+def test_full_disk_at_the_end_is_an_error(faces, tmp_path, monkeypatch):
+    run = new_run(tmp_path / "run", faces, save_freq=4)
+    run.checkpoints.save, save = lambda step, *rest: step == 4 and save(step, *rest) or full(step), run.checkpoints.save
+
+    def full(step):
+        if step == 8:
+            raise formats.CheckpointError("No space left on device")
+
+    with pytest.raises(formats.CheckpointError, match="No space"):
+        run.train()
+    assert run.checkpoints.manifest(4)
+
+
+def test_old_checkpoints_are_removed(faces, tmp_path):
+    run = new_run(tmp_path / "run", faces, save_freq=1, keep=2, keep_every=3)
+    run.train()
+    assert run.checkpoints.steps() == [3, 6, 7, 8]
+    assert os.readlink(run.checkpoints.folder / "latest") == "0000008"
+
+
+def test_running_mean_is_the_formula(faces, tmp_path):
+    run, expected = new_run(tmp_path / "run", faces, dtype="float64", ema=0.75), {}
+    step = run.system.step
+
+    def followed(*batch):
+        losses = step(*batch)
+        for name in ("genA2B", "genB2A"):
+            for key, tensor in run.system.networks[name].state_dict().items():
+                expected[name, key] = 0.75 * expected[name, key] + 0.25 * tensor.numpy()
+        return losses
+
+    for name in ("genA2B", "genB2A"):
+        for key, tensor in run.system.networks[name].state_dict().items():
+            expected[name, key] = tensor.numpy()
+    run.system.step = followed
+    run.train()
+    found = formats.read(run.checkpoints.path(8) / loop.MEAN).networks
+    for (name, key), array in expected.items():
+        np.testing.assert_allclose(found[name][key], array, rtol=1e-12)
+
+
+def test_looking_does_not_disturb_the_training(faces, tmp_path, unbroken):
+    run = new_run(tmp_path / "run", faces, ema=0.9, print_freq=1, log_freq=3, save_freq=8)
+    run.train()
+    assert_same(weights_of(run), state_of(unbroken.path(8)))
+    assert len(list((tmp_path / "run/samples").iterdir())) == 18
+
+
+def test_fine_tuning_starts_from_the_files_weights(faces, tmp_path, unbroken):
+    source = unbroken.path(4) / loop.WEIGHTS
+    system = start.system_of(Config(**TINY))
+    assert start.take_weights(system, source) == []
+    for name, arrays in formats.read(source).networks.items():
+        own = system.networks[name].state_dict()
+        assert all(own[key].numpy().tobytes() == array.tobytes() for key, array in arrays.items())
+    wider = start.system_of(Config(**{**TINY, "ch": 3}))
+    with pytest.raises(formats.CheckpointError, match=r"genA2B.DownBlock.1.weight has the shape"):
+        start.take_weights(wider, source)
+    deeper = start.system_of(Config(**{**TINY, "n_res": 2}))
+    with pytest.raises(formats.CheckpointError, match=r"genA2B: lacks DownBlock.13"):
+        start.take_weights(deeper, source)
+    paddle.set_default_dtype("float32")
