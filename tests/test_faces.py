@@ -13,7 +13,6 @@ import pytest
 from paddle_ugatit.data import face_cartoon, face_photo, faces, faces_folder
 from paddle_ugatit.data.face_latents import FRINGES, HAIR_STYLES, sample_face
 from paddle_ugatit.data.images import read_image
-from paddle_ugatit.errors import InputError
 from tools import make_dataset
 
 SCRIPT = Path(make_dataset.__file__)
