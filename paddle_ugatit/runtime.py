@@ -82,6 +82,11 @@ SETTINGS = configure()
 
 
 def import_paddle() -> None:
-    """Load Paddle without its remarks on stderr (no ccache; more than one OpenMP thread), which ask for nothing."""
+    """Load Paddle without its remarks on stderr (no ccache; more than one OpenMP thread), which ask for nothing.
+
+    Pillow goes first: Paddle 2.6 exports an old zlib, and a Pillow loaded after it crashes at the first PNG.
+    """
+    with contextlib.suppress(ImportError):
+        from PIL import Image  # noqa: F401
     with contextlib.redirect_stderr(io.StringIO()):
         import paddle  # noqa: F401

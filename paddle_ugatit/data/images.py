@@ -30,8 +30,13 @@ def image_files(folder) -> list[Path]:
     folder = Path(folder)
     if not folder.is_dir():
         raise InputError(f"{folder}: there is no such folder" if not folder.exists() else f"{folder}: is not a folder")
-    found = []
+    found, seen = [], set()
     for base, folders, names in os.walk(folder, followlinks=True):
+        place = os.path.realpath(base)
+        if place in seen:  # a link back, which would be followed for ever
+            folders.clear()
+            continue
+        seen.add(place)
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         found += [Path(base, name) for name in names if is_image_name(name)]
     if not found:

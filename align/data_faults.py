@@ -1,0 +1,139 @@
+"""Faults to try check_data.py on: what each is, how it is planted in memory, and which cause must be named for it.
+
+Numbers are those of the catalogue that align/faults.py goes by, 0 for one of its own. CONTROLS are no faults: the same
+values, computed in another way.
+"""
+
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from unittest.mock import patch
+
+import numpy as np
+from PIL import Image
+
+from align.data_side import antialiased_bilinear, plain_bilinear
+from paddle_ugatit.data import folders, transforms
+from paddle_ugatit.data.transforms import MARGIN, Choice
+
+_train_pixels, _test_pixels, _to_input = transforms.train_pixels, transforms.test_pixels, transforms.to_input
+_draw_choice, _draw_order = transforms.draw_choice, transforms.draw_order
+
+
+@dataclass(frozen=True)
+class DataFault:
+    """One fault: `patches` are (owner, attribute, replacement)."""
+
+    number: int
+    name: str
+    patches: tuple
+    cause: str  # a key of data_side.MISTAKES, "unknown", or "" where the case has no causes to try
+    case: str = "0_RGB.png"  # a case of the check that must see it
+
+    @contextmanager
+    def planted(self):
+        """Within the block the patches are in force."""
+        with ExitStack() as stack:
+            for owner, attribute, replacement in self.patches:
+                stack.enter_context(patch.object(owner, attribute, replacement))
+            yield
+
+
+def _fault(number, name, attribute, replacement, cause, case="0_RGB.png"):
+    return DataFault(number, name, ((transforms, attribute, replacement),), cause, case)
+
+
+def _filtered(resampling):
+    return lambda picture, side: picture.resize((side, side), resampling)
+
+
+def _without_antialiasing(picture, side):
+    return Image.fromarray(plain_bilinear(np.array(picture), side))
+
+
+def _truncated(picture, side):
+    return Image.fromarray(antialiased_bilinear(np.array(picture), side, np.floor).astype(np.uint8))
+
+
+def _no_flip(picture, size, choice):
+    return _train_pixels(picture, size, Choice(False, choice.top, choice.left))
+
+
+def _flip_last(picture, size, choice):
+    pixels = _no_flip(picture, size, choice)
+    return pixels[:, ::-1] if choice.flip else pixels
+
+
+def _crop_at_size(picture, size, choice):
+    """The crop before the resize, which then brings it to size."""
+    if choice.flip:
+        picture = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    picture = picture.crop((choice.left, choice.top, choice.left + size, choice.top + size))
+    picture = picture.resize((size + MARGIN, size + MARGIN), Image.Resampling.BILINEAR)
+    return np.asarray(picture.resize((size, size), Image.Resampling.BILINEAR))
+
+
+def _offsets_swapped(picture, size, choice):
+    return _train_pixels(picture, size, Choice(choice.flip, choice.left, choice.top))
+
+
+def _bgr(pixels):
+    return _to_input(pixels[..., ::-1])
+
+
+def _scaled(scale, shift=0.0):
+    return lambda pixels: np.float32(pixels.transpose(2, 0, 1)) / np.float32(scale) - np.float32(shift)
+
+
+def _imagenet(pixels):
+    mean, deviation = np.float32([0.485, 0.456, 0.406]), np.float32([0.229, 0.224, 0.225])
+    return ((np.float32(pixels) / np.float32(255) - mean) / deviation).transpose(2, 0, 1)
+
+
+def _rarely_flipped(*key):
+    choice = _draw_choice(*key)
+    return Choice(choice.flip and choice.top % 3 > 0, choice.top, choice.left)
+
+
+def _edge_never_drawn(*key):
+    choice = _draw_choice(*key)
+    return Choice(choice.flip, choice.top % MARGIN, choice.left % MARGIN)
+
+
+def _same_order(n, seed, domain, *key):
+    return _draw_order(n, seed, 0, *key)
+
+
+def _every_second(n, *key):
+    return _draw_order(n, *key) // 2 * 2
+
+
+def _swapped_batch(self, step):
+    real_a, real_b = (stream.batch(step) for stream in self.streams)
+    return real_a, real_b[:, :, :, ::-1]
+
+
+FAULTS = [
+    _fault(
+        57, "resize without antialiasing", "_resized", _without_antialiasing, "resize without antialiasing, as OpenCV's"
+    ),
+    _fault(58, "bicubic for bilinear", "_resized", _filtered(Image.Resampling.BICUBIC), "bicubic filter for bilinear"),
+    _fault(0, "nearest for bilinear", "_resized", _filtered(Image.Resampling.NEAREST), "nearest filter for bilinear"),
+    _fault(0, "box for bilinear", "_resized", _filtered(Image.Resampling.BOX), "unknown"),
+    _fault(59, "BGR for RGB", "to_input", _bgr, "BGR for RGB"),
+    _fault(60, "range [0,1]", "to_input", _scaled(255), "range [0,1]"),
+    _fault(60, "range [0,255]", "to_input", _scaled(1), "range [0,255]"),
+    _fault(60, "ImageNet's mean and deviation", "to_input", _imagenet, "ImageNet's mean and deviation"),
+    _fault(60, "x/128 - 1", "to_input", _scaled(128, 1), "unknown"),
+    _fault(61, "truncation for rounding", "_resized", _truncated, "truncation for rounding"),
+    _fault(62, "crop before resize", "train_pixels", _crop_at_size, "crop before resize"),
+    _fault(0, "crop before flip", "train_pixels", _flip_last, "crop before flip"),
+    _fault(0, "no flip", "train_pixels", _no_flip, "no flip"),
+    _fault(0, "top and left swapped", "train_pixels", _offsets_swapped, "unknown"),
+    _fault(0, "enlarged by 29 for 30", "MARGIN", 29, "unknown"),
+    _fault(0, "flipped a third of the time", "draw_choice", _rarely_flipped, "", "random choices"),
+    _fault(0, "last offset never drawn", "draw_choice", _edge_never_drawn, "", "random choices"),
+    _fault(0, "A and B in the same order", "draw_order", _same_order, "", "random choices"),
+    _fault(0, "not a permutation", "draw_order", _every_second, "", "random choices"),
+    DataFault(0, "B mirrored", ((folders.TrainingData, "batch", _swapped_batch),), "", "training batches"),
+]
+CONTROLS = [_fault(0, "x/127.5 - 1", "to_input", _scaled(127.5, 1), "")]

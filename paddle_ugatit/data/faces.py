@@ -1,0 +1,28 @@
+"""The procedural data set: faces drawn from random latents, as photo-like pictures (A) and as flat cartoons (B).
+
+Who is seen is in face_latents.py, the shapes in face_shapes.py, the two ways to paint them in face_photo.py and
+face_cartoon.py. NumPy and Pillow only.
+"""
+
+import numpy as np
+
+from paddle_ugatit.data import face_cartoon, face_photo
+from paddle_ugatit.data.face_latents import sample_face
+
+SPLITS = {"trainA": 0, "trainB": 1, "testA": 2, "testB": 2}  # one number, one set of people: the test sets are paired
+_PERSON, _GRAIN = 0, 1  # what a generator is for
+
+
+def draw(split, index, size, seed) -> np.ndarray:
+    """Picture `index` of "trainA", "trainB", "testA" or "testB": uint8 (S,S,3), a function of the arguments alone.
+
+    testA and testB show the same people under the same index; all others differ.
+    """
+    face = sample_face(_generator(seed, SPLITS[split], index, _PERSON))
+    if split.endswith("A"):
+        return face_photo.paint(face, size, _generator(seed, SPLITS[split], index, _GRAIN))
+    return face_cartoon.paint(face, size)
+
+
+def _generator(*key):
+    return np.random.Generator(np.random.PCG64(np.random.SeedSequence(key)))
