@@ -19,21 +19,23 @@ def l1(image, target):
     return (image - target).abs().mean()
 
 
-def discriminator_loss(real, fake):
-    """Of one discriminator, from its (logit map, cam_logit, heatmap) for real and for translated images.
+def verdict_loss(verdict, target):
+    """Distance of a discriminator's verdict, (logit map, cam_logit, heatmap), from `target`: 1 is real, 0 translated.
 
     quirk: the CAM loss is least squares here and cross entropy in the generator; the paper prints one formula for both.
     """
-    real_logit, real_cam, _ = real
-    fake_logit, fake_cam, _ = fake
-    logits = least_squares(real_logit, 1) + least_squares(fake_logit, 0)
-    return logits + least_squares(real_cam, 1) + least_squares(fake_cam, 0)
+    logit, cam_logit, _ = verdict
+    return least_squares(logit, target) + least_squares(cam_logit, target)
+
+
+def discriminator_loss(real, fake):
+    """Of one discriminator, from its verdicts on real and on translated images."""
+    return verdict_loss(real, 1) + verdict_loss(fake, 0)
 
 
 def adversarial_loss(fake):
     """What one discriminator's verdict on translated images costs the generator."""
-    logit, cam, _ = fake
-    return least_squares(logit, 1) + least_squares(cam, 1)
+    return verdict_loss(fake, 1)
 
 
 def cam_loss(translated_cam, identity_cam):

@@ -1,16 +1,19 @@
 """Training: both trainers in lockstep, the faults that must show there, and what the iteration saves."""
 
+import contextlib
 import dataclasses
 from unittest.mock import patch
 
+import numpy as np
 import paddle
 import pytest
 
-from align import check_training
+from align import check_training, training_case
 from align.check_training import SMALL, lockstep
+from align.paddle_side import PaddleSide
 from paddle_ugatit import losses
 from paddle_ugatit.models.ugatit import Discriminator
-from paddle_ugatit.training import Config, Trainer, trainer
+from paddle_ugatit.training import Config, Trainer, accumulation, trainer
 from paddle_ugatit.training.trainer import Trainer as Ours
 
 
@@ -164,3 +167,31 @@ def test_learning_rate():
     rates = [config.lr_at(step) for step in range(1, 11)]
     assert rates == pytest.approx([1, 1, 1, 1, 1, 0.8, 0.6, 0.4, 0.2, 0])
     assert dataclasses.replace(config, decay_flag=False).lr_at(10) == 1
+
+
+def states(config, steps=3, dtype="float64"):
+    """All numbers after some steps on the same batches, of a trainer with this configuration."""
+    side = PaddleSide(dtype)
+    ours = side.build(lambda _: Trainer(config), 0)
+    stream = training_case.batches(config, 0)
+    for _ in range(steps):
+        losses = ours.step(*[side.tensor(array) for array in next(stream)])
+    return training_case.paddle_state(ours, losses)
+
+
+def largest_difference(one, other):
+    assert one.keys() == other.keys()
+    return max(np.abs(one[key] - other[key]).max() / (np.abs(one[key]).max() or 1) for key in one)
+
+
+@pytest.mark.parametrize("parts", [2, 4])
+def test_accumulated_parts_make_the_update_of_the_whole_batch(parts):
+    config = dataclasses.replace(SMALL, batch_size=4)
+    whole = states(config)
+    assert largest_difference(whole, states(dataclasses.replace(config, accumulate=parts))) < 1e-10
+
+
+def test_a_power_iteration_for_each_part_would_be_noticed():
+    config = dataclasses.replace(SMALL, batch_size=4)
+    with patch.object(accumulation, "_power_iterations", lambda trainer, wanted: contextlib.nullcontext()):
+        assert largest_difference(states(config), states(dataclasses.replace(config, accumulate=2))) > 1e-6

@@ -66,7 +66,7 @@ def train(arguments):
             run.train()
         finally:
             records.close()
-    records.say(f"done: {config.iteration} iterations, {run.checkpoints.path(run.saved)}")
+    records.say(f"done: {config.iteration} iterations, {run.checkpoints.path(config.iteration)}")
 
 
 def main(argv=None):

@@ -16,6 +16,7 @@ import paddle
 from paddle_ugatit.losses import adversarial_loss, cam_loss, discriminator_loss, l1
 from paddle_ugatit.models.ugatit import Discriminator, ResnetGenerator
 from paddle_ugatit.sheets import sample_sheet
+from paddle_ugatit.training.accumulation import accumulated_step
 from paddle_ugatit.training.distributed import average_gradients
 from paddle_ugatit.training.diverged import require_finite
 from paddle_ugatit.weights import MODELS
@@ -62,6 +63,8 @@ class Trainer:
     def step(self, real_a, real_b):
         """One iteration on a batch of each domain, (B,C,H,W) in [-1,1]; the named losses, () each."""
         self.iteration += 1
+        if self.config.accumulate > 1:
+            return accumulated_step(self, real_a, real_b)
         passes = self._translate(real_a, real_b)
         losses = self._discriminator_losses(passes)
         require_finite(losses, "d_loss", self.iteration)
@@ -129,8 +132,11 @@ class Trainer:
                 parameter.stop_gradient = False
 
     def _update(self, kind, loss):
-        optimizer = self.optimizers[kind]
         loss.backward()
+        self._apply_gradients(kind)
+
+    def _apply_gradients(self, kind):
+        optimizer = self.optimizers[kind]
         average_gradients(self._parameters(kind))
         optimizer.set_lr(self.config.lr_at(self.iteration))
         optimizer.step()
