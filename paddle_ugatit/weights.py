@@ -268,11 +268,12 @@ def _require_names(options, path):
             raise WeightError(f"{path}: lacks {', '.join(missing)}: discriminators come with all six networks")
 
 
-def load_networks(path, dtype=None, revision=None) -> dict:
+def load_networks(path, dtype=None, revision=None, only=None) -> dict:
     """Paddle networks with the weights of a file of either framework: name -> layer, "" for a bare state dict.
 
     `dtype` ("float32", "float64", "float16", "bfloat16") is by default the file's; `revision` what its metadata say, or
-    else "current". Raises CheckpointError and WeightError in one line, ValueError for a revision or dtype unknown.
+    else "current"; `only` names those to build, where not all in the file are needed. Raises CheckpointError and
+    WeightError in one line, ValueError for a revision or dtype unknown.
     """
     if revision is not None:
         require_revision(revision)
@@ -283,7 +284,8 @@ def load_networks(path, dtype=None, revision=None) -> dict:
     for note in notes:
         warnings.warn(note, stacklevel=2)
     options, revision = checkpoint.metadata["networks"], checkpoint.metadata["revision"]
-    return {name: _filled(options[name], revision, state, dtype) for name, state in checkpoint.networks.items()}
+    wanted = {name: state for name, state in checkpoint.networks.items() if only is None or name in only}
+    return {name: _filled(options[name], revision, state, dtype) for name, state in wanted.items()}
 
 
 def _filled(options, revision, state, dtype):

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -162,7 +163,7 @@ def test_terminated_it_leaves_nothing(tmp_path):
         text=True,
     )
     while process.poll() is None and not any(tmp_path.rglob("*.png")):
-        pass
+        time.sleep(0.01)
     os.kill(process.pid, signal.SIGTERM)
     assert process.wait(timeout=60) == 130
     assert process.stderr.read().strip().splitlines() == ["make_dataset: interrupted; nothing was written"]

@@ -1,0 +1,81 @@
+"""What a command line is given to work on: files, folders and patterns, each picture with a name of its own."""
+
+import glob
+import os
+from pathlib import Path, PurePosixPath
+
+from PIL import Image
+
+from paddle_ugatit.data.images import image_files, is_image_name
+from paddle_ugatit.errors import InputError
+
+
+def collect(values, out=None, extras=()) -> list[tuple[Path, str]]:
+    """(file, name for what is made of it) for every picture that the values mean, in their order, each file once.
+
+    A folder stands for all pictures below it, a pattern for what it matches; names keep the path below the folder, or
+    below the part of the pattern without wildcards. `extras` are appended to a name for more files that are made of a
+    picture. Where the folder `out` lies within one searched, what is in it is left aside: it is from an earlier run.
+    Raises InputError where a value means no picture.
+    """
+    found, seen = [], set()
+    for value in values:
+        for path, name in _meant(value, out):
+            real = os.path.realpath(path)
+            if real not in seen:
+                seen.add(real)
+                found.append((path, name))
+    return _distinct(found, extras)
+
+
+def _meant(value, out):
+    path = Path(value)
+    if path.is_dir():
+        return _searched(image_files(path), path, out, value)
+    if path.exists():
+        return [(path, path.name)]
+    if not glob.has_magic(str(value)):
+        raise InputError(f"{value}: there is no such file or folder")
+    files = sorted(Path(name) for name in glob.glob(str(value), recursive=True))
+    files = [file for file in files if file.is_file() and is_image_name(file.name)]
+    return _searched(files, _plain_part(path), out, value)
+
+
+def _searched(files, base, out, value):
+    """Files and their names below `base`, but for those below `out` where that is below `base`."""
+    place, within = os.path.realpath(base), out and os.path.realpath(out)
+    if within and within != place and _below(within, place):
+        files = [file for file in files if not _below(os.path.realpath(file), within)]
+    if not files:
+        raise InputError(f"{value}: matches no images")
+    return [(file, file.relative_to(base).as_posix()) for file in files]
+
+
+def _plain_part(pattern):
+    """The leading folders of a pattern that hold no wildcards."""
+    base = Path(pattern.anchor)
+    for part in pattern.parts[len(base.parts) : -1]:
+        if glob.has_magic(part):
+            break
+        base = base / part
+    return base
+
+
+def _below(path, folder):
+    return Path(path).is_relative_to(folder)
+
+
+def _distinct(pairs, extras):
+    """Names under which a picture can be written, no two alike: a second a.png becomes a_2.png."""
+    taken, result = set(), []
+    for path, name in pairs:
+        name = PurePosixPath(name)
+        if Image.registered_extensions().get(name.suffix.lower()) not in Image.SAVE:
+            name = name.with_name(f"{name.name}.png")
+        unique, count = name, 1
+        while not taken.isdisjoint(made := [str(unique), *(f"{unique}{extra}" for extra in extras)]):
+            count += 1
+            unique = name.with_name(f"{name.stem}_{count}{name.suffix}")
+        taken.update(made)
+        result.append((path, str(unique)))
+    return result

@@ -1,0 +1,1 @@
+"""What translated images are measured by."""
