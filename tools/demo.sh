@@ -66,7 +66,7 @@ with_recording() {
         align/check_backward.py --reference "$recording" --layers failed --json "$OUT/backward.json"
 }
 
-prepare_python '' numpy safetensors tqdm PIL
+prepare_python '' numpy safetensors tqdm PIL yaml scipy
 mkdir -p "$OUT"
 # Reports of an earlier run must not stand in for this one's.
 rm -f "$OUT/forward.json" "$OUT/backward.json" "$OUT/index.html" "$OUT/roundtrip_params_0000000.pt"

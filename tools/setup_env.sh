@@ -170,7 +170,10 @@ go_on_without() {  # REQUIREMENT... that could not be installed ; only progress 
 
 requirement_of() {  # MODULE ; its line in requirements-cpu.txt
     local name=$1
-    if [ "$name" = PIL ]; then name=pillow; fi
+    case $name in
+        PIL) name=pillow ;;
+        yaml) name=pyyaml ;;
+    esac
     sed -n "/^${name}[^a-z]/p" "$ROOT/requirements-cpu.txt"
 }
 

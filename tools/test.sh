@@ -27,7 +27,7 @@ while [ $# -gt 0 ]; do
     esac
 done
 
-prepare_python "$paddle" numpy safetensors tqdm PIL pytest ruff
+prepare_python "$paddle" numpy safetensors tqdm PIL yaml scipy pytest ruff
 [ "$HAVE_TORCH" = yes ] || die "the tests compare with torch, which could not be installed"
 
 failed=0

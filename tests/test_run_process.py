@@ -1,0 +1,58 @@
+"""A training run as a process: killed at random moments, interrupted; resumed, it ends as if nothing had happened."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from tests.test_run import SCRIPT, assert_same, faces, options_file, state_of  # noqa: F401  (faces is a fixture)
+
+
+def command(*arguments):
+    """tools/train.py in a process of its own."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    line = [sys.executable, str(SCRIPT), *map(str, arguments)]
+    return subprocess.Popen(line, env=environment, stderr=subprocess.PIPE, text=True)
+
+
+def newest(folder):
+    """The iteration of the newest checkpoint, 0 for none."""
+    return max((int(path.name) for path in (folder / "checkpoints").glob("0*")), default=0)
+
+
+@pytest.mark.slow
+def test_killed_at_random_moments(faces, tmp_path):  # noqa: F811
+    """SIGKILL, again and again; what comes out in the end is what an unbroken run makes."""
+    options = options_file(tmp_path, iteration=60, save_freq=3, keep=2)
+    whole = command("--config", options, "--data", faces, "--out", tmp_path / "whole")
+    folder, killed = tmp_path / "broken", []
+    while len(killed) < 4:
+        before = newest(folder)
+        process = command("--config", options, "--data", faces, "--out", folder, *["--resume"] * bool(before))
+        while len(killed) < 3 and process.poll() is None and newest(folder) == before:
+            time.sleep(0.005)
+        if len(killed) < 3:
+            time.sleep(random.uniform(0, 0.4))
+            process.kill()
+        killed.append(process.wait() == -signal.SIGKILL)
+    assert killed == [True, True, True, False] and process.returncode == 0, process.stderr.read()
+    assert whole.wait() == 0, whole.stderr.read()
+    assert_same(state_of(folder / "checkpoints/0000060"), state_of(tmp_path / "whole/checkpoints/0000060"))
+    assert (folder / "losses.csv").read_text() == (tmp_path / "whole/losses.csv").read_text()
+    assert not list((folder / "checkpoints").glob(".*.unfinished"))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_run_saves_and_goes_on(faces, tmp_path, number):  # noqa: F811
+    options = options_file(tmp_path, iteration=100_000, save_freq=100_000)
+    process = command("--config", options, "--data", faces, "--out", tmp_path / "run")
+    while process.poll() is None and not (tmp_path / "run" / "losses.csv").exists():
+        time.sleep(0.02)
+    process.send_signal(number)
+    told = process.communicate(timeout=60)[1].splitlines()
+    assert process.returncode == 130 and told[-1].startswith("train: interrupted; --resume goes on")
+    assert newest(tmp_path / "run") == int((tmp_path / "run/losses.csv").read_text().splitlines()[-1].split(",")[0])
