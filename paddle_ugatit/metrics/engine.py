@@ -13,6 +13,7 @@ import paddle
 import paddle.nn.functional as F
 from paddle import nn
 
+from paddle_ugatit.metrics.preprocess import SIZE
 from paddle_ugatit.models.inception import AveragePool, BasicConv2d, InceptionV3
 
 
@@ -88,7 +89,7 @@ def _predictor(network):
         return None
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "inception")
-        paddle.jit.save(network, path, [paddle.static.InputSpec([None, 3, None, None], "float32")])
+        paddle.jit.save(network, path, [paddle.static.InputSpec([None, 3, SIZE, SIZE], "float32")])
         program = next(path + suffix for suffix in (".json", ".pdmodel") if Path(path + suffix).exists())
         config = Config(program, path + ".pdiparams")
         config.disable_gpu()

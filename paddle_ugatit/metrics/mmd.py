@@ -155,13 +155,13 @@ class GramSums:
     squares: np.ndarray  # (3,): over XX, YY and XY of k^2
 
 
-def gram_sums(x, y, columns, progress=None) -> GramSums:
+def gram_sums(x, y, columns=None, progress=None) -> GramSums:
     """One pass over all pairs of [x; y], block by block: (n,d), (m,d), (n + m, T) -> GramSums.
 
     Every block of the kernel is made once and serves all columns by one more product; of XX and YY, half is made.
     """
     n, m = len(x), len(y)
-    columns = columns.astype(x.dtype, copy=False)
+    columns = np.zeros((n + m, 0), x.dtype) if columns is None else columns.astype(x.dtype, copy=False)
     rows = np.zeros((2, n + m))  # to samples of the first set, to samples of the second
     quadratic, squares = np.zeros((3, columns.shape[1])), np.zeros(3)
     blocks = [(start, min(start + _BLOCK, n)) for start in range(0, n, _BLOCK)]

@@ -93,7 +93,8 @@ def p_value(sums, labels, first, estimate):
     xx, yy, xy = sums.columns[:, first:]
     own = xx + yy + 2 * xy  # u^T K u over the pooled samples
     rows = np.concatenate([sums.rows_xx + sums.rows_xy, sums.rows_yy + sums.columns_xy])
-    to_all = rows @ labels.astype(np.float64)
+    pieces = range(0, labels.shape[1], 100)  # so that no float64 copy of all labels is made
+    to_all = np.concatenate([rows @ labels[:, start : start + 100].astype(np.float64) for start in pieces])
     others = rows.sum() - 2 * to_all + own
     permuted = own / (n * (n - 1)) + others / (m * (m - 1)) - 2 * (to_all - own) / (n * m)
     return float((1 + (permuted >= estimate).sum()) / (1 + labels.shape[1]))
