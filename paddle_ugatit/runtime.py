@@ -83,5 +83,7 @@ SETTINGS = configure()
 
 def import_paddle() -> None:
     """Load Paddle without its remarks on stderr (no ccache; more than one OpenMP thread), which ask for nothing."""
+    import zlib  # noqa: F401  first, or Pillow gets the zlib within Paddle 2.6 instead, and can read no PNG
+
     with contextlib.redirect_stderr(io.StringIO()):
         import paddle  # noqa: F401
