@@ -14,7 +14,7 @@ import PIL
 import paddle_ugatit
 from paddle_ugatit.command import Progress
 from paddle_ugatit.errors import InputError, UsageError
-from paddle_ugatit.metrics import frechet, mmd, notes, paper, parallel, sources, spread
+from paddle_ugatit.metrics import frechet, gram, mmd, notes, paper, parallel, sources, spread
 from paddle_ugatit.metrics.features import BATCH_SIZE, FeatureExtractor
 
 SCHEMA = "paddle-ugatit-kid/1"
@@ -115,7 +115,7 @@ def _evaluated(sets, extractor, options, chosen):
         mmd.checked(fake, real)
     except InputError as error:
         raise InputError(f"fake {sets['fake'].images.path}, real {sets['real'].images.path}: {error}") from error
-    with Progress("KID", mmd.passes(len(fake), len(real)), "block") as progress:
+    with Progress("KID", gram.passes(len(fake), len(real)), "block") as progress:
         kid = mmd.kid(fake, real, progress=progress, **options)
     cheap = max(len(fake), len(real)) <= CHEAP
     neighbours = frechet.neighbours(fake, real) if cheap else None
@@ -154,7 +154,12 @@ def kid_entry(kid):
         "subset_size": kid.subset_size,
         "subset_size_chosen": kid.subset_size_chosen,
         "values": kid.values.tolist(),
-        "kernel": {"name": "polynomial", "degree": mmd.DEGREE, "gamma": 1 / kid.dimensions, "coef0": mmd.COEF0},
+        "kernel": {
+            "name": "polynomial",
+            "degree": gram.DEGREE,
+            "gamma": gram.gamma(kid.dimensions),
+            "coef0": gram.COEF0,
+        },
     }
 
 

@@ -3,9 +3,9 @@
     k(x, y) = (x.y / d + 1)^3
     MMD^2   = mean k(x, x') + mean k(y, y') - 2 mean k(x, y)          x != x', y != y'
 
-Contents: kid (what others call), Kid (its result), draws (which samples a subset takes), gram_sums (the one pass over
-all pairs that subsets, permutations and intervals share). No twin: align/check_metric.py compares it with a plain
-statement of the formula, and with torch-fidelity.
+Contents: kid (what others call), Kid (its result), draws (which samples a subset takes). The sums are made in gram.py,
+interval and p-value in spread.py. No twin: align/check_metric.py compares all with a plain statement of the formula,
+and with torch-fidelity.
 """
 
 from dataclasses import dataclass
@@ -14,11 +14,10 @@ import numpy as np
 
 from paddle_ugatit.errors import InputError
 from paddle_ugatit.metrics import spread
+from paddle_ugatit.metrics.gram import all_pairs, gram_sums, unbiased
 
-DEGREE, COEF0 = 3, 1.0  # gamma is 1 / dimensions
 SEED = 2020  # torch-fidelity's
 SUBSETS, SUBSET_SIZE = 100, 1000
-_BLOCK = 512  # rows and columns of the Gram matrix held at once
 _EXACT_BELOW = 1024  # samples of both sets together, up to which float64 costs nothing that is felt
 
 
@@ -60,8 +59,8 @@ def kid(
 
     `subset_size` is by default 1000, or half the smaller set where that has fewer: a subset that is the whole set has
     no spread to show. The draws are torch-fidelity's under the same seed. `permutations` 0 leaves the p-value out,
-    `bootstrap` 0 takes the interval from the normal distribution. `progress(1)` is called `passes(N, M)` times. Raises
-    InputError for features that cannot be compared.
+    `bootstrap` 0 takes the interval from the normal distribution. `progress(1)` is called `gram.passes(N, M)` times.
+    Raises InputError for features that cannot be compared.
     """
     x, y = checked(features_x, features_y)
     chosen = subset_size is None
@@ -70,9 +69,7 @@ def kid(
     members = draws(len(x), len(y), subsets, subset_size, seed)
     relabelled = spread.permuted_labels(len(x), len(y), permutations, seed)
     sums = gram_sums(x, y, np.concatenate([members, relabelled], 1), progress)
-    within = subset_size * (subset_size - 1)
-    xx, yy, xy = sums.columns[:, :subsets]
-    values = (xx + yy) / within - 2 * xy / subset_size**2
+    values = unbiased(*sums.columns[:, :subsets], subset_size, subset_size)
     estimate = all_pairs(sums)
     error, interval = spread.interval(sums, estimate, seed, bootstrap)
     p_value = spread.p_value(sums, relabelled, subsets, estimate) if permutations else None
@@ -139,85 +136,3 @@ def draws(n, m, subsets, size, seed):
         members[rng.choice(n, size, replace=False), column] = 1
         members[n + rng.choice(m, size, replace=False), column] = 1
     return members
-
-
-@dataclass(frozen=True)
-class GramSums:
-    """Sums of k less a constant, which an unbiased estimate does not see; the diagonals of XX and YY left out."""
-
-    n: int
-    m: int
-    columns: np.ndarray  # (3, T): c^T K c over XX, YY and XY, for every column c of what was given
-    rows_xx: np.ndarray  # (n,) over x' of k(x, x')
-    rows_yy: np.ndarray  # (m,)
-    rows_xy: np.ndarray  # (n,) over y of k(x, y)
-    columns_xy: np.ndarray  # (m,) over x of k(x, y)
-    squares: np.ndarray  # (3,): over XX, YY and XY of k^2
-
-
-def gram_sums(x, y, columns=None, progress=None) -> GramSums:
-    """One pass over all pairs of [x; y], block by block: (n,d), (m,d), (n + m, T) -> GramSums.
-
-    Every block of the kernel is made once and serves all columns by one more product; of XX and YY, half is made.
-    """
-    n, m = len(x), len(y)
-    columns = np.zeros((n + m, 0), x.dtype) if columns is None else columns.astype(x.dtype, copy=False)
-    rows = np.zeros((2, n + m))  # to samples of the first set, to samples of the second
-    quadratic, squares = np.zeros((3, columns.shape[1])), np.zeros(3)
-    blocks = [(start, min(start + _BLOCK, n)) for start in range(0, n, _BLOCK)]
-    blocks += [(start, min(start + _BLOCK, n + m)) for start in range(n, n + m, _BLOCK)]
-    ones, room = np.ones(_BLOCK, x.dtype), np.empty((2, _BLOCK * _BLOCK), x.dtype)
-    centre = float(x[:_BLOCK].mean(0, dtype=np.float64) @ y[:_BLOCK].mean(0, dtype=np.float64)) / x.shape[1]
-    for i, (top, bottom) in enumerate(blocks):
-        left = _rows(x, y, top, bottom) / x.dtype.type(x.shape[1])
-        for begin, end in blocks[i:]:
-            kernel = _kernel(left, _rows(x, y, begin, end), centre, room)
-            diagonal = top == begin
-            if diagonal:
-                np.fill_diagonal(kernel, 0)
-            part = 0 if end <= n else 1 if top >= n else 2
-            twice = 1 if diagonal or part == 2 else 2  # the block below the diagonal is this one's mirror
-            sums = np.einsum("it,it->t", kernel @ columns[begin:end], columns[top:bottom], dtype=np.float64)
-            quadratic[part] += twice * sums
-            squares[part] += twice * np.einsum("ij,ij->i", kernel, kernel).sum(dtype=np.float64)
-            rows[int(begin >= n), top:bottom] += kernel @ ones[: end - begin]
-            if not diagonal:
-                rows[int(top >= n), begin:end] += ones[: bottom - top] @ kernel
-            if progress:
-                progress(1)
-    return GramSums(n, m, quadratic, rows[0, :n], rows[1, n:], rows[1, :n], rows[0, n:], squares)
-
-
-def passes(n, m):
-    """How often `gram_sums` calls its `progress(1)`."""
-    count = -(-n // _BLOCK) - (-m // _BLOCK)
-    return count * (count + 1) // 2
-
-
-def _rows(x, y, begin, end):
-    return x[begin:end] if end <= len(x) else y[begin - len(x) : end - len(x)]
-
-
-def _kernel(left, right, centre, room):
-    """(1 + left right^T)^3 less a constant, within `room`.
-
-    With p = centre + q it is a^3 + q (3 a^2 + q (3 a + q)), a = 1 + centre. Without a^3 the values lie about zero, so
-    that float32 sums lose a digit less; and products are 6 times as fast as **3.
-    """
-    shape = len(left), len(right)
-    q, out = (buffer[: shape[0] * shape[1]].reshape(shape) for buffer in room)
-    a = COEF0 + centre
-    np.matmul(left, right.T, out=q)
-    q -= centre
-    np.add(q, 3 * a, out=out)
-    out *= q
-    out += 3 * a * a
-    out *= q
-    return out
-
-
-def all_pairs(sums) -> float:
-    """MMD^2 without bias from every pair."""
-    n, m = sums.n, sums.m
-    within = sums.rows_xx.sum() / (n * (n - 1)) + sums.rows_yy.sum() / (m * (m - 1))
-    return float(within - 2 * sums.rows_xy.sum() / (n * m))

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from paddle_ugatit.errors import InputError
-from paddle_ugatit.metrics.mmd import all_pairs, checked, gram_sums
+from paddle_ugatit.metrics.gram import all_pairs, gram_sums
+from paddle_ugatit.metrics.mmd import checked
 
 BLOCK = 10  # samples
 TARGET_SHARE, SOURCE_SHARE = 0.02, 0.98

@@ -9,6 +9,8 @@ interval holds the truth.
 
 import numpy as np
 
+from paddle_ugatit.metrics.gram import unbiased
+
 BOOTSTRAP = 1000  # draws
 WIDE = 0.5  # of the estimate: an interval wider than this is said to be wide
 
@@ -16,7 +18,7 @@ WIDE = 0.5  # of the estimate: an interval wider than this is said to be wide
 def variance(sums):
     """First-order variance of the two sets, second-order variance, and both projections, centred.
 
-    `sums` is mmd.GramSums. Kernel values are taken as mean + own effects + rest, as in an analysis of variance; what
+    `sums` is gram.GramSums. Kernel values are taken as mean + own effects + rest, as in an analysis of variance; what
     is left of their squares is the second order.
     """
     n, m = sums.n, sums.m
@@ -55,7 +57,7 @@ def _within(rows, squares):
 def interval(sums, estimate, seed, draws):
     """Standard error of the all-pairs estimate, and its 95 % interval from `draws` bootstrap draws, by normality for 0.
 
-    sums: mmd.GramSums.
+    sums: gram.GramSums.
     """
     first, second, projections = variance(sums)
     error = float(np.sqrt(first + second))
@@ -96,5 +98,5 @@ def p_value(sums, labels, first, estimate):
     pieces = range(0, labels.shape[1], 100)  # so that no float64 copy of all labels is made
     to_all = np.concatenate([rows @ labels[:, start : start + 100].astype(np.float64) for start in pieces])
     others = rows.sum() - 2 * to_all + own
-    permuted = own / (n * (n - 1)) + others / (m * (m - 1)) - 2 * (to_all - own) / (n * m)
+    permuted = unbiased(own, others, to_all - own, n, m)
     return float((1 + (permuted >= estimate).sum()) / (1 + labels.shape[1]))
