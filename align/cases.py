@@ -45,6 +45,7 @@ _EQ1_INITIAL = _EQ1.replace("unbiased variance", "variance of variances, axis by
 _SN = "(W / sigma) x, sigma = u^T W v, one power iteration a forward"
 _CAM = "[w_gap x, w_gmp x]; logit [w_gap mean(x), w_gmp max(x)]"
 _BASIC, _NORM, _SPECTRAL, _MODEL = "layers/basic.py", "layers/norm.py", "layers/spectral_norm.py", "models/ugatit.py"
+_BATCH_NORM, _INCEPTION = "layers/batch_norm.py", "models/inception.py"
 _MAP, _MAPS = (1, 8, 8, 8), (3, 8, 9, 7)  # batch 1, even; batch 3, odd
 
 
@@ -77,9 +78,7 @@ LAYER_CASES = [
     ),
     Case("adailn", lambda L: L.AdaILN(8), _style(_MAP), _EQ1, _NORM, "AdaILN"),
     Case("adailn-odd", lambda L: L.AdaILN(8), _style(_MAPS), _EQ1, _NORM, "AdaILN"),
-    Case(
-        "adailn-initial", lambda L: L.AdaILN(8, revision="initial"), _style(_MAPS), _EQ1_INITIAL, _NORM, "AdaILN"
-    ),
+    Case("adailn-initial", lambda L: L.AdaILN(8, revision="initial"), _style(_MAPS), _EQ1_INITIAL, _NORM, "AdaILN"),
     Case("iln", lambda L: L.ILN(8), [_MAPS], _EQ1, _NORM, "ILN"),
     Case("iln-initial", lambda L: L.ILN(8, revision="initial"), [_MAPS], _EQ1_INITIAL, _NORM, "ILN"),
     Case("residual-block", lambda L: L.ResnetBlock(8), [_MAPS], "x + IN(W IN(W x)+)", _MODEL, "ResnetBlock"),
@@ -158,7 +157,50 @@ NETWORK_CASES = [
     discriminator_case("discriminator-local-eval", (3, 3, 32, 32), training=False, ndf=4, n_layers=5),
     discriminator_case("discriminator-global", (1, 3, 96, 96), calls=2, ndf=2, n_layers=7),
 ]
-CASES = {case.name: case for case in LAYER_CASES + NETWORK_CASES}
+
+
+def inception_case(name, shape=(1, 3, 75, 75), narrow=1):
+    """FID's Inception, its widths divided by `narrow`, on one batch of `shape`."""
+    return Case(name, lambda L: L.InceptionV3(narrow), [tuple(shape)], "features, logits", _INCEPTION, "InceptionV3")
+
+
+_WIDE = (3, 12, 9, 7)  # of the mixed blocks, a sixteenth as wide
+INCEPTION_CASES = [
+    Case(
+        "frozen-batch-norm",
+        lambda L: L.FrozenBatchNorm2D(8),
+        [_MAPS],
+        "(x - mean) / sqrt(var + 1e-3) w + b",
+        _BATCH_NORM,
+        "FrozenBatchNorm2D",
+    ),
+    Case(
+        "inception-a", lambda L: L.InceptionA(12, 2, 16), [_WIDE], "[1x1, 5x5, 3x3 3x3, mean]", _INCEPTION, "InceptionA"
+    ),
+    Case("inception-b", lambda L: L.InceptionB(12, 16), [_WIDE], "[3x3, 3x3 3x3, max]", _INCEPTION, "InceptionB"),
+    Case(
+        "inception-c", lambda L: L.InceptionC(12, 8, 16), [_WIDE], "[1x1, 7x7, 7x7 7x7, mean]", _INCEPTION, "InceptionC"
+    ),
+    Case("inception-d", lambda L: L.InceptionD(12, 16), [_WIDE], "[3x3, 7x7 3x3, max]", _INCEPTION, "InceptionD"),
+    Case(
+        "inception-e",
+        lambda L: L.InceptionE(12, "mean", 16),
+        [_WIDE],
+        "[1x1, 1x3 | 3x1, 3x3 1x3 | 3x1, mean]",
+        _INCEPTION,
+        "InceptionE",
+    ),
+    Case(
+        "inception-e-max",
+        lambda L: L.InceptionE(12, "max", 16),
+        [_WIDE],
+        "[1x1, 1x3 | 3x1, 3x3 1x3 | 3x1, max]",
+        _INCEPTION,
+        "InceptionE",
+    ),
+    inception_case("inception", narrow=16),
+]
+CASES = {case.name: case for case in LAYER_CASES + NETWORK_CASES + INCEPTION_CASES}
 
 # Networks so small that their recording can ship.
 _MINI = {"shape": (1, 3, 16, 16), "ngf": 2, "n_blocks": 1, "img_size": 16}
@@ -189,4 +231,13 @@ def randomise(state, seed):
             value[...] = rng.uniform(0, 1, value.shape)
         elif leaf in ("gamma", "beta"):
             value[...] += 0.3 * rng.standard_normal(value.shape)
+        elif key.removesuffix(leaf) + "running_var" in state:
+            value[...] = _frozen_norm(leaf, value, rng)
     return state
+
+
+def _frozen_norm(leaf, value, rng):
+    """Weights and statistics of a FrozenBatchNorm2D, of which PyTorch's initial values would make the identity."""
+    return (
+        rng.uniform(0.5, 1.5, value.shape) if leaf == "running_var" else value + 0.3 * rng.standard_normal(value.shape)
+    )

@@ -11,8 +11,10 @@ from paddle import nn
 
 from paddle_ugatit import weights
 from paddle_ugatit.layers.basic import Conv2D, LeakyReLU, Linear, ReflectionPad2D, Upsample
+from paddle_ugatit.layers.batch_norm import FrozenBatchNorm2D
 from paddle_ugatit.layers.norm import ILN, AdaILN, InstanceNorm2D
 from paddle_ugatit.layers.spectral_norm import spectral_norm
+from paddle_ugatit.models.inception import InceptionA, InceptionB, InceptionC, InceptionD, InceptionE, InceptionV3
 from paddle_ugatit.models.ugatit import Discriminator, ResnetAdaILNBlock, ResnetBlock, ResnetGenerator, attend
 
 
@@ -37,7 +39,14 @@ LAYERS = SimpleNamespace(
     CamHead=CamHead,
     Conv2D=Conv2D,
     Discriminator=Discriminator,
+    FrozenBatchNorm2D=FrozenBatchNorm2D,
     ILN=ILN,
+    InceptionA=InceptionA,
+    InceptionB=InceptionB,
+    InceptionC=InceptionC,
+    InceptionD=InceptionD,
+    InceptionE=InceptionE,
+    InceptionV3=InceptionV3,
     InstanceNorm2D=InstanceNorm2D,
     LeakyReLU=LeakyReLU,
     Linear=Linear,
@@ -72,8 +81,9 @@ class PaddleSide:
     def load(self, model, state):
         """Convert a PyTorch state dict of arrays and copy it into the model; WeightError where anything differs."""
         wanted = {key: np.asarray(value, self.dtype) for key, value in state.items()}
+        own = model.state_dict()
         for key, value in weights.to_paddle(wanted, model).items():
-            model.state_dict()[key].set_value(value)
+            own[key].set_value(value)
 
     def state(self, model):
         """Every parameter and buffer in PyTorch's layout, as an array of its own; without a rule, as it is."""

@@ -1,6 +1,6 @@
 """The networks of a checkpoint as cases, with its weights on both sides."""
 
-from align.cases import discriminator_case, generator_case
+from align.cases import discriminator_case, generator_case, inception_case
 from paddle_ugatit import formats, weights
 
 
@@ -19,6 +19,9 @@ def network_cases(path, revision=None, size=None, batch=1):
         options = {key: value for key, value in options.items() if value is not None}
         kind = options.pop("kind")
         name = name or kind
+        if kind == "inception":
+            cases[name] = inception_case(name, (batch, 3, size or 299, size or 299), **options)
+            continue
         pixels = size or options.get("img_size") or 256
         shape = (batch, options["input_nc"], pixels, pixels)
         if kind == "generator":

@@ -10,8 +10,10 @@ import numpy as np
 import torch
 from torch import nn
 
+from torch_ref.layers.batch_norm import FrozenBatchNorm2D
 from torch_ref.layers.norm import ILN, AdaILN
 from torch_ref.layers.spectral_norm import spectral_norm
+from torch_ref.models.inception import InceptionA, InceptionB, InceptionC, InceptionD, InceptionE, InceptionV3
 from torch_ref.models.ugatit import Discriminator, ResnetAdaILNBlock, ResnetBlock, ResnetGenerator, attend
 
 
@@ -36,7 +38,14 @@ LAYERS = SimpleNamespace(
     CamHead=CamHead,
     Conv2D=nn.Conv2d,
     Discriminator=Discriminator,
+    FrozenBatchNorm2D=FrozenBatchNorm2D,
     ILN=ILN,
+    InceptionA=InceptionA,
+    InceptionB=InceptionB,
+    InceptionC=InceptionC,
+    InceptionD=InceptionD,
+    InceptionE=InceptionE,
+    InceptionV3=InceptionV3,
     InstanceNorm2D=nn.InstanceNorm2d,
     LeakyReLU=nn.LeakyReLU,
     Linear=nn.Linear,

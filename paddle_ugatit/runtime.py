@@ -84,8 +84,10 @@ SETTINGS = configure()
 def import_paddle() -> None:
     """Load Paddle without its remarks on stderr (no ccache; more than one OpenMP thread), which ask for nothing.
 
-    Pillow goes first: Paddle 2.6 exports an old zlib, and a Pillow loaded after it crashes at the first PNG.
+    zlib and Pillow go first: Paddle 2.6 exports an old zlib, and a Pillow that finds it can read no PNG.
     """
+    import zlib  # noqa: F401
+
     with contextlib.suppress(ImportError):
         from PIL import Image  # noqa: F401
     with contextlib.redirect_stderr(io.StringIO()):

@@ -17,10 +17,13 @@ from paddle import nn
 
 from paddle_ugatit import formats
 from paddle_ugatit.formats.torch_upgrade import modernised
+from paddle_ugatit.layers.batch_norm import FrozenBatchNorm2D
 from paddle_ugatit.layers.norm import ILN, AdaILN, require_revision
+from paddle_ugatit.models.inception import InceptionV3
 from paddle_ugatit.models.ugatit import Discriminator, ResnetGenerator
 
-MODELS = {"ugatit": "current", "ugatit-initial": "initial"}  # name -> revision; shapes do not tell them apart
+# Name -> revision; shapes do not tell U-GAT-IT's two apart.
+MODELS = {"ugatit": "current", "ugatit-initial": "initial", "inception": "2015-12-05"}
 KINDS = {
     "genA2B": "generator",
     "genB2A": "generator",
@@ -29,6 +32,7 @@ KINDS = {
     "disLA": "discriminator",
     "disLB": "discriminator",
 }
+_INCEPTION_KEY = "Conv2d_1a_3x3.conv.weight"
 _FLOATS = ("float32", "float64", "float16", "bfloat16")
 
 _KEEP, _TRANSPOSE = False, True
@@ -38,6 +42,7 @@ _RULES = {  # owner type -> leaf name -> rule
     nn.Conv2D: {"weight": _KEEP, "weight_orig": _KEEP, "bias": _KEEP, **_SPECTRAL},
     AdaILN: {"rho": _KEEP},
     ILN: {"rho": _KEEP, "gamma": _KEEP, "beta": _KEEP},
+    FrozenBatchNorm2D: {"weight": _KEEP, "bias": _KEEP, "running_mean": _KEEP, "running_var": _KEEP},
 }
 
 
@@ -125,13 +130,16 @@ def infer_options(state, framework, where="") -> dict:
     """What a network was built with, from the shapes of its arrays in the layout of `framework`.
 
     {"kind": "generator", "input_nc", "output_nc", "ngf", "n_blocks", "img_size" (None if light), "light"} or
-    {"kind": "discriminator", "input_nc", "ndf", "n_layers"}. WeightError for anything else.
+    {"kind": "discriminator", "input_nc", "ndf", "n_layers"} or {"kind": "inception", "narrow"}. WeightError for
+    anything else.
     """
     prefix = f"{where}: " if where else ""
     if "DownBlock.1.weight" in state:
         return _generator_options(state, framework, prefix)
     if "model.1.weight_orig" in state:
         return _discriminator_options(state, prefix)
+    if _INCEPTION_KEY in state:
+        return {"kind": "inception", "narrow": 32 // min(32, _shape(state, _INCEPTION_KEY, 4, prefix)[0])}
     raise WeightError(
         f"{prefix}is no U-GAT-IT network: it has neither 'DownBlock.1.weight' nor 'model.1.weight_orig' "
         f"but {_listed(list(state))}"
@@ -196,7 +204,7 @@ def build(options, revision="current"):
     given = {name: value for name, value in options.items() if name != "kind" and value is not None}
     if options["kind"] == "generator":
         return ResnetGenerator(**given, revision=revision)
-    return Discriminator(**given)
+    return (InceptionV3 if options["kind"] == "inception" else Discriminator)(**given)
 
 
 def layout_of(options) -> dict[str, Rule]:
@@ -218,11 +226,11 @@ def _blank(options, revision="current"):
 
 
 def convert(checkpoint, framework, path, model=None):
-    """A U-GAT-IT checkpoint in the layout of `framework`, "torch" or "paddle", and notes for the user.
+    """A checkpoint in the layout of `framework`, "torch" or "paddle", and notes for the user.
 
     Every network is checked against the network its shapes describe, also where nothing is to be transposed. `model`,
-    a key of MODELS, is by default what the file's metadata say, or else "ugatit". The result's metadata name model,
-    revision, dtype and each network's options. Raises WeightError, whose message begins with `path`.
+    a key of MODELS, is by default what the file's metadata say, or else what its keys do. The result's metadata name
+    model, revision, dtype and each network's options. Raises WeightError, whose message begins with `path`.
     """
     model = _model(checkpoint.metadata, path, model)
     networks, options, notes = {}, {}, []
@@ -231,6 +239,7 @@ def convert(checkpoint, framework, path, model=None):
         if checkpoint.framework == "torch":
             state = modernised(state, where, notes)
         options[name] = infer_options(state, checkpoint.framework, where)
+        state = {key: array for key, array in state.items() if not key.endswith(".num_batches_tracked")}
         try:
             rules = layout_of(options[name])
         except ValueError as error:
@@ -240,6 +249,9 @@ def convert(checkpoint, framework, path, model=None):
             state = (to_torch if framework == "torch" else to_paddle)(state, rules, where)
         networks[name] = state
     _require_names(options, path)
+    model = model or ("inception" if _is_inception(options) else "ugatit")
+    if (model == "inception") != _is_inception(options):
+        raise WeightError(f"{path}: holds {', '.join(chosen['kind'] for chosen in options.values())}, not {model}")
     dtypes = {formats.dtype_name(next(iter(state.values()))) for state in networks.values()}
     dtype = dtypes.pop() if len(dtypes) == 1 else "mixed"
     metadata = {"model": model, "revision": MODELS[model], "dtype": dtype, "networks": options}
@@ -252,7 +264,11 @@ def _model(metadata, path, model):
         raise WeightError(f"{path}: is of the model {noted!r:.40}; this converts {' and '.join(MODELS)}")
     if model and noted and model != noted:
         raise WeightError(f"{path}: is of the model {noted} by its metadata, not {model}")
-    return model or noted or "ugatit"
+    return model or noted
+
+
+def _is_inception(options):
+    return any(chosen["kind"] == "inception" for chosen in options.values())
 
 
 def _require_names(options, path):

@@ -1,5 +1,6 @@
 #!/usr/bin/env python
-"""Convert U-GAT-IT checkpoints between PyTorch (.pt, .pth), Paddle (.pdparams) and .safetensors, in both directions."""
+"""Convert checkpoints of U-GAT-IT, or of FID's Inception, between PyTorch (.pt, .pth), Paddle (.pdparams) and
+.safetensors, in both directions."""
 
 import argparse
 import os
@@ -19,6 +20,7 @@ examples:
   python tools/convert_weights.py selfie2anime_params_1000000.pt selfie2anime.pdparams
   python tools/convert_weights.py selfie2anime.pdparams back.pt
   python tools/convert_weights.py initial.pt initial.safetensors --model ugatit-initial
+  python tools/convert_weights.py pt_inception-2015-12-05-6726825d.pth inception.pdparams
 
 A .safetensors destination takes the other framework's layout unless --framework says otherwise; as a source, its header
 tells. With the same framework on both sides the file is checked and packed anew. PyTorch is not needed. Beside a .pt or
@@ -38,7 +40,7 @@ def parse(argv):
     parser.add_argument(
         "--model",
         choices=weights.MODELS,
-        help="revision of the networks, which shapes do not tell (default: what SRC's metadata say, else ugatit)",
+        help="revision of the networks, which shapes do not tell (default: what SRC's metadata say, else by its keys)",
     )
     parser.add_argument("--framework", choices=("torch", "paddle"), help="layout of a .safetensors destination")
     return parser.parse_args(argv)
@@ -77,7 +79,7 @@ def convert(arguments):
         print(f"  {name or 'bare state dict'}: {_described(options)}")
     for note in notes:
         print(f"note: {note}")
-    print(f"model: {checkpoint.metadata['model']} ({_origin(arguments, read)})")
+    print(f"model: {checkpoint.metadata['model']} ({_origin(arguments, read, checkpoint.metadata['model'])})")
     checkpoint.metadata.update(source=os.path.basename(source), source_sha256=_checksum(source))
     with Progress("writing", checkpoint.nbytes(), "B") as progress:
         formats.write(destination, checkpoint, progress)
@@ -104,11 +106,13 @@ def _described(options):
     return f"{options['kind']}: " + ", ".join(f"{name} {value}" for name, value in named.items())
 
 
-def _origin(arguments, read):
+def _origin(arguments, read, model):
     if arguments.model:
         return "by --model"
     if "model" in read.metadata:
         return "by the file's metadata"
+    if model == "inception":
+        return "by its keys"
     return "the default; --model ugatit-initial for checkpoints of the first revision"
 
 

@@ -1,0 +1,140 @@
+"""Mistakes in the metrics, planted in memory; align/check_metric.py must catch each.
+
+Numbers are those of the fault catalogue; 0 is one of this file's own.
+"""
+
+from collections.abc import Callable
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from unittest.mock import patch
+
+import numpy as np
+import paddle.nn.functional as F
+from PIL import Image
+
+from paddle_ugatit.metrics import engine, features, frechet, gram, mmd, paper, preprocess
+
+
+@dataclass(frozen=True)
+class MetricFault:
+    """One fault: what replaces what, and which comparisons must see it."""
+
+    number: int
+    name: str
+    check: str  # statistics, resizes or features
+    owner: object
+    attribute: str
+    replacement: Callable
+
+    @contextmanager
+    def planted(self):
+        """The fault is in force within the block."""
+        if isinstance(self.owner, dict):
+            with patch.dict(self.owner, {self.attribute: self.replacement}):
+                yield
+        else:
+            with patch.object(self.owner, self.attribute, self.replacement):
+                yield
+
+
+_kid, _kernel, _draws, _block_sizes = mmd.kid, gram._kernel, mmd.draws, paper.block_sizes
+_moments, _to_network = frechet._moments, preprocess.to_network
+
+
+def _biased(xx, yy, xy, n, m):
+    return xx / n**2 + yy / m**2 - 2 * xy / (n * m)
+
+
+def _other_ddof(*arguments, **options):
+    kid = _kid(*arguments, **options)
+    return replace(kid, std=float(kid.values.std(ddof=1)))
+
+
+def _error_as_std(*arguments, **options):
+    kid = _kid(*arguments, **options)
+    return replace(kid, std=kid.standard_error)
+
+
+def _without_constant(left, right, centre, room):
+    p = left @ right.T
+    return p**3 - centre**3
+
+
+def _squared(left, right, centre, room):
+    return (1 + left @ right.T) ** 2 - (1 + centre) ** 2
+
+
+def _second_set_first(n, m, subsets, size, seed):
+    swapped = _draws(m, n, subsets, size, seed)
+    return np.concatenate([swapped[m:], swapped[:m]])
+
+
+def _larger_first(n, blocks):
+    return _block_sizes(n, blocks)[::-1]
+
+
+def _biased_covariance(features):
+    mean, root = _moments(features)
+    return mean, root * np.sqrt((len(features) - 1) / len(features))
+
+
+def _pillow(image, filter_):
+    return np.asarray(Image.fromarray(image).resize((299, 299), filter_)).astype(np.float32)
+
+
+def _half_pixel(image):
+    """align_corners=False as PyTorch and Paddle have it by default, without antialias."""
+    out = image.astype(np.float32)
+    for axis in (0, 1):
+        length = out.shape[axis]
+        place = np.clip((np.arange(299) + 0.5) * length / 299 - 0.5, 0, length - 1)
+        low = place.astype(int)
+        part = (place - low).reshape([-1 if i == axis else 1 for i in range(3)])
+        high = np.minimum(low + 1, length - 1)
+        out = out.take(low, axis) * (1 - part) + out.take(high, axis) * part
+    return out
+
+
+def _zeros_counted(self, x):
+    return F.avg_pool2d(x, 3, stride=1, padding=1, exclusive=False)
+
+
+def _scaled_otherwise(pixels, resize):
+    return _to_network(pixels, "paper")
+
+
+def _swapped_channels(pixels, resize):
+    return np.ascontiguousarray(_to_network(pixels, resize)[:, ::-1])
+
+
+_STATISTICS = [
+    (63, "biased MMD", gram, "unbiased", _biased),
+    (63, "diagonal left in", gram.np, "fill_diagonal", lambda array, value: None),
+    (64, "kernel without + 1", gram, "_kernel", _without_constant),
+    (64, "kernel of degree 2", gram, "_kernel", _squared),
+    (64, "gamma 1 / 2048 whatever the dimensions", gram, "gamma", lambda dimensions: 1 / 2048),
+    (65, "std with ddof 1", mmd, "kid", _other_ddof),
+    (65, "standard error printed as std", mmd, "kid", _error_as_std),
+    (0, "second set drawn first", mmd, "draws", _second_set_first),
+    (0, "larger blocks first", paper, "block_sizes", _larger_first),
+    (0, "mean_KID of equal shares", paper, "mean_kid", lambda target, source: (target + source) / 2),
+    (0, "FID's covariance with ddof 0", frechet, "_moments", _biased_covariance),
+    (0, "precision by 5 neighbours", frechet, "neighbours", lambda fake, real, f=frechet.neighbours: f(fake, real, 5)),
+]
+_RESIZES = [
+    (57, "half-pixel bilinear", _half_pixel),
+    (57, "antialiased bilinear", lambda image: _pillow(image, Image.Resampling.BILINEAR)),
+    (58, "bicubic", lambda image: _pillow(image, Image.Resampling.BICUBIC)),
+    (61, "rounded to uint8", lambda image, f=preprocess.resize_tf1: f(image).astype(np.uint8).astype(np.float32)),
+]
+_FEATURES = [
+    (17, "average pool counts the padding", engine._PlainPool, "forward", _zeros_counted),
+    (59, "blue for red", features, "to_network", _swapped_channels),
+    (60, "pixels / 127.5 - 1", features, "to_network", _scaled_otherwise),
+    (57, "features of antialiased images", preprocess.RESIZES, "tf1", preprocess.resize_paper),
+]
+FAULTS = [
+    *(MetricFault(number, name, "statistics", *planted) for number, name, *planted in _STATISTICS),
+    *(MetricFault(number, name, "resizes", preprocess.RESIZES, "tf1", wrong) for number, name, wrong in _RESIZES),
+    *(MetricFault(number, name, "features", *planted) for number, name, *planted in _FEATURES),
+]

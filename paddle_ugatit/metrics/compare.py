@@ -1,0 +1,189 @@
+"""KID and its companions of two folders of images, as one function; tools/eval_kid.py is its command line.
+
+Contents: evaluate, Evaluation (its result), Measured (one set with its features).
+"""
+
+import platform
+from dataclasses import dataclass
+from datetime import datetime, timezone
+
+import numpy as np
+import paddle
+import PIL
+
+import paddle_ugatit
+from paddle_ugatit.command import Progress
+from paddle_ugatit.errors import InputError, UsageError
+from paddle_ugatit.metrics import frechet, gram, mmd, notes, paper, parallel, sources, spread
+from paddle_ugatit.metrics.features import BATCH_SIZE, FeatureExtractor
+
+SCHEMA = "paddle-ugatit-kid/1"
+PROTOCOLS = ("standard", "ugatit")
+PERMUTATIONS = 1000
+CHEAP = 5000  # samples a side, up to which precision and recall cost no more than KID
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A set, and the features of those of its images that could be read."""
+
+    images: object  # see sources.py
+    features: np.ndarray  # (N,d)
+    indices: np.ndarray  # (N,) of the images
+    left_out: list[str]
+    digest: str
+
+    def about(self):
+        """For the report, as JSON values."""
+        return {
+            "path": str(self.images.path),
+            "samples": len(self.features),
+            "left_out": self.left_out,
+            "sha256": self.digest,
+        }
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What `evaluate` found. `report` holds all numbers as JSON values; the rest is for pictures of them."""
+
+    report: dict
+    sets: dict[str, Measured]
+    kid: mmd.Kid
+    neighbours: frechet.Neighbours | None
+
+
+def evaluate(
+    fake,
+    real,
+    source=None,
+    weights=None,
+    subsets=mmd.SUBSETS,
+    subset_size=None,
+    seed=mmd.SEED,
+    protocol="standard",
+    features="inception",
+    resize=None,
+    permutations=PERMUTATIONS,
+    bootstrap=spread.BOOTSTRAP,
+    batch_size=BATCH_SIZE,
+    workers=None,
+    cache=None,
+    skip_bad=False,
+):
+    """KID, FID, precision and recall of `fake` against `real`; with `source`, KID against that too.
+
+    The sets are folders or .npz files; `cache` is a folder for features, or None. `resize` is by default that of the
+    protocol. Nothing is scaled. Started by paddle.distributed.launch, the processes share the extraction, and all but
+    the first return None. Raises InputError in one line for whatever cannot be used.
+    """
+    if protocol not in PROTOCOLS:
+        raise UsageError(f"protocol must be one of {', '.join(PROTOCOLS)}, not {protocol!r}")
+    if not 0 <= seed < 2**32:
+        raise UsageError(f"the seed must be in 0 ... 2**32 - 1, not {seed}")
+    paths = {"fake": fake, "real": real} | ({"source": source} if source else {})
+    opened = {name: sources.open_set(path) for name, path in paths.items()}
+    for images in opened.values():
+        _require_two(images.path, len(images))
+    parallel.start()
+    extractor = None
+    if any(images.kind == "images" for images in opened.values()):
+        resize = resize or ("paper" if protocol == "ugatit" else "tf1")
+        extractor = FeatureExtractor(features, weights, resize, batch_size, workers)
+    sets = {name: _measured(name, images, extractor, cache, skip_bad) for name, images in opened.items()}
+    if parallel.place()[0]:
+        return None
+    options = {"subsets": subsets, "subset_size": subset_size, "seed": seed, "bootstrap": bootstrap}
+    return _evaluated(sets, extractor, options | {"permutations": permutations}, protocol)
+
+
+def _require_two(path, count):
+    if count < 2:
+        raise InputError(f"{path}: holds {count} image{'' if count == 1 else 's'}; 2 or more are needed")
+
+
+def _measured(name, images, extractor, cache, skip_bad):
+    with Progress(f"features of {name}", len(images), "image") as progress:
+        result = Measured(images, *sources.features_of(images, extractor, cache, skip_bad, progress))
+    _require_two(images.path, len(result.features))
+    return result
+
+
+def _evaluated(sets, extractor, options, chosen):
+    fake, real = sets["fake"].features, sets["real"].features
+    try:
+        mmd.checked(fake, real)
+    except InputError as error:
+        raise InputError(f"fake {sets['fake'].images.path}, real {sets['real'].images.path}: {error}") from error
+    with Progress("KID", gram.passes(len(fake), len(real)), "block") as progress:
+        kid = mmd.kid(fake, real, progress=progress, **options)
+    cheap = max(len(fake), len(real)) <= CHEAP
+    neighbours = frechet.neighbours(fake, real) if cheap else None
+    report = {
+        "schema": SCHEMA,
+        "kid": kid_entry(kid),
+        "fid": frechet.frechet_distance(fake, real),
+        "precision": neighbours.precision if cheap else None,
+        "recall": neighbours.recall if cheap else None,
+        "protocol": chosen,
+        "features": extractor.about() if extractor else {"kind": "given", "dimensions": fake.shape[1], "resize": None},
+        "seed": options["seed"],
+        "sets": {name: measured.about() for name, measured in sets.items()},
+        "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "versions": _versions(),
+    }
+    if "source" in sets:
+        report["source"] = {"kid": kid_entry(mmd.kid(fake, sets["source"].features, **options))}
+    if chosen == "ugatit":
+        report["ugatit"] = _paper(sets)
+    report["notes"] = notes.of(report)
+    return Evaluation(report, sets, kid, neighbours)
+
+
+def kid_entry(kid):
+    """A Kid as JSON values."""
+    return {
+        "mean": kid.mean,
+        "std": kid.std,
+        "standard_error": kid.standard_error,
+        "all_pairs": kid.all_pairs,
+        "all_pairs_error": kid.all_pairs_error,
+        "ci95": list(kid.ci95),
+        "p_value": kid.p_value,
+        "subsets": kid.subsets,
+        "subset_size": kid.subset_size,
+        "subset_size_chosen": kid.subset_size_chosen,
+        "values": kid.values.tolist(),
+        "kernel": {
+            "name": "polynomial",
+            "degree": gram.DEGREE,
+            "gamma": gram.gamma(kid.dimensions),
+            "coef0": gram.COEF0,
+        },
+    }
+
+
+def _paper(sets):
+    """The paper's numbers; KID x 100 as it prints them beside the unscaled ones."""
+    target = paper.block_kid(sets["real"].features, sets["fake"].features)
+    entry = {"kid": target.mean, "standard_error": target.standard_error, "blocks": len(target.values)}
+    if "source" in sets:
+        source = paper.block_kid(sets["source"].features, sets["fake"].features)
+        entry |= {
+            "source_kid": source.mean,
+            "source_standard_error": source.standard_error,
+            "mean_KID": paper.mean_kid(target.mean, source.mean),
+            "rewards": paper.REWARDS,
+        }
+    scaled = {f"{name}_x100": 100 * value for name, value in entry.items() if name in ("kid", "source_kid", "mean_KID")}
+    return entry | scaled | {"published_x100": {name: list(value) for name, value in paper.PUBLISHED.items()}}
+
+
+def _versions():
+    return {
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "paddle": paddle.__version__,
+        "pillow": PIL.__version__,
+        "blas_and_threads": paddle_ugatit.runtime.SETTINGS,
+    }

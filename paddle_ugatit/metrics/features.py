@@ -1,0 +1,131 @@
+"""Features of images: Inception's pool3, or stand-ins that need no weights.
+
+    FeatureExtractor("inception", "pt_inception-2015-12-05-6726825d.pth").extract(images)   # (N,2048) float32
+
+Images are (H,W,3) uint8 arrays of any size, taken one by one from any iterable, so that no set is held in memory;
+worker threads resize while the network computes.
+"""
+
+import itertools
+import os
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+from paddle_ugatit.errors import InputError
+from paddle_ugatit.metrics import engine, inception_weights
+from paddle_ugatit.metrics.preprocess import RESIZES, to_network
+
+KINDS = ("inception", "pixels", "random")
+BATCH_SIZE = 8
+_PIXELS_SIDE = 16  # of the picture that is itself the features
+_RANDOM_NARROW, _RANDOM_SEED = 4, 2015
+_VERSION = "1"  # of the stand-ins: another one makes another cache
+
+
+class FeatureExtractor:
+    """Images to features: `extract`.
+
+    kind: "inception"; "pixels" (16x16 means of the picture, 768 features); "random" (a random Inception, a quarter as
+    wide). resize: "tf1", "clean" or "paper", see preprocess.py. `weights` is a file, by default the public one where it
+    is cached. Raises InputError for a file that cannot be had or used.
+    """
+
+    def __init__(self, kind="inception", weights=None, resize="tf1", batch_size=BATCH_SIZE, workers=None, fast=True):
+        if kind not in KINDS:
+            raise InputError(f"features must be one of {', '.join(KINDS)}, not {kind!r}")
+        if resize not in RESIZES:
+            raise InputError(f"resize must be one of {', '.join(RESIZES)}, not {resize!r}")
+        if weights is not None and kind != "inception":
+            raise InputError(f"--weights does not go with --features {kind}, which needs none")
+        if batch_size < 1 or (workers is not None and workers < 1):
+            raise InputError("batch size and workers must be 1 or more")
+        self.kind, self.resize, self.batch_size = kind, resize, batch_size
+        self.workers = workers or min(4, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2)
+        self.loaded = None
+        if kind != "pixels":
+            self.loaded = inception_weights.load(weights) if kind == "inception" else _random()
+        self._fast, self._run = fast, None
+
+    @property
+    def dimensions(self):
+        """Features of an image."""
+        return 3 * _PIXELS_SIDE**2 if self.kind == "pixels" else self.loaded.network.fc.weight.shape[0]
+
+    @property
+    def comparable(self):
+        """Whether published numbers were made with such features."""
+        return self.kind == "inception" and self.loaded.public
+
+    @property
+    def identity(self):
+        """What, beside the images, decides the features' values; for the cache."""
+        made_by = self.loaded.sha256 if self.loaded and self.loaded.file else _VERSION
+        return f"{self.kind} {made_by} {self.resize}"
+
+    def about(self):
+        """The features' description for a report, as JSON values."""
+        loaded = self.loaded
+        return {
+            "kind": self.kind,
+            "dimensions": self.dimensions,
+            "resize": self.resize,
+            "weights": loaded.file if loaded and loaded.file else None,
+            "weights_sha256": loaded.sha256 if loaded and loaded.file else None,
+            "weights_public": loaded.public if loaded and loaded.file else None,
+            "comparable": self.comparable,
+        }
+
+    def extract(self, images, progress=None) -> np.ndarray:
+        """Iterable of (H,W,3) uint8 -> (N,d) float32. `progress(n)` is called for every n images done.
+
+        An item may be a function without arguments that gives the image: it is then read by a worker.
+        """
+        batches = []
+        with ThreadPoolExecutor(self.workers) as pool:
+            prepared = in_order(pool, self._prepare, images, self.workers + 2 * self.batch_size)
+            while batch := list(itertools.islice(prepared, self.batch_size)):
+                batches.append(self._features(np.stack(batch)))
+                if progress:
+                    progress(len(batch))
+        return np.concatenate(batches) if batches else np.zeros((0, self.dimensions), np.float32)
+
+    def _prepare(self, image):
+        image = image() if callable(image) else image
+        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or 0 in image.shape:
+            raise InputError(f"an image must be (H,W,3) uint8, not {image.dtype} of shape {image.shape}")
+        return RESIZES[self.resize](image)
+
+    def _features(self, pixels):
+        """(B,299,299,3) in [0, 255] -> (B,d) float32."""
+        x = to_network(pixels, self.resize)
+        if self.kind == "pixels":
+            return _pixel_means(x)
+        if self._run is None:
+            self._run = engine.runner(self.loaded.network, self._fast)
+        return self._run(x)
+
+
+def _random():
+    network = inception_weights.random_network(_RANDOM_NARROW, _RANDOM_SEED)
+    return inception_weights.Loaded(network, "", "", "")
+
+
+def _pixel_means(x):
+    """Means over a 16x16 grid of nearly equal cells: (B,3,299,299) -> (B,768)."""
+    starts = np.linspace(0, x.shape[2], _PIXELS_SIDE, endpoint=False).astype(int)
+    sizes = np.diff([*starts, x.shape[2]])
+    sums = np.add.reduceat(np.add.reduceat(x, starts, 2), starts, 3)
+    return (sums / np.outer(sizes, sizes)).reshape(len(x), -1).astype(np.float32)
+
+
+def in_order(pool, function, items, ahead):
+    """Results of `function` over `items` by the pool's threads, in order, `ahead` at most under way or waiting."""
+    waiting = deque()
+    for item in items:
+        waiting.append(pool.submit(function, item))
+        if len(waiting) >= ahead:
+            yield waiting.popleft().result()
+    while waiting:
+        yield waiting.popleft().result()

@@ -1,0 +1,90 @@
+"""What a reader of the numbers must know, as sentences; and the numbers as lines of text."""
+
+from paddle_ugatit.metrics.inception_weights import SHA256_PREFIX
+from paddle_ugatit.metrics.spread import WIDE
+
+_FEW = 10  # all-pairs estimates from fewer samples than this are not worth a digit
+
+
+def of(report) -> list[str]:
+    """Warnings on a report, the gravest first."""
+    return [*_on_features(report["features"]), *_on_kid(report), *_on_sets(report)]
+
+
+def _on_features(features):
+    if features["kind"] == "given":
+        yield "features were given, not extracted: whether the numbers can be compared is for you to know"
+        return
+    if features["kind"] != "inception":
+        yield f"features are {features['kind']}, a stand-in: the numbers cannot be compared with published ones"
+    elif not features["comparable"]:
+        yield (
+            f"{features['weights']}: sha256 begins {features['weights_sha256'][:8]}, the public file's "
+            f"{SHA256_PREFIX}: the numbers cannot be compared with published ones"
+        )
+    if features["resize"] != "tf1":
+        yield f"resize is {features['resize']}, not the standard tf1: that alone moves KID by some per cent"
+
+
+def _on_kid(report):
+    kid = report["kid"]
+    low, high = kid["ci95"]
+    least = min(entry["samples"] for entry in report["sets"].values())
+    if high - low > WIDE * abs(kid["all_pairs"]):
+        yield f"the 95 % interval is wide, {low:.5f} to {high:.5f}: more images would narrow it"
+    if kid["all_pairs"] < 0:
+        yield "KID is below zero: an estimate without bias is, half the time, where the sets do not differ"
+    if kid["subset_size"] == report["sets"]["fake"]["samples"] == report["sets"]["real"]["samples"]:
+        yield "every subset is the whole set, so that the std over subsets says nothing; go by the interval"
+    elif kid["subset_size_chosen"] and kid["subset_size"] < 1000:
+        yield f"subsets of {kid['subset_size']}, half the smaller set, for want of 1000 images"
+    if report["fid"] is not None and least <= report["features"]["dimensions"]:
+        yield f"FID from {least} samples of {report['features']['dimensions']} features is far too high; KID is not"
+    if least < _FEW:
+        yield f"only {least} images"
+
+
+def _on_sets(report):
+    for name, entry in report["sets"].items():
+        if entry["left_out"]:
+            first = ", ".join(entry["left_out"][:3])
+            more = ", ..." if len(entry["left_out"]) > 3 else ""
+            yield f"{name}: {len(entry['left_out'])} unreadable images were left out: {first}{more}"
+
+
+def lines(report) -> list[str]:
+    """The report for a console: numbers, then notes."""
+    kid, sets, features = report["kid"], report["sets"], report["features"]
+    low, high = kid["ci95"]
+    shown = [
+        f"KID        {kid['all_pairs']:.6f}   all pairs; 95 % interval {low:.6f} to {high:.6f}",
+        f"KID        {kid['mean']:.6f}   mean of {kid['subsets']} subsets of {kid['subset_size']}; "
+        f"std {kid['std']:.6f}, standard error {kid['standard_error']:.6f}",
+    ]
+    if kid["p_value"] is not None:
+        shown.append(f"p-value    {kid['p_value']:.4g}   of both sets being of one distribution, by permutation")
+    shown.append(f"FID        {report['fid']:.4f}")
+    if report["precision"] is not None:
+        shown.append(f"precision  {report['precision']:.4f}   recall {report['recall']:.4f}")
+    if "source" in report:
+        source = report["source"]["kid"]
+        shown.append(f"KID        {source['all_pairs']:.6f}   to the source, all pairs")
+    shown += _paper_lines(report)
+    shown.append("sets       " + ", ".join(f"{entry['samples']} {name}" for name, entry in sets.items()))
+    resize = f", resize {features['resize']}" if features["resize"] else ""
+    shown.append(f"features   {features['kind']}, {features['dimensions']}{resize}; seed {report['seed']}")
+    return shown + [f"note: {note}" for note in report["notes"]]
+
+
+def _paper_lines(report):
+    if "ugatit" not in report:
+        return []
+    paper = report["ugatit"]
+    shown = [
+        f"paper      KID x 100 {paper['kid_x100']:.2f} +- {100 * paper['standard_error']:.2f} (a standard error over "
+        f"{paper['blocks']} blocks)"
+    ]
+    if "mean_KID" in paper:
+        shown.append(f"paper      mean_KID x 100 {paper['mean_KID_x100']:.2f}; {paper['rewards']}")
+    published = ", ".join(f"{name} {value} +- {error}" for name, (value, error) in paper["published_x100"].items())
+    return [*shown, f"published  x 100: {published}"]

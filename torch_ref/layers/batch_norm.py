@@ -1,0 +1,26 @@
+"""Batch normalisation of a network that is never trained here. Twin: paddle_ugatit/layers/batch_norm.py.
+
+Contents: FrozenBatchNorm2D.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+
+class FrozenBatchNorm2D(nn.Module):
+    """(x - running_mean) / sqrt(running_var + eps) weight + bias, training or not: (B,C,H,W) -> (B,C,H,W).
+
+    PyTorch's own would count batches in a buffer that the public file of Inception does not have.
+    """
+
+    def __init__(self, num_features, eps=1e-3):
+        super().__init__()
+        self.eps = eps
+        self.weight = nn.Parameter(torch.ones(num_features))
+        self.bias = nn.Parameter(torch.zeros(num_features))
+        self.register_buffer("running_mean", torch.zeros(num_features))
+        self.register_buffer("running_var", torch.ones(num_features))
+
+    def forward(self, x):
+        return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, False, 0.0, self.eps)
