@@ -195,9 +195,7 @@ def _made(report):
         "runtime": "; ".join(report.get("runtime") or []),
     }
     entries = "".join(
-        f"<dt>{name}</dt><dd>{escape(str(value))}</dd>"
-        for name, value in facts.items()
-        if value not in (None, "")
+        f"<dt>{name}</dt><dd>{escape(str(value))}</dd>" for name, value in facts.items() if value not in (None, "")
     )
     return f'<details><summary>How this was made</summary><dl class="made">{entries}</dl></details>'
 

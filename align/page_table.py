@@ -39,10 +39,7 @@ def _table(groups, columns):
         heads.append("Note")
     head = "".join(f'<th scope="col">{text}</th>' for text in heads)
     body = "".join(_line(group, columns, noted) for group in groups)
-    return (
-        '<div class="scroll" tabindex="0"><table>'
-        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
-    )
+    return f'<div class="scroll" tabindex="0"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
 def _line(group, columns, noted):

@@ -1,5 +1,6 @@
 """A training run from the outside and the inside: resumed, killed, damaged, refused; it must lose nothing."""
 
+import json
 import os
 import shutil
 from pathlib import Path
@@ -286,3 +287,25 @@ def test_fine_tuning_starts_from_the_files_weights(faces, tmp_path, unbroken):
     with pytest.raises(formats.CheckpointError, match=r"genA2B: lacks DownBlock.13"):
         start.take_weights(deeper, source)
     paddle.set_default_dtype("float32")
+
+
+def test_kid_is_measured_and_the_best_is_kept(faces, tmp_path, capsys):
+    run = new_run(tmp_path / "run", faces, eval_every=2, eval_features="pixels")
+    run.evaluation = start.evaluation_of(run.config, faces, run.records.say)
+    scores, measure = [], run.evaluation.measure
+
+    def noted(system, networks):
+        found = measure(system, networks)
+        assert list(found) == ["A2B", "B2A"] and all(np.isfinite(list(found.values())))
+        scores.append(found["A2B"])
+        return found
+
+    run.evaluation.measure = noted
+    run.train()
+    best = int(np.argmin(scores)) * 2 + 2
+    manifest = json.loads((run.checkpoints.folder / "best/manifest.json").read_text())
+    assert manifest["iteration"] == best and manifest["score"] == min(scores) == run.checkpoints.best_score()
+    saved = formats.read(run.checkpoints.folder / "best" / loop.WEIGHTS).networks["genA2B"]
+    then = formats.read(run.checkpoints.path(best) / loop.WEIGHTS).networks["genA2B"]
+    assert all(saved[key].tobytes() == array.tobytes() for key, array in then.items())
+    assert "not comparable with published numbers: A2B" in capsys.readouterr().err

@@ -54,8 +54,9 @@ def train(arguments):
     for line in runtime.SETTINGS:
         records.say(line)
     tests = start.tests_of(config, arguments.data, records.say)
+    evaluation = start.evaluation_of(config, arguments.data, records.say) if rank == 0 else None
     with start.data_of(config, arguments.data, rank, world_size, records.say) as data:
-        run = loop.Run(start.system_of(config, arguments.dtype), data, tests, folder, records)
+        run = loop.Run(start.system_of(config, arguments.dtype), data, tests, folder, records, evaluation)
         if arguments.resume:
             run.resume()
         if arguments.init:

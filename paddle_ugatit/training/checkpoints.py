@@ -15,7 +15,7 @@ from pathlib import Path
 from paddle_ugatit import formats
 from paddle_ugatit.formats import CheckpointError, atomic
 
-MANIFEST = "manifest.json"
+MANIFEST, BEST = "manifest.json", "best"
 
 
 class Checkpoints:
@@ -40,7 +40,23 @@ class Checkpoints:
         `about` goes into the manifest. Raises CheckpointError, the disk being full, say; what was there is then as
         before.
         """
-        unfinished = self.folder / f".{step:07}.unfinished"
+        self._put(self.path(step), files, {"iteration": step, **about})
+        self._point_to(step)
+        self._prune()
+
+    def save_best(self, step, files, score, about):
+        """The same under the name `best`, with the `score` it is best by."""
+        self._put(self.folder / BEST, files, {"iteration": step, "score": score, **about})
+
+    def best_score(self):
+        """The score of `best`; infinite where there is none."""
+        try:
+            return float(json.loads((self.folder / BEST / MANIFEST).read_text(encoding="utf-8"))["score"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return float("inf")
+
+    def _put(self, folder, files, about):
+        unfinished = self.folder / f".{folder.name}.unfinished"
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             self.clean()
@@ -49,16 +65,14 @@ class Checkpoints:
                 formats.write(unfinished / name, make())
             written = {path.name: _described(path) for path in sorted(unfinished.iterdir())}  # with their side files
             with atomic.replacing(unfinished / MANIFEST, "w") as file:
-                json.dump({"iteration": step, **about, "files": written}, file, indent=1)
-            shutil.rmtree(self.path(step), ignore_errors=True)
-            os.rename(unfinished, self.path(step))
+                json.dump({**about, "files": written}, file, indent=1)
+            shutil.rmtree(folder, ignore_errors=True)
+            os.rename(unfinished, folder)
             atomic.sync_folder(self.folder)
         except OSError as error:
-            raise CheckpointError(f"{self.path(step)}: cannot be written: {error.strerror or error}") from error
+            raise CheckpointError(f"{folder}: cannot be written: {error.strerror or error}") from error
         finally:
             shutil.rmtree(unfinished, ignore_errors=True)
-        self._point_to(step)
-        self._prune()
 
     def clean(self):
         """Remove what a run that was killed while it wrote has left."""

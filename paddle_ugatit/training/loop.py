@@ -7,10 +7,15 @@
     run/samples/          the sample sheets, every `print_freq` iterations
     run/checkpoints/      see checkpoints.py
 
-What is trained is a system: an object with `config` (options.RunOptions), `iteration`, `networks`, `optimizers`,
-`named_parameters(kind)`, `step(*batch) -> losses`, `model` (its name in weights.py), `averaged` (the networks that a
-running mean is kept of), `shown` (the losses beside the progress bar) and `sheets(networks, tests)` (pictures to look
-at, name -> uint8 (H,W,3)). Its data have `iterate(first, last)`, which gives the batches, `rank` and `fingerprint`.
+What is trained is a system, an object with
+    config, iteration, networks, optimizers   options.RunOptions, the iterations done, and dicts by name
+    named_parameters(kind)                    of one optimiser, in its order
+    step(*batch) -> losses                    one iteration; raises diverged.DivergedError
+    model                                     its name in weights.py
+    averaged, shown                           names: networks to keep a running mean of, losses for the progress bar
+    sheets(networks, tests)                   pictures to look at, name -> uint8 (H,W,3)
+    generated(networks, tests)                what the KID is measured on, see evaluation.py
+Its data have `iterate(first, last)`, which gives the batches, `rank` and `fingerprint`.
 """
 
 import signal
@@ -34,9 +39,9 @@ WEIGHTS, REST, MEAN = "weights.pdparams", "state.safetensors", "ema.pdparams"
 class Run:
     """A `system` trained on `data` in a `folder`, looked at on `tests`; `records` is a records.Records."""
 
-    def __init__(self, system, data, tests, folder, records):
+    def __init__(self, system, data, tests, folder, records, evaluation=None):
         self.system, self.data, self.tests, self.records = system, data, tests, records
-        self.config = system.config
+        self.config, self.evaluation = system.config, evaluation
         self.checkpoints = Checkpoints(folder / "checkpoints", self.config.keep, self.config.keep_every)
         self.average = None
         if self.config.ema:
@@ -105,6 +110,8 @@ class Run:
                     self.records.losses(step, losses, self.system)
                 if step % self.config.print_freq == 0 or step == last:
                     self._look(step)
+                if self.evaluation and (step % self.config.eval_every == 0 or step == last):
+                    self._evaluate(step)
                 if step % self.config.save_freq == 0 or step == last or stop:
                     self._save(step, must=stop or step == last)
                 if stop and step < last:
@@ -168,11 +175,30 @@ class Run:
         about = {"model": self.system.model, "data": self.data.fingerprint}
         return about | {"config": self.config.as_dict(), "processes": distributed.world_size(), "versions": versions}
 
+    def _shown_networks(self):
+        return self.system.networks | (self.average.networks if self.average else {})
+
     def _look(self, step):
         if self.data.rank == 0:
-            networks = self.system.networks | (self.average.networks if self.average else {})
-            for name, picture in self.system.sheets(networks, self.tests).items():
+            for name, picture in self.system.sheets(self._shown_networks(), self.tests).items():
                 self.records.picture(step, name, picture)
+
+    def _evaluate(self, step):
+        """Measure the KID to the target domain, and keep the networks if it is the least so far."""
+        if self.data.rank != 0:
+            return
+        found = self.evaluation.measure(self.system, self._shown_networks())
+        self.records.scalars(step, "KID", found)
+        told = ", ".join(f"{name} {value:.5f}" for name, value in found.items())
+        best, score = self.checkpoints.best_score(), next(iter(found.values()))
+        self.records.say(f"KID after iteration {step}, {self.evaluation.features}: {told}")
+        if score >= best:
+            return
+        files = {WEIGHTS: lambda: state.weights_checkpoint(self._shown_networks(), self.system.model, WEIGHTS)}
+        try:
+            self.checkpoints.save_best(step, files, score, {"features": self.evaluation.features, **self._about()})
+        except CheckpointError as error:
+            self.records.say(f"{error}; training goes on")
 
 
 class _Stopping:

@@ -28,9 +28,14 @@ class RunOptions:
     keep: int = 2  # newest checkpoints that are kept
     keep_every: int = 100_000  # besides, every checkpoint whose iteration this divides
     eval_every: int = 0  # iterations between two evaluations of the KID on the test set; 0 is never
+    eval_features: str = "inception"  # the KID is measured on; stand-ins without weights are random and pixels
+    eval_weights: str = ""  # file with Inception's weights; by default the one that tools/eval_kid.py finds
 
     # Options that may change where a run is resumed: none of them enters an update.
-    FREE: typing.ClassVar = ("workers", "log_freq", "print_freq", "save_freq", "keep", "keep_every", "eval_every")
+    FREE: typing.ClassVar = (
+        *("workers", "log_freq", "print_freq", "save_freq", "keep", "keep_every"),
+        *("eval_every", "eval_features", "eval_weights"),
+    )
     # Smallest values; a number not named here may be 0.
     LEAST: typing.ClassVar = {
         **dict.fromkeys(("iteration", "batch_size", "accumulate", "workers", "keep"), 1),

@@ -9,8 +9,10 @@ import paddle
 from paddle_ugatit import formats, weights
 from paddle_ugatit.data.folders import TrainingData, test_images
 from paddle_ugatit.errors import InputError, UsageError
+from paddle_ugatit.metrics import FeatureExtractor
 from paddle_ugatit.training.checkpoints import Checkpoints
 from paddle_ugatit.training.config import Config
+from paddle_ugatit.training.evaluation import Evaluation
 from paddle_ugatit.training.options import read_options
 from paddle_ugatit.training.state import fill
 from paddle_ugatit.training.trainer import Trainer
@@ -110,3 +112,11 @@ def tests_of(config, folder, say, limit=5):
     """The first test pictures of both domains, for the sample sheets: domain -> float32 (n,3,S,S) in [-1,1]."""
     found = {domain: test_images(folder, domain, config.img_size, limit, config.strict, say) for domain in "AB"}
     return {domain: np.stack([pixels for _, pixels in images]) for domain, images in found.items()}
+
+
+def evaluation_of(config, folder, say):
+    """What measures the KID every `eval_every` iterations; None where that is 0. InputError where it cannot be had."""
+    if not config.eval_every:
+        return None
+    extractor = FeatureExtractor(config.eval_features, config.eval_weights or None)
+    return Evaluation(extractor, tests_of(config, folder, say, limit=None))

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 
 import paddle
 
+from paddle_ugatit.inference import generate
 from paddle_ugatit.losses import adversarial_loss, cam_loss, discriminator_loss, l1
 from paddle_ugatit.models.ugatit import Discriminator, ResnetGenerator
 from paddle_ugatit.sheets import sample_sheet
@@ -116,6 +117,12 @@ class Trainer:
             "A2B": sample_sheet(networks, tests["A"], "a2b"),
             "B2A": sample_sheet(networks, tests["B"], "b2a"),
         }
+
+    def generated(self, networks, tests):
+        """Translations of the test pictures, and the domain they should look like; the first is what is optimised."""
+        for name, source, target in (("A2B", "A", "B"), ("B2A", "B", "A")):
+            images = (generate(networks[f"gen{name}"], image[None])[0][0] for image in tests[source])
+            yield name, images, target
 
     def _discriminators(self, domain):
         return self.networks[f"disG{domain.upper()}"], self.networks[f"disL{domain.upper()}"]
