@@ -94,6 +94,15 @@ def test_the_folder_is_what_was_drawn(tmp_path, capsys):
     assert [path.name for path in out.parent.iterdir()] == ["faces"]
 
 
+def test_the_preview_shows_pairs(tmp_path):
+    options = ("--train", 1, "--test", 1, "--size", 16, "--seed", 2, "--preview", tmp_path / "pairs.png")
+    assert run("--out", tmp_path / "faces", *options) == 0
+    cells = read_image(tmp_path / "pairs.png").reshape(4, 16, 8, 16, 3).swapaxes(1, 2)
+    for row, column in ((0, 0), (1, 0), (2, 3), (3, 7)):
+        split, index = ("testA", "testB")[row % 2], row // 2 * 8 + column
+        assert (cells[row, column] == faces.draw(split, index, 16, 2)).all()
+
+
 def test_more_pictures_and_more_processes_change_none(tmp_path):
     faces_folder.make_dataset(tmp_path / "few", 2, 1, 32, 0)
     faces_folder.make_dataset(tmp_path / "many", 4, 3, 32, 0, jobs=2)

@@ -281,7 +281,8 @@ def test_heatmaps():
     assert (heatmaps.jet([0, 0.25, 0.5, 0.75, 1]) == [
         (0, 0, 0.5), (0, 0.5, 1), (0.5, 1, 0.5), (1, 0.5, 0), (0.5, 0, 0)
     ]).all()  # fmt: skip
-    constant = heatmaps.coloured(np.full((3, 3), 7.0), 6, 6)
+    with np.errstate(all="raise"):
+        constant = heatmaps.coloured(np.full((3, 3), 7.0), 6, 6)
     assert constant.shape == (6, 6, 3) and (constant == (0, 0, 128)).all()
     ramp = heatmaps.coloured(np.array([[-5.0, 15.0]]), 1, 2)
     assert (ramp == [[(0, 0, 128), (128, 0, 0)]]).all()

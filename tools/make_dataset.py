@@ -10,13 +10,15 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from paddle_ugatit import command  # noqa: E402
 from paddle_ugatit.command import Progress  # noqa: E402
+from paddle_ugatit.data import faces  # noqa: E402
 from paddle_ugatit.data.faces_folder import make_dataset  # noqa: E402
+from paddle_ugatit.data.images import write_image  # noqa: E402
 
 PROGRAM = "make_dataset"
 EXAMPLES = """\
 examples:
   python tools/make_dataset.py --out data/faces
-  python tools/make_dataset.py --out data/faces64 --train 1000 --test 100 --size 64 --seed 1
+  python tools/make_dataset.py --out data/faces64 --train 1000 --test 100 --size 64 --seed 1 --preview faces.png
 
 The folder gets trainA, trainB, testA, testB and dataset.json. trainA and trainB show different people; testA/00007.png
 and testB/00007.png are the same person, so that a translation can be measured against truth (tools/translate.py
@@ -38,6 +40,7 @@ def parse(argv):
     parser.add_argument("--size", type=int, default=128, metavar="S", help="height and width in pixels (128)")
     parser.add_argument("--seed", type=int, default=0, metavar="K", help="another one, other people (0)")
     parser.add_argument("--jobs", type=int, default=0, metavar="N", help="processes (0: as many as there are cores)")
+    parser.add_argument("--preview", metavar="FILE", help="also draw the first pairs of the test set in one picture")
     return parser.parse_args(argv)
 
 
@@ -62,6 +65,9 @@ def make(arguments):
     said = "made" if made else "already there"
     about = f"{arguments.train} training and {arguments.test} test images of each domain, {arguments.size} px"
     print(f"{arguments.out}: {about}, seed {arguments.seed}: {said}")
+    if arguments.preview:
+        write_image(arguments.preview, faces.preview(arguments.size, arguments.seed))
+        print(f"{arguments.preview}: 16 pairs of the test set")
 
 
 def main(argv=None):

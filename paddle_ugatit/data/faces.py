@@ -26,3 +26,12 @@ def draw(split, index, size, seed) -> np.ndarray:
 
 def _generator(*key):
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence(key)))
+
+
+def preview(size, seed, columns=8, rows=2) -> np.ndarray:
+    """The first test pairs as one picture, each photo above its cartoon: uint8 (2*rows*size, columns*size, 3)."""
+    lines = []
+    for row in range(rows):
+        people = range(row * columns, (row + 1) * columns)
+        lines += [np.concatenate([draw(split, i, size, seed) for i in people], 1) for split in ("testA", "testB")]
+    return np.concatenate(lines)
