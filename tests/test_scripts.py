@@ -121,7 +121,7 @@ def test_unknown_paddle_is_refused(project, arguments):
     assert not project.pip_calls()
 
 
-def test_demo_takes_no_arguments(project):
+def test_demo_takes_no_other_arguments(project):
     assert_refused(project.run("tools/demo.sh", "--fast"), "--fast")
 
 
@@ -248,8 +248,11 @@ def test_demo_ends_with_the_worst_verdict(project, code, words):
 def test_demo_announces_every_step_and_the_verdict(project):
     project.stub("python3")
     result = project.run("tools/demo.sh")
-    assert re.findall(r"^\[(\d)/7\]", result.stdout, re.M) == list("1234567")
+    assert re.findall(r"^\[(\d+)/11\]", result.stdout, re.M) == [str(step) for step in range(1, 12)]
     assert result.stdout.splitlines()[-1].startswith("ALIGNED")
+    full = project.run("tools/demo.sh", "--full").stdout
+    assert re.findall(r"^\[(\d+)/4\]", full, re.M) == ["1", "2", "3", "4"]
+    assert "check_forward" not in full and "iteration=" not in full and "tools/train.py" in full
     for script in re.findall(r"ran: (\S+\.py)", result.stdout):
         assert (ROOT / script).is_file(), f"{script} is called by tools/demo.sh and missing"
 
