@@ -195,3 +195,14 @@ def test_a_power_iteration_for_each_part_would_be_noticed():
     config = dataclasses.replace(SMALL, batch_size=4)
     with patch.object(accumulation, "_power_iterations", lambda trainer, wanted: contextlib.nullcontext()):
         assert largest_difference(states(config), states(dataclasses.replace(config, accumulate=2))) > 1e-6
+
+
+@pytest.mark.parametrize("amp", ["bfloat16", "float16"])
+@pytest.mark.filterwarnings("ignore:AmpScaler can only be enabled")
+def test_mixed_precision_changes_nothing_on_a_cpu(amp):
+    """So it says nothing about a GPU, but that every path of it runs."""
+    config = dataclasses.replace(SMALL, batch_size=2)
+    plain = states(config, 2, "float32")
+    for parts in (1, 2):
+        mixed = dataclasses.replace(config, amp=amp, accumulate=parts)
+        assert largest_difference(plain, states(mixed, 2, "float32")) < (1e-12 if parts == 1 else 1e-2)

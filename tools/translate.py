@@ -32,11 +32,12 @@ examples:
   python tools/translate.py --weights run/latest.pdparams --input 'photos/*.jpg' --out anime --heatmap --sheet
   python tools/translate.py --weights run/latest.pdparams --input faces/testA --out out --compare faces/testB
 
-Results keep the names of their inputs, subfolders included; a second a.png becomes a_2.png. Beside photo.jpg, --heatmap
-puts photo.jpg.heatmap.png, and --sheet photo.jpg.sheet.png, from top to bottom the picture, identity heatmap, identity,
-translation heatmap, translation, cycle heatmap, cycled. A light model takes any size and keeps it; a full one takes its
-own size only: --resize brings the pictures to it. --compare finds the truth by name and prints L1 (levels of 255), PSNR
-(dB) and SSIM, of the translated pictures and, to hold against, of the inputs as they are.
+Results keep the names of their inputs, subfolders included; a second a.png becomes a_2.png. DIR holds nothing else, so
+that tools/eval_kid.py can take it as it is: --heatmap writes into DIR-heatmaps, --sheet into DIR-sheets, from top to
+bottom the picture, identity heatmap, identity, translation heatmap, translation, cycle heatmap, cycled. A light model
+takes any size and keeps it; a full one takes its own size only: --resize brings the pictures to it. --compare finds the
+truth by name and prints L1 (levels of 255), PSNR (dB) and SSIM, of the translated pictures and, to hold against, of the
+inputs as they are.
 
 exit code: 0 done, 1 the input or output is bad, 2 bad usage, 130 interrupted
 """
@@ -113,6 +114,11 @@ def truths(folder, pairs):
     return found
 
 
+def folder_of(out, extra):
+    """Where results go, or an extra kind of them."""
+    return f"{os.path.normpath(out)}-{extra}" if extra else out
+
+
 class Translation:
     """One run of the command: pictures in, results, counts and measures out."""
 
@@ -161,17 +167,17 @@ class Translation:
             result = transforms.to_pixels(translated[index])
             self.write(name, result)
             if self.arguments.heatmap:
-                self.write(f"{name}.heatmap.png", heatmap_pixels(heatmaps[index], *result.shape[:2]))
+                self.write(f"{name}.png", heatmap_pixels(heatmaps[index], *result.shape[:2]), "heatmaps")
             if self.arguments.sheet:
                 sheet = sample_sheet(self.networks, images[index : index + 1], self.arguments.direction)
-                self.write(f"{name}.sheet.png", sheet)
+                self.write(f"{name}.png", sheet, "sheets")
             if self.truth:
                 self.measure(name, result, pixels)
             self.done += 1
             progress()
 
-    def write(self, name, pixels):
-        path = Path(self.arguments.out, PurePosixPath(name))
+    def write(self, name, pixels, extra=""):
+        path = Path(folder_of(self.arguments.out, extra), PurePosixPath(name))
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -224,8 +230,7 @@ def translate(arguments):
             paddle.set_device(arguments.device)
         except (ValueError, RuntimeError) as error:
             raise UsageError(f"--device {arguments.device}: {error}") from error
-    extras = [extra for extra in ("heatmap", "sheet") if getattr(arguments, extra)]
-    pairs = collect(arguments.input, arguments.out, [f".{extra}.png" for extra in extras])
+    pairs = collect(arguments.input, [folder_of(arguments.out, extra) for extra in ("", "heatmaps", "sheets")])
     inputs = {os.path.realpath(path) for path, _ in pairs}
     for _, name in pairs:
         if os.path.realpath(Path(arguments.out, name)) in inputs:

@@ -10,42 +10,42 @@ from paddle_ugatit.data.images import image_files, is_image_name
 from paddle_ugatit.errors import InputError
 
 
-def collect(values, out=None, extras=()) -> list[tuple[Path, str]]:
+def collect(values, outs=()) -> list[tuple[Path, str]]:
     """(file, name for what is made of it) for every picture that the values mean, in their order, each file once.
 
     A folder stands for all pictures below it, a pattern for what it matches; names keep the path below the folder, or
-    below the part of the pattern without wildcards. `extras` are appended to a name for more files that are made of a
-    picture. Where the folder `out` lies within one searched, what is in it is left aside: it is from an earlier run.
-    Raises InputError where a value means no picture.
+    below the part of the pattern without wildcards. Where a folder of `outs` lies within one searched, what is in it is
+    left aside: it is from an earlier run. Raises InputError where a value means no picture.
     """
     found, seen = [], set()
     for value in values:
-        for path, name in _meant(value, out):
+        for path, name in _meant(value, outs):
             real = os.path.realpath(path)
             if real not in seen:
                 seen.add(real)
                 found.append((path, name))
-    return _distinct(found, extras)
+    return _distinct(found)
 
 
-def _meant(value, out):
+def _meant(value, outs):
     path = Path(value)
     if path.is_dir():
-        return _searched(image_files(path), path, out, value)
+        return _searched(image_files(path), path, outs, value)
     if path.exists():
         return [(path, path.name)]
     if not glob.has_magic(str(value)):
         raise InputError(f"{value}: there is no such file or folder")
     files = sorted(Path(name) for name in glob.glob(str(value), recursive=True))
     files = [file for file in files if file.is_file() and is_image_name(file.name)]
-    return _searched(files, _plain_part(path), out, value)
+    return _searched(files, _plain_part(path), outs, value)
 
 
-def _searched(files, base, out, value):
-    """Files and their names below `base`, but for those below `out` where that is below `base`."""
-    place, within = os.path.realpath(base), out and os.path.realpath(out)
-    if within and within != place and _below(within, place):
-        files = [file for file in files if not _below(os.path.realpath(file), within)]
+def _searched(files, base, outs, value):
+    """Files and their names below `base`, but for those below a folder of `outs` that is below `base`."""
+    place = os.path.realpath(base)
+    for out in map(os.path.realpath, outs):
+        if out != place and _below(out, place):
+            files = [file for file in files if not _below(os.path.realpath(file), out)]
     if not files:
         raise InputError(f"{value}: matches no images")
     return [(file, file.relative_to(base).as_posix()) for file in files]
@@ -65,7 +65,7 @@ def _below(path, folder):
     return Path(path).is_relative_to(folder)
 
 
-def _distinct(pairs, extras):
+def _distinct(pairs):
     """Names under which a picture can be written, no two alike: a second a.png becomes a_2.png."""
     taken, result = set(), []
     for path, name in pairs:
@@ -73,9 +73,9 @@ def _distinct(pairs, extras):
         if Image.registered_extensions().get(name.suffix.lower()) not in Image.SAVE:
             name = name.with_name(f"{name.name}.png")
         unique, count = name, 1
-        while not taken.isdisjoint(made := [str(unique), *(f"{unique}{extra}" for extra in extras)]):
+        while str(unique) in taken:
             count += 1
             unique = name.with_name(f"{name.stem}_{count}{name.suffix}")
-        taken.update(made)
+        taken.add(str(unique))
         result.append((path, str(unique)))
     return result

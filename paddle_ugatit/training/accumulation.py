@@ -18,18 +18,20 @@ def accumulated_step(trainer, real_a, real_b):
     """One iteration on a batch of each domain, (B,C,H,W); the named losses, () each."""
     count = trainer.config.accumulate
     parts = list(zip(real_a.chunk(count), real_b.chunk(count), strict=True))
-    losses = _Means(count, trainer.iteration)
-    with paddle.no_grad():
+    losses = _Means(trainer, count)
+    with paddle.no_grad(), trainer.precision.forward():
         translated = [trainer._translate(*part) for part in parts]
     for what, target in (("real", 1), ("fake", 0)):
         for number, passes in enumerate(translated):
-            with _power_iterations(trainer, number == 0):
-                losses.add(_verdicts(trainer, passes, what, target), "d_loss")
+            with _power_iterations(trainer, number == 0), trainer.precision.forward():
+                found = _verdicts(trainer, passes, what, target)
+            losses.add(found, "d_loss")
     trainer._apply_gradients("dis")
     with trainer._frozen_discriminators():
         for number, part in enumerate(parts):
-            with _power_iterations(trainer, number == 0):
-                losses.add(trainer._generator_losses(trainer._translate(*part)), "g_loss")
+            with _power_iterations(trainer, number == 0), trainer.precision.forward():
+                found = trainer._generator_losses(trainer._translate(*part))
+            losses.add(found, "g_loss")
         trainer._apply_gradients("gen")
     trainer._clip_rho()
     return losses.found
@@ -47,12 +49,12 @@ def _verdicts(trainer, passes, what, target):
 class _Means:
     """Losses of parts, added up to those of the whole batch, with their backward passes."""
 
-    def __init__(self, count, iteration):
-        self.count, self.iteration, self.found = count, iteration, {}
+    def __init__(self, trainer, count):
+        self.trainer, self.count, self.found = trainer, count, {}
 
     def add(self, losses, total):
-        require_finite(losses, total, self.iteration)
-        (losses[total] / self.count).backward()
+        require_finite(losses, total, self.trainer.iteration)
+        self.trainer.precision.backward(losses[total] / self.count)
         for name, loss in losses.items():
             part = loss.detach() / self.count
             self.found[name] = self.found[name] + part if name in self.found else part

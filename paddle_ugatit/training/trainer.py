@@ -20,6 +20,7 @@ from paddle_ugatit.sheets import sample_sheet
 from paddle_ugatit.training.accumulation import accumulated_step
 from paddle_ugatit.training.distributed import average_gradients
 from paddle_ugatit.training.diverged import require_finite
+from paddle_ugatit.training.precision import Precision
 from paddle_ugatit.weights import MODELS
 
 
@@ -30,7 +31,7 @@ class Trainer:
     shown = ("d_loss", "g_loss")  # losses beside a progress bar
 
     def __init__(self, config):
-        self.config, self.iteration = config, 0
+        self.config, self.iteration, self.precision = config, 0, Precision(config.amp)
         self.model = next(name for name, revision in MODELS.items() if revision == config.revision)
         options = {
             "ngf": config.ch,
@@ -66,12 +67,14 @@ class Trainer:
         self.iteration += 1
         if self.config.accumulate > 1:
             return accumulated_step(self, real_a, real_b)
-        passes = self._translate(real_a, real_b)
-        losses = self._discriminator_losses(passes)
+        with self.precision.forward():
+            passes = self._translate(real_a, real_b)
+            losses = self._discriminator_losses(passes)
         require_finite(losses, "d_loss", self.iteration)
         self._update("dis", losses["d_loss"])
         with self._frozen_discriminators():
-            losses |= self._generator_losses(passes)
+            with self.precision.forward():
+                losses |= self._generator_losses(passes)
             require_finite(losses, "g_loss", self.iteration)
             self._update("gen", losses["g_loss"])
         self._clip_rho()
@@ -139,14 +142,14 @@ class Trainer:
                 parameter.stop_gradient = False
 
     def _update(self, kind, loss):
-        loss.backward()
+        self.precision.backward(loss)
         self._apply_gradients(kind)
 
     def _apply_gradients(self, kind):
         optimizer = self.optimizers[kind]
         average_gradients(self._parameters(kind))
         optimizer.set_lr(self.config.lr_at(self.iteration))
-        optimizer.step()
+        self.precision.step(optimizer)
         optimizer.clear_grad()
 
     def _clip_rho(self):
