@@ -16,7 +16,6 @@ from paddle import nn
 from paddle_ugatit.metrics.preprocess import SIZE
 from paddle_ugatit.models.inception import FEATURES, AveragePool, BasicConv2d, InceptionV3
 
-
 CHUNK = 8  # images that the program takes at once, always: with another number oneDNN sums in another order
 
 
