@@ -165,6 +165,8 @@ def _wrong_conv(layer, weight):
 _applied_transposed = run(lambda own, layer, x: F.linear(x, layer.weight.t()))
 _other_style = run(lambda own, layer, x, gamma, beta: own(x, beta, gamma))
 _identity = run(lambda own, layer, x: x * 1)
+_zeros_counted = run(lambda own, layer, x: F.avg_pool2d(x, 3, stride=1, padding=1, exclusive=False))
+_mean_for_max = run(lambda own, layer, x: F.avg_pool2d(x, 3, stride=1, padding=1, exclusive=True))
 _zero_pad = run(lambda own, layer, x: F.pad(x, [layer.padding] * 4))
 _edge_pad = run(lambda own, layer, x: F.pad(x, [layer.padding] * 4, "replicate"))
 _bilinear = run(lambda own, layer, x: F.interpolate(x, scale_factor=2, mode="bilinear"))
@@ -213,6 +215,9 @@ FORWARD_FAULTS = [
     local(16, "eps 2e-5 in one AdaILN", _LIGHT, "UpBlock1_2.norm1", put(eps=2e-5)),
     local(16, "eps 2e-5 in one InstanceNorm", _LIGHT, "DownBlock.6", put(eps=2e-5)),
     local(16, "eps 1e-6 in one ILN", _LIGHT, "UpBlock2.3", put(eps=1e-6)),
+    local(16, "eps 1e-5 in a frozen batch norm", "inception-a", "branch1x1.bn", put(eps=1e-5)),
+    local(17, "average pool counts the padding", "inception-a", "pool", _zeros_counted),
+    local(17, "average for the last block's max pool", "inception-e-max", "pool", _mean_for_max),
     local(20, "zero pad for reflect pad", _LIGHT, "UpBlock1_1.pad1", _zero_pad),
     local(20, "edge pad for reflect pad", _LIGHT, "DownBlock.0", _edge_pad),
     local(21, "bilinear for nearest", _LIGHT, "UpBlock2.0", _bilinear),

@@ -12,7 +12,8 @@ import numpy as np
 import paddle.nn.functional as F
 from PIL import Image
 
-from paddle_ugatit.metrics import engine, features, frechet, gram, mmd, paper, preprocess
+from paddle_ugatit.metrics import features, frechet, gram, mmd, paper, preprocess
+from paddle_ugatit.models import inception
 
 
 @dataclass(frozen=True)
@@ -128,7 +129,7 @@ _RESIZES = [
     (61, "rounded to uint8", lambda image, f=preprocess.resize_tf1: f(image).astype(np.uint8).astype(np.float32)),
 ]
 _FEATURES = [
-    (17, "average pool counts the padding", engine._PlainPool, "forward", _zeros_counted),
+    (17, "average pool counts the padding", inception.AveragePool, "forward", _zeros_counted),
     (59, "blue for red", features, "to_network", _swapped_channels),
     (60, "pixels / 127.5 - 1", features, "to_network", _scaled_otherwise),
     (57, "features of antialiased images", preprocess.RESIZES, "tf1", preprocess.resize_paper),

@@ -29,10 +29,10 @@ class FeatureExtractor:
 
     kind: "inception"; "pixels" (16x16 means of the picture, 768 features); "random" (a random Inception, a quarter as
     wide). resize: "tf1", "clean" or "paper", see preprocess.py. `weights` is a file, by default the public one where it
-    is cached. Raises InputError for a file that cannot be had or used.
+    is cached; `fast` says how it is run, see engine.py. Raises InputError for a file that cannot be had or used.
     """
 
-    def __init__(self, kind="inception", weights=None, resize="tf1", batch_size=BATCH_SIZE, workers=None, fast=True):
+    def __init__(self, kind="inception", weights=None, resize="tf1", batch_size=BATCH_SIZE, workers=None, fast=None):
         if kind not in KINDS:
             raise InputError(f"features must be one of {', '.join(KINDS)}, not {kind!r}")
         if resize not in RESIZES:
@@ -80,12 +80,14 @@ class FeatureExtractor:
     def extract(self, images, progress=None) -> np.ndarray:
         """Iterable of (H,W,3) uint8 -> (N,d) float32. `progress(n)` is called for every n images done.
 
+        The batch size, rounded up to whole chunks of engine.py, decides memory alone, and no digit of the features.
+
         An item may be a function without arguments that gives the image: it is then read by a worker.
         """
-        batches = []
+        batches, size = [], -(-self.batch_size // engine.CHUNK) * engine.CHUNK
         with ThreadPoolExecutor(self.workers) as pool:
-            prepared = in_order(pool, self._prepare, images, self.workers + 2 * self.batch_size)
-            while batch := list(itertools.islice(prepared, self.batch_size)):
+            prepared = in_order(pool, self._prepare, images, self.workers + 2 * size)
+            while batch := list(itertools.islice(prepared, size)):
                 batches.append(self._features(np.stack(batch)))
                 if progress:
                     progress(len(batch))

@@ -128,4 +128,4 @@ def write_random(path, narrow=1, seed=0):
     framework = formats.framework_of(path) or "torch"
     if framework == "torch":
         state = weights.to_torch(state, network)
-    formats.write(path, formats.Checkpoint({"": state}, framework, {"model": "inception"}))
+    formats.write(path, formats.Checkpoint({"": state}, framework))
