@@ -40,10 +40,12 @@ def test_layer_table_holds_plausible_errors():
 
 @pytest.mark.parametrize("text", [README, CHINESE], ids=["en", "zh"])
 def test_commands_name_files_and_options_that_exist(text):
-    known = command.parser("forward").format_help()
-    for line in re.findall(r"(?:python|bash) [\w/.]+[^`\n]*", text):
-        script = line.split()[1]
+    shared = command.parser("forward").format_help()
+    for line in re.findall(r"(?:python|bash) (?:-m \S+ --nproc_per_node 2 )?[\w/.]+\.(?:py|sh)[^`\n]*", text):
+        script = re.search(r"[\w/.]+\.(?:py|sh)", line)[0]
         assert (ROOT / script).is_file(), line
-        if "align/check_" in script:
-            assert all(option in known for option in re.findall(r"--[a-z]+", line)), line
+        source = (ROOT / script).read_text(encoding="utf-8")
+        known = shared + source if script.startswith("align/check_") else source
+        for option in re.findall(r" (--[a-z][a-z-]*)", line.partition("#")[0].partition(script)[2]):
+            assert option in known, f"{option} in: {line}"
     assert "bash tools/demo.sh" in text and "bash tools/test.sh" in text
