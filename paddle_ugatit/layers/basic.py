@@ -10,6 +10,8 @@ import paddle
 import paddle.nn.functional as F
 from paddle import nn
 
+from paddle_ugatit.layers.convolution import conv2d
+
 
 def spatial_sum(x):
     """Sum over height and width: (B,C,H,W) -> (B,C).
@@ -89,7 +91,7 @@ class Conv2D(nn.Conv2D):
 
     def forward(self, x):
         single = self.weight.shape[0] == 1
-        out = self._single_output(x) if single else F.conv2d(x, self.weight, stride=self.stride)
+        out = self._single_output(x) if single else conv2d(x, self.weight, self.stride)
         return out if self.bias is None else channel_shift(out, self.bias.reshape([1, -1, 1, 1]))
 
     def _single_output(self, x):
