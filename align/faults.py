@@ -38,11 +38,11 @@ _LOCAL, _EVAL = "discriminator-local", "discriminator-local-eval"
 _LINEAR, _CONV = "spectral-linear", "spectral-conv-square"
 
 # What may be replaced, and the right functions that the wrong ones start from.
-_ATTEND, _NORMALISE = (ugatit, "attend"), (spectral_norm, "_normalise")
+_ATTEND, _SET_SIGMA = (ugatit, "attend"), (spectral_norm, "_set_sigma")
 _MATRIX, _ITERATION = (spectral_norm, "matrix"), (spectral_norm, "power_iteration")
 _STATS, _VARIANCE, _FORMULA = (norm, "instance_stats"), (norm, "layer_variance"), (norm, "layer_instance_norm")
 _MAX_POOL = (F, "adaptive_max_pool2d")
-attend, normalise = ugatit.attend, spectral_norm._normalise
+attend, set_sigma = ugatit.attend, spectral_norm._set_sigma
 layer_variance, instance_stats = norm.layer_variance, norm.instance_stats
 
 
@@ -107,7 +107,7 @@ def _trunk_twice(own, model, x):
 
 def _attend_normalised(x, gap_fc, gmp_fc, gap_weight, gmp_weight):
     _, cam_logit = attend(x, gap_fc, gmp_fc, gap_weight, gmp_weight)
-    maps = [channel_scale(x, fc.weight.reshape([1, -1, 1, 1])) for fc in (gap_fc, gmp_fc)]
+    maps = [channel_scale(x, (fc.weight_orig / fc.sigma).reshape([1, -1, 1, 1])) for fc in (gap_fc, gmp_fc)]
     return paddle.concat(maps, 1), cam_logit
 
 
@@ -142,15 +142,14 @@ def _iterate_with_gradient(weight, u, v, eps):
     return F.normalize(paddle.mv(weight, v), axis=0, epsilon=eps), v
 
 
-def _normalise_detached(layer, inputs):
-    normalise(layer, inputs)
-    sigma = (layer.weight_orig / layer.weight).detach().flatten()[0]
-    object.__setattr__(layer, "weight", layer.weight_orig / sigma)
+def _sigma_detached(layer, inputs):
+    set_sigma(layer, inputs)
+    object.__setattr__(layer, "sigma", layer.sigma.detach())
 
 
-def _normalise_always(layer, inputs):
+def _iterate_always(layer, inputs):
     training, layer.training = layer.training, True
-    normalise(layer, inputs)
+    set_sigma(layer, inputs)
     layer.training = training
 
 
@@ -184,7 +183,7 @@ WEIGHT_FAULTS = [
     patched(6, "spectral norm of a Linear over the wrong dim", _LINEAR, "", "", _MATRIX, _wrong_linear),
     patched(6, "spectral norm of a Conv2D over the wrong dim", _CONV, "", "", _MATRIX, _wrong_conv),
     patched(8, "power iteration skipped", _LOCAL, "model.1", "conv", _ITERATION, lambda weight, u, v, eps: (u, v)),
-    patched(8, "power iteration in evaluation too", _EVAL, "model.1", "conv", _NORMALISE, _normalise_always),
+    patched(8, "power iteration in evaluation too", _EVAL, "model.1", "conv", _SET_SIGMA, _iterate_always),
     patched(9, "attention by the normalised weight", _LOCAL, "conv1x1", "gmp_fc", _ATTEND, _attend_normalised),
     patched(10, "gmp by gap's weight", _LIGHT, "conv1x1", "gmp_fc", _ATTEND, _attend_gap_twice),
     local(11, "weight left at its initial value", _LIGHT, "UpBlock1_2.conv1", put_weight("weight", _fresh)),
@@ -260,7 +259,7 @@ FORWARD_FAULTS = [
     ),
 ]
 BACKWARD_FAULTS = [
-    patched(7, "sigma detached", _LOCAL, None, "conv", _NORMALISE, _normalise_detached),
+    patched(7, "sigma detached", _LOCAL, None, "conv", _SET_SIGMA, _sigma_detached),
     local(37, "LeakyReLU's gradient 1 at zero", "leaky-relu", "", _slope_1_at_zero, forward=None),
     # In float32 a tie is broken by half a unit in the last place, which PyTorch's own floor counts.
     patched(38, "tied maxima share the gradient", "cam-head-ties", None, "", _MAX_POOL, _tied, dtypes=("float64",)),

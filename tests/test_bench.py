@@ -1,14 +1,25 @@
-"""The benchmark runs; its figures are not judged here."""
+"""The benchmark runs, and compares like with like; its figures are not judged here."""
+
+import dataclasses
+import json
 
 import pytest
 
+from align import bench_side
+from align.torch_saving import SavingTrainer
+from align.torch_side import TorchSide
+from align.training_case import batches, torch_state
+from paddle_ugatit.training import Config
 from tools import bench
+from torch_ref.trainer import Trainer
+
+TINY = ["--size", "96", "--ch", "4", "--n-res", "1", "--repeat", "1", "--turns", "1"]
 
 
 def test_runtime_prints_a_table_with_every_variant(capsys):
     assert bench.main(["runtime", "--size", "16", "--repeat", "1"]) == 0
     out = capsys.readouterr().out
-    assert all(f"| {name} |" in out for name in bench.VARIANTS)
+    assert all(f"| {name} |" in out for name in bench.SETTINGS)
 
 
 def test_a_run_that_fails_is_one_line(monkeypatch, capsys):
@@ -20,3 +31,44 @@ def test_a_run_that_fails_is_one_line(monkeypatch, capsys):
 @pytest.mark.parametrize("setting", ["off", "all"])
 def test_seconds_are_positive(setting):
     assert bench.seconds(setting, 16) > 0
+
+
+@pytest.mark.parametrize("what", ["iteration", "infer"])
+def test_a_table_with_ratios(what, capsys):
+    assert bench.main([what, *TINY, "--only", "as published", "ours"]) == 0
+    rows = [line.split("|") for line in capsys.readouterr().out.splitlines() if line.startswith("|")]
+    assert len(rows) >= 4 and all(len(row) == 8 for row in rows)
+    assert rows[2][1].strip() == bench.PLAIN and rows[2][3].strip() == "1.00"
+
+
+def test_a_variant_that_fails_says_why(monkeypatch, capsys):
+    monkeypatch.setitem(bench.VARIANTS["infer"], "broken", ("no-such-side", {}))
+    assert bench.main(["infer", *TINY, "--only", "ours", "broken"]) == 0
+    assert "invalid choice: 'no-such-side'" in capsys.readouterr().out
+    assert bench.main(["infer", *TINY, "--only", "broken"]) == 1
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_a_size_that_no_network_takes(capsys):
+    assert bench.main(["infer", "--size", "-1"]) == 1
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+@pytest.mark.parametrize("side", ["torch-plain", "torch-saving", "paddle"])
+def test_a_side_prints_a_line_per_turn(side, capsys):
+    config = dataclasses.asdict(Config(light=True, ch=4, n_res=1, img_size=96))
+    assert bench_side.main(["iteration", side, "--config", json.dumps(config), "--warm-up", "0", "--turns", "2"]) == 0
+    costs = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert len(costs) == 2 and all(cost["wall"] > 0 and cost["peak"] > 0 for cost in costs)
+
+
+def test_the_savings_in_torch_change_no_update():
+    """PyTorch with the same savings is held to the same standard: the plain trainer's updates."""
+    config = Config(light=True, ch=4, n_res=1, img_size=48, global_layers=6, local_layers=4)
+    side = TorchSide("float64")
+    plain, saving = (side.build(lambda _, make=make: make(config), 0) for make in (Trainer, SavingTrainer))
+    for _, (real_a, real_b) in zip(range(3), batches(config, 0), strict=False):
+        images = [side.tensor(real_a), side.tensor(real_b)]
+        wanted, found = (torch_state(trainer, trainer.step(*images)) for trainer in (plain, saving))
+    for place, array in wanted.items():
+        assert abs(found[place] - array).max() <= 1e-11 * (abs(array).max() or 1), place

@@ -8,7 +8,8 @@ import pytest
 
 import paddle_ugatit  # noqa: F401  first: it sets the process up before Paddle, and so before PyTorch
 from paddle_ugatit.layers import basic, norm
-from paddle_ugatit.layers.spectral_norm import spectral_norm
+from paddle_ugatit.layers.spectral_norm import passes_in_one, spectral_norm
+from paddle_ugatit.models.ugatit import Discriminator
 
 torch = pytest.importorskip("torch")
 MAPS = (3, 4, 7, 6)
@@ -249,3 +250,27 @@ def test_spectral_norm(kind, training):
     np.testing.assert_allclose(layer.weight_u.numpy(), twin.weight_u, atol=1e-13)
     np.testing.assert_allclose(layer.weight_v.numpy(), twin.weight_v, atol=1e-13)
     assert np.array_equal(layer.weight_u.numpy(), start) is not training
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_two_passes_in_one_batch_are_two_passes(training):
+    """Outputs, gradients and the spectral norms' state, as if real and translated images came one after the other."""
+    paddle.seed(0)
+    one, two = Discriminator(3, 4, 4), Discriminator(3, 4, 4)
+    two.set_state_dict(one.state_dict())
+    for net in (one, two):
+        net.train() if training else net.eval()
+    real, fake = (paddle.to_tensor(normal(1, 3, 24, 24, seed=seed)) for seed in range(2))
+    with passes_in_one(one, 2):
+        batched = one(paddle.concat([real, fake]))
+    in_turn = [two(real), two(fake)]
+    for found, *wanted in zip(batched, *in_turn, strict=True):
+        np.testing.assert_allclose(found.numpy(), paddle.concat(wanted).numpy(), atol=1e-12)
+    sum((out * out).sum() for out in batched).backward()
+    sum((out * out).sum() for outs in in_turn for out in outs).backward()
+    for (name, mine), other in zip(one.named_parameters(), two.parameters(), strict=True):
+        np.testing.assert_allclose(mine.grad.numpy(), other.grad.numpy(), atol=1e-10, err_msg=name)
+    for (name, mine), other in zip(one.named_buffers(), two.buffers(), strict=True):
+        np.testing.assert_allclose(mine.numpy(), other.numpy(), atol=1e-13, err_msg=name)
+    one(real)  # one pass again
+    assert one.conv.sigma.shape == [1]

@@ -1,7 +1,7 @@
 """PyTorch's basic layers as PyTorch computes and initialises them, where Paddle's own differ or are slow.
 
-Contents: spatial_sum, spatial_mean, channel_scale, channel_shift; Conv2D, Linear, ReflectionPad2D, Upsample,
-LeakyReLU, whose twins are torch.nn's layers of these names.
+Contents: spatial_sum, spatial_mean, channel_scale, channel_shift, over_sigma; Conv2D, Linear, ReflectionPad2D,
+Upsample, LeakyReLU, whose twins are torch.nn's layers of these names.
 """
 
 import math
@@ -9,6 +9,8 @@ import math
 import paddle
 import paddle.nn.functional as F
 from paddle import nn
+
+from paddle_ugatit.layers.convolution import conv2d
 
 
 def spatial_sum(x):
@@ -71,6 +73,12 @@ def channel_shift(x, shift):
     return _ChannelShift.apply(x, shift)
 
 
+def over_sigma(out, sigma):
+    """out / sigma: (B,...), (n,) -> (B,...); each of n equal parts of the batch by its own."""
+    parts = out.reshape([1, sigma.shape[0], -1, 1])
+    return channel_scale(parts, (1 / sigma).reshape([1, -1, 1, 1])).reshape(out.shape)
+
+
 def _uniform(fan_in):
     """PyTorch's default for weights and biases of Conv and Linear: U(-1/sqrt(fan_in), 1/sqrt(fan_in))."""
     bound = 1 / math.sqrt(fan_in)
@@ -80,6 +88,8 @@ def _uniform(fan_in):
 class Conv2D(nn.Conv2D):
     """Convolution without padding, PyTorch's initial values: (B,in,H,W) -> (B,out,H',W')."""
 
+    sigma = None  # set anew at every forward where the layer has spectral_norm, which renames its weight
+
     def __init__(self, in_channels, out_channels, kernel_size, stride=1, bias=True):
         init = _uniform(in_channels * kernel_size**2)
         super().__init__(
@@ -88,27 +98,36 @@ class Conv2D(nn.Conv2D):
         self.stride = stride
 
     def forward(self, x):
-        single = self.weight.shape[0] == 1
-        out = self._single_output(x) if single else F.conv2d(x, self.weight, stride=self.stride)
+        weight = self.weight if self.sigma is None else self.weight_orig
+        out = self._single_output(x, weight) if weight.shape[0] == 1 else conv2d(x, weight, self.stride)
+        out = out if self.sigma is None else over_sigma(out, self.sigma)
         return out if self.bias is None else channel_shift(out, self.bias.reshape([1, -1, 1, 1]))
 
-    def _single_output(self, x):
+    def _single_output(self, x, weight):
         """One output channel, in up to 64 partial sums: the same cost, and a digit more in float32.
 
         Paddle's convolution has then a single running total over all weights (32768 in a global discriminator).
         """
-        _, channels, height, width = self.weight.shape
+        _, channels, height, width = weight.shape
         groups = math.gcd(channels, 64)
-        weight = self.weight.reshape([groups, channels // groups, height, width])
+        weight = weight.reshape([groups, channels // groups, height, width])
         return F.conv2d(x, weight, stride=self.stride, groups=groups).sum(1, keepdim=True)
 
 
 class Linear(nn.Linear):
     """x W + b with Paddle's weight layout (in, out), PyTorch's initial values: (B,in) -> (B,out)."""
 
+    sigma = None  # as Conv2D's
+
     def __init__(self, in_features, out_features, bias=True):
         init = _uniform(in_features)
         super().__init__(in_features, out_features, weight_attr=init, bias_attr=init if bias else False)
+
+    def forward(self, x):
+        if self.sigma is None:
+            return F.linear(x, self.weight, self.bias)
+        out = over_sigma(paddle.matmul(x, self.weight_orig), self.sigma)
+        return out if self.bias is None else out + self.bias
 
 
 class ReflectionPad2D(nn.Layer):

@@ -3,8 +3,12 @@
 W / sigma(W) with sigma = u^T W v, W reshaped to (out, -1); one power iteration per forward in training mode, none in
 evaluation; state `weight_orig`, `weight_u`, `weight_v`. Twin: torch_ref/layers/spectral_norm.py.
 
+The layer applies W as it is and divides what comes out by sigma, since W is larger than a map. Passes that run as one
+batch make an iteration each, and each part of the batch is divided by its own sigma: `passes_in_one`.
 Paddle's own hook keeps u and v in float32 on a float64 layer.
 """
+
+from contextlib import contextmanager
 
 import paddle
 import paddle.nn.functional as F
@@ -13,7 +17,8 @@ from paddle import nn
 
 def matrix(layer, weight):
     """The weight of a Conv2D or a Linear as (out, -1); Paddle stores that of a Linear as (in, out)."""
-    return weight.t() if isinstance(layer, nn.Linear) else weight.flatten(1)
+    # Not by flatten: the gradient of that is a copy.
+    return weight.t() if isinstance(layer, nn.Linear) else weight.reshape([weight.shape[0], -1])
 
 
 def power_iteration(weight, u, v, eps):
@@ -24,24 +29,39 @@ def power_iteration(weight, u, v, eps):
     return u, v
 
 
-def _normalise(layer, _inputs):
+def _set_sigma(layer, _inputs):
     weight = matrix(layer, layer.weight_orig)
+    # New tensors, copied into the buffers: those that a graph still holds stay as they were in its forward.
+    u, v, pairs = layer.weight_u.clone(), layer.weight_v.clone(), []
+    for _ in range(layer.spectral_norm_passes):
+        if layer.training:
+            u, v = power_iteration(weight, u, v, layer.spectral_norm_eps)
+        pairs.append((u, v))
     if layer.training:
-        # New tensors, copied into the buffers: those that a graph still holds stay as they were in its forward.
-        u, v = power_iteration(weight, layer.weight_u, layer.weight_v, layer.spectral_norm_eps)
         layer.weight_u.set_value(u)
         layer.weight_v.set_value(v)
-    else:
-        u, v = layer.weight_u.clone(), layer.weight_v.clone()
-    sigma = (u * paddle.mv(weight, v)).sum()
-    object.__setattr__(layer, "weight", layer.weight_orig / sigma)  # Layer's own would make it a buffer
+    us, vs = (paddle.stack(each) for each in zip(*pairs, strict=True))
+    sigma = (us * paddle.matmul(vs, weight, transpose_y=True)).sum(1)  # (passes,)
+    object.__setattr__(layer, "sigma", sigma)  # Layer's own would make it a buffer
+
+
+@contextmanager
+def passes_in_one(network, count):
+    """Within the block each forward of `network` is `count` passes in turn, over equal parts of its batch."""
+    layers = [layer for layer in network.sublayers() if hasattr(layer, "spectral_norm_passes")]
+    for layer in layers:
+        layer.spectral_norm_passes = count
+    try:
+        yield
+    finally:
+        for layer in layers:
+            layer.spectral_norm_passes = 1
 
 
 def spectral_norm(layer, eps=1e-12):
-    """Give a Conv2D or a Linear spectral normalisation, and return it.
+    """Give a Conv2D or a Linear of layers/basic.py spectral normalisation, and return it.
 
     `weight` becomes the parameter `weight_orig`; `weight_u` (out,) and `weight_v` (in,) start as normalised Gaussians.
-    Initial values belong into `weight_orig`: `weight` is computed anew at every forward.
     """
     weight = layer.weight
     del layer.weight
@@ -49,6 +69,6 @@ def spectral_norm(layer, eps=1e-12):
     rows, columns = matrix(layer, weight).shape
     for name, size in (("weight_u", rows), ("weight_v", columns)):
         layer.register_buffer(name, F.normalize(paddle.randn([size], weight.dtype), axis=0, epsilon=eps))
-    layer.spectral_norm_eps = eps
-    layer.register_forward_pre_hook(_normalise)
+    layer.spectral_norm_eps, layer.spectral_norm_passes = eps, 1
+    layer.register_forward_pre_hook(_set_sigma)
     return layer

@@ -5,8 +5,8 @@ What is saved, without changing what is computed:
   computed once, since the generators do not change in between;
 - no gradient of the discriminators' step reaches a generator, none of the generators' step a discriminator's weight;
 - a generator translates one domain and repeats the other in one batch, since its norms are of one image each.
-A discriminator still sees real, then translated and, updated, translated images again, a batch at a time: each of these
-passes moves its spectral norms on.
+- a discriminator sees real and translated images in one batch, each half with the power iterations and the spectral
+  norms of its own pass.
 """
 
 from contextlib import contextmanager
@@ -14,6 +14,7 @@ from contextlib import contextmanager
 import paddle
 
 from paddle_ugatit.inference import generate
+from paddle_ugatit.layers.spectral_norm import passes_in_one
 from paddle_ugatit.losses import adversarial_loss, cam_loss, discriminator_loss, l1
 from paddle_ugatit.models.ugatit import Discriminator, ResnetGenerator
 from paddle_ugatit.sheets import sample_sheet
@@ -93,7 +94,7 @@ class Trainer:
         losses = {}
         for domain, images in passes.items():
             real, fake = images["real"], images["fake"].detach()
-            terms = [discriminator_loss(net(real), net(fake)) for net in self._discriminators(domain)]
+            terms = [discriminator_loss(*_two_passes(net, real, fake)) for net in self._discriminators(domain)]
             losses[f"d_loss_{domain}"] = self.config.adv_weight * sum(terms)
         return losses | {"d_loss": losses["d_loss_a"] + losses["d_loss_b"]}
 
@@ -158,3 +159,10 @@ class Trainer:
                 for key, parameter in self.networks[name].named_parameters():
                     if key.rpartition(".")[2] == "rho":
                         parameter.set_value(parameter.clip(0, 1))
+
+
+def _two_passes(net, real, fake):
+    """What a discriminator says of real and, after that, of translated images."""
+    with passes_in_one(net, 2):
+        outputs = net(paddle.concat([real, fake]))
+    return zip(*(output.chunk(2) for output in outputs), strict=True)

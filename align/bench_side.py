@@ -1,0 +1,130 @@
+"""One side of a speed comparison, in a process of its own: what one piece of work costs, a JSON line per turn.
+
+    python align/bench_side.py iteration torch-plain --config '{"light": true, "img_size": 128}'
+
+`iteration` is a whole training iteration, `infer` a picture through the light or full generator. tools/bench.py runs
+the sides in turns. Those of PyTorch load no Paddle, and so none of its process settings; ours loads no PyTorch.
+"""
+
+import argparse
+import json
+import resource
+import sys
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+
+def torch_iteration(options, kind):
+    """A callable that makes one iteration of the reference's trainer, plain or with the savings."""
+    import torch
+
+    from align.torch_saving import SavingTrainer
+    from torch_ref.trainer import Trainer
+
+    torch.manual_seed(0)
+    config = SimpleNamespace(**options, lr_at=lambda _step: options["lr"])
+    trainer = (Trainer if kind == "torch-plain" else SavingTrainer)(config)
+    if kind == "torch-compiled":
+        for net in trainer.networks.values():
+            net.compile()
+    images = [torch.rand(_shape(config)) * 2 - 1 for _ in range(2)]
+    return lambda: trainer.step(*images)
+
+
+def paddle_iteration(options, _kind):
+    """A callable that makes one iteration of our trainer."""
+    import paddle_ugatit  # noqa: F401, I001  first: it sets the process up before Paddle
+    import paddle
+
+    from paddle_ugatit.training import Config, Trainer
+
+    paddle.seed(0)
+    config = Config(**options)
+    trainer = Trainer(config)
+    images = [paddle.rand(_shape(config)) * 2 - 1 for _ in range(2)]
+    return lambda: trainer.step(*images)
+
+
+def torch_infer(options, kind):
+    """A callable that translates one batch with the reference's generator."""
+    import torch
+
+    from torch_ref.models.ugatit import ResnetGenerator
+
+    network = ResnetGenerator(3, 3, **_generator(options)).eval()
+    if kind == "torch-compiled":
+        network.compile()
+    image = torch.rand(_shape(SimpleNamespace(**options))) * 2 - 1
+
+    def translate():
+        with torch.inference_mode():
+            network(image)
+
+    return translate
+
+
+def paddle_infer(options, _kind):
+    """A callable that translates one batch with our generator."""
+    import paddle_ugatit  # noqa: I001  first
+    import paddle
+
+    network = paddle_ugatit.ResnetGenerator(3, 3, **_generator(options))
+    network.eval()
+    image = paddle.rand(_shape(SimpleNamespace(**options))) * 2 - 1
+
+    def translate():
+        with paddle.no_grad():
+            network(image)
+
+    return translate
+
+
+def _shape(config):
+    return [config.batch_size, config.img_ch, config.img_size, config.img_size]
+
+
+def _generator(options):
+    names = {"ngf": "ch", "n_blocks": "n_res", "img_size": "img_size", "light": "light", "revision": "revision"}
+    return {name: options[option] for name, option in names.items()}
+
+
+WORK = {
+    ("iteration", "torch"): torch_iteration,
+    ("iteration", "paddle"): paddle_iteration,
+    ("infer", "torch"): torch_infer,
+    ("infer", "paddle"): paddle_infer,
+}
+
+
+def turn(work):
+    """Do it once: CPU and wall seconds, page faults, and the most memory the process ever held, in GiB."""
+    before, start = resource.getrusage(resource.RUSAGE_SELF), time.perf_counter()
+    work()
+    wall, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_SELF)
+    cpu = after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
+    return {"cpu": cpu, "wall": wall, "faults": after.ru_minflt - before.ru_minflt, "peak": after.ru_maxrss / 2**20}
+
+
+def main(argv=None):
+    """Warm up, then work; returns the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("what", choices=["iteration", "infer"])
+    parser.add_argument("side", choices=["torch-plain", "torch-saving", "torch-compiled", "paddle"])
+    parser.add_argument("--config", required=True, metavar="JSON", help="every field of the training configuration")
+    parser.add_argument("--warm-up", type=int, default=1, metavar="N", help="turns before those that count (1)")
+    parser.add_argument("--turns", type=int, default=2, metavar="N", help="turns that count (2)")
+    arguments = parser.parse_args(argv)
+    make = WORK[arguments.what, arguments.side.partition("-")[0]]
+    work = make(json.loads(arguments.config), arguments.side)
+    for _ in range(arguments.warm_up):
+        work()
+    for _ in range(arguments.turns):
+        print(json.dumps(turn(work)), flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

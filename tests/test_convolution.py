@@ -1,0 +1,113 @@
+"""The faster ways to a convolution: the framework's result and gradients, in float64 to the last digits."""
+
+from unittest.mock import patch
+
+import numpy as np
+import paddle
+import paddle.nn.functional as F
+import pytest
+
+from align.cases import Case
+from align.check import check_case
+from align.reference import measure
+from align.torch_side import TorchSide
+from paddle_ugatit.compat import copied_transpose
+from paddle_ugatit.layers import convolution, winograd
+from paddle_ugatit.layers.basic import Conv2D
+
+
+def normal(*shape, seed=0):
+    return paddle.to_tensor(np.random.default_rng(seed).standard_normal(shape))
+
+
+def results(function, x, weight, frozen=()):
+    """Output and gradients as arrays, None for what takes none."""
+    x, weight = x.clone().detach(), weight.clone().detach()
+    x.stop_gradient, weight.stop_gradient = "x" in frozen, "weight" in frozen
+    out = function(x, weight)
+    if not out.stop_gradient:
+        out.backward(normal(*out.shape, seed=2))
+    return [out.numpy()] + [None if t.grad is None else t.grad.numpy() for t in (x, weight)]
+
+
+def assert_close(found, wanted, tolerance=1e-13):
+    for one, other in zip(found, wanted, strict=True):
+        assert (one is None) == (other is None)
+        if other is not None:
+            assert one.shape == other.shape and one.dtype == other.dtype
+            assert np.abs(one - other).max() <= tolerance * np.abs(other).max()
+
+
+@pytest.mark.parametrize("frozen", [(), ("x",), ("weight",), ("x", "weight")], ids=str)
+@pytest.mark.parametrize("shape", [(1, 5, 6, 6), (3, 130, 10, 18)], ids=str)  # one tile, and several runs of channels
+def test_winograd(shape, frozen):
+    x, weight = normal(*shape), normal(7, shape[1], 3, 3, seed=1)
+    assert_close(results(winograd.winograd_conv, x, weight, frozen), results(F.conv2d, x, weight, frozen))
+
+
+def test_winograd_transforms_multiply_polynomials():
+    """Lavin and Gray's identity in one dimension: A^T [(G w) * (B^T x)] is the correlation."""
+    b, g, a = winograd.transforms()
+    x, weight = np.arange(6.0) ** 2, np.array([2.0, -1, 3])
+    np.testing.assert_allclose(a @ ((g @ weight) * (b @ x)), np.correlate(x, weight, "valid"), rtol=1e-14)
+
+
+@pytest.mark.parametrize("frozen", [(), ("x",), ("weight",)], ids=str)
+def test_scattered(frozen):
+    x, weight = normal(2, 8, 11, 9), normal(3, 8, 7, 7, seed=1)
+    assert_close(results(convolution.scattered_conv, x, weight, frozen), results(F.conv2d, x, weight, frozen))
+
+
+@pytest.mark.parametrize(
+    ("shape", "weight_shape", "stride", "way"),
+    [
+        ((1, 128, 10, 14), (64, 128, 3, 3), 1, "winograd"),
+        ((1, 128, 10, 12), (64, 128, 3, 3), 1, None),  # 4 does not divide the output
+        ((1, 128, 10, 14), (64, 128, 3, 3), 2, None),
+        ((1, 64, 10, 14), (64, 64, 3, 3), 1, None),
+        ((1, 128, 10, 14), (64, 128, 1, 1), 1, None),
+        ((1, 16, 10, 14), (3, 16, 7, 7), 1, "scattered"),
+        ((1, 3, 10, 14), (3, 3, 7, 7), 1, None),
+    ],
+)
+def test_the_way_taken(shape, weight_shape, stride, way):
+    x, weight = normal(*shape), normal(*weight_shape, seed=1)
+    with (
+        patch.object(winograd, "winograd_conv", wraps=winograd.winograd_conv) as by_winograd,
+        patch.object(convolution, "scattered_conv", wraps=convolution.scattered_conv) as by_scattering,
+    ):
+        out = convolution.conv2d(x, weight, stride)
+    assert [by_winograd.called, by_scattering.called] == [way == "winograd", way == "scattered"]
+    assert_close([out.numpy()], [F.conv2d(x, weight, stride=stride).numpy()])
+
+
+@pytest.mark.parametrize(
+    ("build", "shape"),
+    [
+        (lambda L: L.Conv2D(256, 256, 3, bias=False), (1, 256, 34, 34)),
+        (lambda L: L.Conv2D(128, 64, 3, bias=False), (2, 128, 34, 34)),
+        (lambda L: L.Conv2D(64, 3, 7, bias=False), (1, 64, 38, 38)),
+    ],
+    ids=["winograd", "winograd, few channels", "scattered"],
+)
+def test_float32_keeps_to_the_floor(build, shape):
+    """Of the harness, at real widths: as accurate as a sum of that many terms in any other order."""
+    case = Case("conv", build, [shape], "W * x", "layers/basic.py", "Conv2D")
+    reference = measure(case, TorchSide)
+    for check in ("forward", "backward"):
+        entry = check_case(case, reference, check)
+        assert entry["verdict"] == "aligned", entry["blamed"]
+
+
+def test_the_layer_takes_it():
+    layer = Conv2D(128, 64, 3)
+    with patch.object(winograd, "winograd_conv", wraps=winograd.winograd_conv) as by_winograd:
+        layer(paddle.rand([1, 128, 6, 6]))
+    assert by_winograd.called
+
+
+def test_copied_transpose():
+    x = normal(2, 3, 4, 5)
+    out = copied_transpose(x, [3, 1, 0, 2])
+    assert out.is_contiguous() and paddle.get_flags("FLAGS_use_stride_kernel")["FLAGS_use_stride_kernel"]
+    np.testing.assert_array_equal(out.numpy(), x.numpy().transpose(3, 1, 0, 2))
