@@ -1,6 +1,6 @@
 """KID against torch-fidelity on the same features, in one run; figures are medians of turns taken in alternation.
 
-    python tools/bench_kid.py [--sizes 1000 2000 5000] [--repeat N] [--images N]
+    python tools/bench.py kid [--sizes 1000 2000 5000] [--repeat N] [--images N]
 
 Where torch-fidelity is not installed, its algorithm stands for it: one Gram matrix a subset, in NumPy. `--images` also
 times the extraction of features, with random weights. Exit code: 0 measured, 1 the results differ by more than 1e-6.
@@ -105,12 +105,12 @@ def extraction_table(count, repeat):
 
 def main(argv=None):
     """Measure; returns the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(prog="bench kid", description=__doc__.split("\n")[0])
     parser.add_argument("--sizes", type=int, nargs="+", default=[1000, 2000, 5000], metavar="N", help="samples a side")
     parser.add_argument("--repeat", type=int, default=3, metavar="N", help="turns (3)")
     parser.add_argument("--images", type=int, default=0, metavar="N", help="also time the extraction of N images")
     arguments = parser.parse_args(argv)
-    return command.run("bench_kid", lambda: _run(arguments))
+    return command.run("bench kid", lambda: _run(arguments))
 
 
 def _run(arguments):

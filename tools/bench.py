@@ -3,6 +3,7 @@
     python tools/bench.py runtime                  what the settings of paddle_ugatit/runtime.py are worth
     python tools/bench.py iteration --size 128     one training iteration, PyTorch's and ours
     python tools/bench.py infer --size 256         one picture through the generator, PyTorch's, ours, ONNX Runtime's
+    python tools/bench.py kid                      KID, against torch-fidelity on the same features
 
 Each variant runs in processes of its own, one at a time, since the settings must stand before a framework is loaded;
 the variants take turns, so that a noisy machine disturbs all alike. CPU time disturbs less than wall time.
@@ -161,9 +162,12 @@ def table(costs, failures):
 
 def main(argv=None):
     """Run one benchmark; returns the exit code."""
+    argv = sys.argv[1:] if argv is None else argv
+    if argv[:1] == ["kid"]:  # the side that may hold the other framework has options of its own
+        return subprocess.run([sys.executable, str(ROOT / "align" / "bench_metric.py"), *argv[1:]]).returncode
     example = "example: python tools/bench.py iteration --size 256 --only published ours"
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0], epilog=example)
-    parser.add_argument("what", choices=["runtime", "iteration", "infer"])
+    parser.add_argument("what", choices=["runtime", "iteration", "infer", "kid"])
     parser.add_argument("--size", type=int, default=128, metavar="N", help="image size (128)")
     parser.add_argument("--repeat", type=int, default=3, metavar="N", help="processes per variant (3)")
     parser.add_argument("--turns", type=int, default=2, metavar="N", help="iterations per process that count (2)")
