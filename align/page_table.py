@@ -8,7 +8,7 @@ from html import escape
 from align.picture import finite, layer_name, scientific
 
 VIEWS = ("isolated", "propagated", "state")
-DTYPES = ("float64", "float32")
+DTYPES = ("float64", "float32", "uint8", "int64")  # the whole numbers are pixels and choices
 ROW_VERDICTS = ("pass", "inherited", "fail")  # in this order of gravity
 SHOWN_FAILURES = 25  # in the open table; all of them are in the full one
 

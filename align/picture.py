@@ -232,7 +232,7 @@ def _points(rows, order, scale) -> str:
     for row in rows:
         x, y = _percent(order[row["layer"], row["call"]], len(order)), scale.y(row["error"])
         if row["error"] == 0:
-            y += EXACT_SHIFT[row["dtype"]]
+            y += EXACT_SHIFT.get(row["dtype"], 0)
         mark = MARKS.get(row["verdict"])
         if mark:
             text = (

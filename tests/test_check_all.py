@@ -1,0 +1,34 @@
+"""All checks as one: what one of them finds, or fails to do, decides the exit code."""
+
+import pytest
+
+from align import check_all
+
+
+@pytest.mark.parametrize(
+    ("codes", "expected"),
+    [([0, 0], 0), ([0, 1, 2], 1), ([0, 2], 2), ([0, -9], 2), ([137, 1], 1), ([], 2)],
+)
+def test_exit_code(codes, expected):
+    assert check_all.worst(codes) == expected
+
+
+def test_every_check_is_run_and_the_page_drawn(tmp_path, capsys):
+    assert check_all.main(["--out", str(tmp_path), "--only", "data"]) == 0
+    told = capsys.readouterr().out
+    assert "aligned" in told and told.rstrip().endswith("ALIGNED")
+    assert (tmp_path / "index.html").stat().st_size > 1000 and (tmp_path / "data.log").exists()
+    for name in check_all.CHECKS:
+        if name != "init":
+            assert (check_all.ROOT / "align" / f"check_{name}.py").is_file()
+
+
+def test_a_check_that_fails_is_seen(tmp_path, capsys, monkeypatch):
+    (tmp_path / "data.json").write_text('{"schema": "stale"}')
+    script = tmp_path / "check.py"
+    script.write_text("import sys; print('DIVERGED: layer 3'); sys.exit(1)")
+    run = check_all.outcome
+    monkeypatch.setattr(check_all, "outcome", lambda name, folder: run(name, folder, script))
+    assert check_all.main(["--out", str(tmp_path), "--only", "data", "metric"]) == 1
+    assert "DIVERGED: layer 3" in capsys.readouterr().out
+    assert not (tmp_path / "data.json").exists()
