@@ -148,13 +148,22 @@ def _reflect_back(grad, axis, pad):
     n = grad.shape[axis] - 2 * pad
     before = [_part(grad, axis, i, i + 1) for i in range(pad - 1, -1, -1)]  # of elements 1 to pad
     after = [_part(grad, axis, pad + n + i, pad + n + i + 1) for i in range(pad - 1, -1, -1)]  # of the last, but one
+    before, after = (paddle.concat(strip, axis) if pad > 1 else strip[0] for strip in (before, after))
     grad = _part(grad, axis, pad, pad + n)
-    for start, strip in ((1, before), (n - 1 - pad, after)):
-        end = start + pad
-        inner = _part(grad, axis, start, end) + (paddle.concat(strip, axis) if pad > 1 else strip[0])
-        pieces = [inner, _part(grad, axis, end, n)]
-        grad = paddle.concat([_part(grad, axis, 0, start), *pieces] if start else pieces, axis)
-    return grad
+    if n < 2 * pad + 2:  # an element may be in both borders
+        return _added(_added(grad, axis, (1, before)), axis, (n - 1 - pad, after))
+    return _added(grad, axis, (1, before), (n - 1 - pad, after))
+
+
+def _added(x, axis, *strips):
+    """x with the strips added from where each starts; (start, strip) in order and apart."""
+    pieces, done = [], 0
+    for start, strip in strips:
+        end = start + strip.shape[axis]
+        pieces += [_part(x, axis, done, start)] if start > done else []
+        pieces += [_part(x, axis, start, end) + strip]
+        done = end
+    return paddle.concat([*pieces, _part(x, axis, done, x.shape[axis])], axis)
 
 
 class _ReflectionPad(paddle.autograd.PyLayer):
