@@ -58,14 +58,25 @@ def test_scattered(frozen):
     assert_close(results(convolution.scattered_conv, x, weight, frozen), results(F.conv2d, x, weight, frozen))
 
 
+@pytest.mark.parametrize("frozen", [(), ("x",), ("weight",)], ids=str)
+@pytest.mark.parametrize(("kernel", "stride"), [(4, 1), (4, 2), (1, 1)])
+def test_unfolded(kernel, stride, frozen):
+    x, weight = normal(2, 5, 8, 6), normal(3, 5, kernel, kernel, seed=1)
+    wanted = results(lambda x, weight: F.conv2d(x, weight, stride=stride), x, weight, frozen)
+    assert_close(results(lambda x, weight: convolution.unfolded_conv(x, weight, stride), x, weight, frozen), wanted)
+
+
 @pytest.mark.parametrize(
     ("shape", "weight_shape", "stride", "way"),
     [
         ((1, 128, 10, 14), (64, 128, 3, 3), 1, "winograd"),
-        ((1, 128, 10, 12), (64, 128, 3, 3), 1, None),  # 4 does not divide the output
-        ((1, 128, 10, 14), (64, 128, 3, 3), 2, None),
-        ((1, 64, 10, 14), (64, 64, 3, 3), 1, None),
+        ((1, 128, 14, 16), (64, 128, 3, 3), 1, None),  # 4 does not divide the output
+        ((1, 128, 34, 34), (64, 128, 3, 3), 2, None),
+        ((1, 128, 10, 14), (64, 128, 3, 3), 2, "unfolded"),
+        ((2, 128, 10, 10), (64, 128, 3, 3), 2, "unfolded"),
+        ((1, 64, 18, 14), (64, 64, 3, 3), 1, None),
         ((1, 128, 10, 14), (64, 128, 1, 1), 1, None),
+        ((1, 128, 10, 12), (64, 128, 1, 1), 1, "unfolded"),
         ((1, 16, 10, 14), (3, 16, 7, 7), 1, "scattered"),
         ((1, 3, 10, 14), (3, 3, 7, 7), 1, None),
     ],
@@ -75,9 +86,11 @@ def test_the_way_taken(shape, weight_shape, stride, way):
     with (
         patch.object(winograd, "winograd_conv", wraps=winograd.winograd_conv) as by_winograd,
         patch.object(convolution, "scattered_conv", wraps=convolution.scattered_conv) as by_scattering,
+        patch.object(convolution, "unfolded_conv", wraps=convolution.unfolded_conv) as by_unfolding,
     ):
         out = convolution.conv2d(x, weight, stride)
-    assert [by_winograd.called, by_scattering.called] == [way == "winograd", way == "scattered"]
+    called = {"winograd": by_winograd.called, "scattered": by_scattering.called, "unfolded": by_unfolding.called}
+    assert [name for name in called if called[name]] == ([way] if way else [])
     assert_close([out.numpy()], [F.conv2d(x, weight, stride=stride).numpy()])
 
 
@@ -87,8 +100,9 @@ def test_the_way_taken(shape, weight_shape, stride, way):
         (lambda L: L.Conv2D(256, 256, 3, bias=False), (1, 256, 34, 34)),
         (lambda L: L.Conv2D(128, 64, 3, bias=False), (2, 128, 34, 34)),
         (lambda L: L.Conv2D(64, 3, 7, bias=False), (1, 64, 38, 38)),
+        (lambda L: L.Conv2D(256, 512, 4), (2, 256, 6, 6)),
     ],
-    ids=["winograd", "winograd, few channels", "scattered"],
+    ids=["winograd", "winograd, few channels", "scattered", "unfolded"],
 )
 def test_float32_keeps_to_the_floor(build, shape):
     """Of the harness, at real widths: as accurate as a sum of that many terms in any other order."""

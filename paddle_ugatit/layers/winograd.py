@@ -91,30 +91,31 @@ def _summed(kernels, tiles, following):
 class _WinogradConv(paddle.autograd.PyLayer):
     @staticmethod
     def forward(ctx, x, weight):
-        ctx.save_for_backward(x, weight)
-        ctx.wanted = not x.stop_gradient, not weight.stop_gradient
+        ctx.wanted, ctx.shape = (not x.stop_gradient, not weight.stop_gradient), x.shape
         b, g, a = _squares(x.dtype)
+        tiles = _tiles(x, b)
+        ctx.save_for_backward(weight, *([] if weight.stop_gradient else [tiles]))  # two maps, instead of x
         batch, channels = x.shape[0], weight.shape[0]
         rows, columns = (x.shape[2] - 2) // STEP, (x.shape[3] - 2) // STEP
-        products, a = _summed(_kernels(copied_transpose(weight, [1, 0, 2, 3]), g), _tiles(x, b), a)
+        products, a = _summed(_kernels(copied_transpose(weight, [1, 0, 2, 3]), g), tiles, a)
         pixels = paddle.matmul(a, products).reshape([STEP, STEP, channels, batch, rows, columns])
         out = copied_transpose(pixels, [3, 2, 4, 0, 5, 1])  # (B,out,rows,4,columns,4)
         return out.reshape([batch, channels, STEP * rows, STEP * columns])
 
     @staticmethod
     def backward(ctx, grad):
-        x, weight = ctx.saved_tensor()
+        weight, *tiles = ctx.saved_tensor()
         want_x, want_weight = ctx.wanted
-        b, g, a = _squares(x.dtype)
+        b, g, a = _squares(weight.dtype)
         batch, channels, height, width = grad.shape
         pixels = grad.reshape([batch, channels, height // STEP, STEP, width // STEP, STEP])
         pixels = copied_transpose(pixels, [3, 5, 1, 0, 2, 4]).reshape([STEP**2, -1])
         products = paddle.matmul(a, pixels, transpose_x=True).reshape([TILE**2, channels, -1])
         grad_x = grad_weight = None
         if want_weight:
-            kernels = paddle.matmul(products, _tiles(x, b), transpose_y=True).reshape([TILE**2, -1])
+            kernels = paddle.matmul(products, *tiles, transpose_y=True).reshape([TILE**2, -1])
             grad_weight = paddle.matmul(kernels, g, transpose_x=True).reshape(weight.shape)
         if want_x:
-            tiles, b = _summed(_kernels(weight, g), products, b.t())
-            grad_x = _untiled(tiles, b, x.shape)
+            grad_tiles, b = _summed(_kernels(weight, g), products, b.t())
+            grad_x = _untiled(grad_tiles, b, ctx.shape)
         return grad_x, grad_weight
