@@ -28,11 +28,11 @@ from torch_ref.trainer import Trainer as TorchTrainer  # noqa: E402
 SMALL = Config(light=True, ch=4, n_res=1, img_size=48, global_layers=6, local_layers=4, iteration=6)
 
 
-def lockstep(config, steps, seed=0, tamper=None):
+def lockstep(config, steps, seed=0, tamper=None, trainers=(TorchTrainer, Trainer)):
     """Report entries, one a step, until the first that differs. `tamper(trainer)` plants a fault, in tests."""
     torch_side, paddle_side = TorchSide("float64"), PaddleSide("float64")
-    theirs = torch_side.build(lambda _: TorchTrainer(config), seed)
-    ours = paddle_side.build(lambda _: Trainer(config), seed)
+    theirs = torch_side.build(lambda _: trainers[0](config), seed)
+    ours = paddle_side.build(lambda _: trainers[1](config), seed)
     same_start(theirs, ours, torch_side, paddle_side, seed)
     if tamper:
         tamper(ours)
