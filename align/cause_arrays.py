@@ -125,9 +125,10 @@ def _other_shapes(truth, found, failing):
         one, other = truth.get(key), found.get(key)
         if one is None or other is None:
             return
-    yield "another shape of the same values", {
-        key: truth[key].reshape(found[key].shape) for key in failing if truth[key].size == found[key].size
-    }
+    yield (
+        "another shape of the same values",
+        {key: truth[key].reshape(found[key].shape) for key in failing if truth[key].size == found[key].size},
+    )
 
 
 def _other_tensors(reference, truth, found, failing):

@@ -81,7 +81,11 @@ class _Wrong(SpectralNorm):
 
     def __call__(self, module, inputs):
         iterate = module.training or self.mistake == "always"
+        kept = [getattr(module, f"{self.name}_{x}").clone() for x in "uv"]
         setattr(module, self.name, self.compute_weight(module, do_power_iteration=iterate))
+        if self.mistake == "frozen":
+            for x, vector in zip("uv", kept, strict=True):
+                getattr(module, f"{self.name}_{x}").copy_(vector)
 
     def compute_weight(self, module, do_power_iteration):
         if self.mistake == "dim":
@@ -133,6 +137,7 @@ def spectral_rules(leaf):
         ("power iteration with a gradient", "gradient"),
         ("power iteration in evaluation too", "always"),
         ("spectral norm over the wrong dim", "dim"),
+        ("u and v iterated but not kept", "frozen"),
     ):
         yield name, lambda layer, mistake=mistake: _mistaken(layer, mistake)
     for count, name in ((0, "power iteration skipped"), (2, "two power iterations"), (3, "three power iterations")):

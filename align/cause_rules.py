@@ -39,6 +39,7 @@ def layer_rules(model, path, arguments, size):
 
 
 def _layer_plants(model, path, leaf, arguments, size):
+    yield from getattr(leaf, "mistakes", dict)().items()  # those that a layer knows of itself
     yield from norm_rules(leaf)
     yield from spectral_rules(leaf)
     if isinstance(leaf, nn.ReflectionPad2d | nn.ZeroPad2d | nn.ReplicationPad2d):
@@ -203,8 +204,7 @@ def call_rules(model, path):
     parts = path.split(".")
     for n in range(1, len(parts) + 1):
         place = ".".join(parts[:n])
-        identity = run(lambda own, layer, x, *more: x * 1)
-        yield Rule(f"{place} left out", lambda m, place=place: identity(m.get_submodule(place)))
+        yield Rule(f"{place} left out", lambda m, place=place: run(_identity)(m.get_submodule(place)))
         yield Rule(f"{place} called once more", lambda m, place=place: run(_once_more)(m.get_submodule(place)))
 
     def all_again(m, first=parts[0]):
@@ -216,6 +216,10 @@ def call_rules(model, path):
         run(forward)(m)
 
     yield Rule(f"{parts[0]} called once more, after all", all_again)
+
+
+def _identity(own, layer, x, *more):
+    return x * 1
 
 
 def _once_more(own, layer, *arguments):

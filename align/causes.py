@@ -1,8 +1,9 @@
 """Why does the blamed layer differ? `find_cause` makes likely mistakes in PyTorch until one gives what Paddle gave.
 
 A mistake is named only if, made in the reference's computation, it brings every tensor of the blamed layer that the
-check compares (inputs, outputs, gradients, state) within the case's float64 limit of Paddle's, of which at least one was
-beyond it. Nothing that fits nearly, or explains a part, is named: the answer is then "unknown".
+check compares (inputs, outputs, gradients, state) within the case's float64 limit of Paddle's, and makes no tensor of
+any other layer wrong that Paddle has right. Nothing that fits nearly, or explains a part, is named: the answer is then
+"unknown".
 """
 
 import time
@@ -135,9 +136,11 @@ class _Search:
 
         def sink(key, array):
             truth = reference.tensors.get(key)
-            if (truth is None) != (array is None):
-                wrong.add(key)
-            elif array is not None and error_of(truth, array, reference.scales[key]) > self.case.limit:
+            if (
+                (truth is None) != (array is None)
+                or array is not None
+                and error_of(truth, array, reference.scales[key]) > self.case.limit
+            ):
                 wrong.add(key)
 
         sink.wants = lambda key: not _given(key)
@@ -183,7 +186,7 @@ class _Search:
         largest = 0.0
         for key in keys:
             ours = found.get(key)
-            theirs = truth[key] if key in truth else None
+            theirs = truth.get(key) if isinstance(truth, dict) else truth.tensors.get(key)
             if ours is None and theirs is None:
                 continue
             if ours is None or theirs is None or not theirs.size:

@@ -12,6 +12,8 @@ import paddle
 from paddle import nn
 
 from align import init_cases
+from align.check_init import SEEDS, check_case
+from align.paddle_side import PaddleSide
 from paddle_ugatit.layers import basic, norm, spectral_norm
 
 _parameter, _normalize = norm._parameter, spectral_norm.F.normalize
@@ -106,3 +108,15 @@ FAULTS = [
         ((spectral_norm.F, "normalize", _not_normalised),),
     ),
 ]
+
+
+def planted_entry(fault, seeds=SEEDS, tests=200):
+    """The report's entry of the fault's network, the fault planted into Paddle's side only."""
+    case = init_cases.CASES[fault.case]
+    with fault.planted(case) as planted:
+
+        class Planted(PaddleSide):
+            def build(self, _build, seed):
+                return super().build(planted.build, seed)
+
+        return check_case(case, range(seeds), tests, Planted("float32"))

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import paddle
 import torch
 
-from align.small_twins import Layer
+from align.small_layer import Layer
 
 
 class _TorchNet(torch.nn.Module):

@@ -1,47 +1,22 @@
-"""Small twins of layers that U-GAT-IT lacks, for faults of the catalogue that it cannot show: CASES, `rules`.
+"""Small twins of layers that U-GAT-IT lacks, for faults of the catalogue that it cannot show: CASES.
 
 Each layer stands here twice, `Torch...` and `Paddle...`, with the same attributes; `twin` makes the `build` of a case.
 Randomness (noise, dropout's mask) is an argument, drawn once for both sides.
 """
-
-from contextlib import contextmanager
-from unittest.mock import patch
 
 import paddle
 import paddle.nn.functional as PF
 import torch
 import torch.nn.functional as TF
 
-from align import torch_side
 from align.cases import Case
 from align.cause_resize import grid_matrix
-from paddle_ugatit import weights
+from align.planting import run
+from align.small_layer import Layer, twin
 from paddle_ugatit.compat import constant
 from paddle_ugatit.layers.basic import Conv2D
 
 _FILE = "../align/small_twins.py"
-
-
-def twin(of_torch, of_paddle):
-    """A case's `build` from two functions without arguments."""
-    return lambda layers: of_torch() if layers is torch_side.LAYERS else of_paddle()
-
-
-class Layer(paddle.nn.Layer):
-    """A Paddle layer whose parameters have PyTorch's names and layout."""
-
-    def parameter(self, *shape, value=None):
-        """A parameter of these sizes."""
-        initial = paddle.nn.initializer.Normal(0, 0.3) if value is None else paddle.nn.initializer.Constant(value)
-        return self.create_parameter(list(shape), default_initializer=initial)
-
-
-@contextmanager
-def rules():
-    """Within the block the weights of these layers can be converted: everything stays as it is."""
-    leaves = dict.fromkeys(("weight", "bias", "running_mean", "running_var", "strength"), False)
-    with patch.dict(weights._RULES, {Layer: leaves}):
-        yield
 
 
 class TorchBatchNorm2D(torch.nn.Module):
@@ -246,6 +221,15 @@ class TorchFilterGradient(torch.nn.Module):
         with torch.enable_grad():
             total = (TF.conv2d(x, self.weight) ** 3).sum()
             return torch.autograd.grad(total, self.weight, create_graph=True)[0]
+
+    def mistakes(self):
+        """Name -> plant, for align/cause_rules.py."""
+
+        def direct(_own, layer, x):
+            gradient = 3 * TF.conv2d(x, layer.weight).detach() ** 2
+            return torch.nn.grad.conv2d_weight(x, layer.weight.shape, gradient)
+
+        return {"the second derivative through the output lost": run(direct)}
 
 
 class PaddleFilterGradient(Layer):

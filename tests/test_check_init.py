@@ -8,27 +8,14 @@ import pytest
 from align import check_init
 from align.check_init import check_case, compared, distance, limit
 from align.init_cases import CASES, fans, known_initialisations
-from align.init_faults import FAULTS
-from align.paddle_side import PaddleSide
+from align.init_faults import FAULTS, planted_entry
 
 TESTS = 185  # parameters of all networks
 
 
-def entry_with(fault, seeds=check_init.SEEDS):
-    """The report's entry with the fault planted into Paddle's side only."""
-    case = CASES[fault.case]
-    with fault.planted(case) as planted:
-
-        class Planted(PaddleSide):
-            def build(self, _build, seed):
-                return super().build(planted.build, seed)
-
-        return check_case(case, range(seeds), TESTS, Planted("float32"))
-
-
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
 def test_fault_is_found_and_named(fault):
-    entry = entry_with(fault)
+    entry = planted_entry(fault)
     blamed = entry["blamed"]
     assert entry["verdict"] == "diverged"
     assert f"{blamed['layer']}.{blamed['slot']}" == fault.parameter
