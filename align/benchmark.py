@@ -155,7 +155,8 @@ def _init(fault):
     blamed, outcome.wanted_layer = entry["blamed"], fault.parameter
     if blamed:
         outcome.caught, outcome.message = True, blamed["message"]
-        outcome.layer, outcome.cause = f"{blamed['layer']}.{blamed['slot']}", blamed["cause"]
+        outcome.layer = f"{blamed['layer']}.{blamed['slot']}"
+        outcome.take(blamed["cause"])
     return outcome
 
 

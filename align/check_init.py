@@ -28,7 +28,7 @@ from scipy import stats  # noqa: E402
 from align.init_cases import CASES, fans, known_initialisations  # noqa: E402
 from align.paddle_side import PaddleSide  # noqa: E402
 from align.page import write_page  # noqa: E402
-from align.report import document, exit_code  # noqa: E402
+from align.report import cause_line, document, exit_code  # noqa: E402
 from align.torch_side import TorchSide  # noqa: E402
 from align.verdict import Row  # noqa: E402
 from paddle_ugatit.errors import UsageError  # noqa: E402
@@ -105,17 +105,18 @@ def _summary(arrays):
 
 
 def cause(name, found, shape, kind, tests):
-    """The one known initialisation that explains the values, "unknown" where none or several do."""
+    """The one known initialisation that explains the values, "unknown" where it is not one; and how many there are."""
     fan_in, fan_out = fans(shape)
     leaf, values, names = name.rpartition(".")[2], np.ravel(found), []
-    for known, draw in known_initialisations(kind, leaf, fan_in, fan_out).items():
+    initialisations = known_initialisations(kind, leaf, fan_in, fan_out)
+    for known, draw in initialisations.items():
         drawn = np.ravel(draw(np.random.default_rng(5), max(values.size, 10_000)))
         if (drawn == drawn[0]).all():
             explains = (values == drawn[0]).all()
         else:
             explains = distance(drawn, values) <= limit(drawn.size, values.size, tests)
         names += [known] if explains else []
-    return names[0] if len(names) == 1 else "unknown"
+    return names[0] if len(names) == 1 else "unknown", len(initialisations)
 
 
 def check_case(case, seeds, tests, ours=None):
@@ -130,10 +131,11 @@ def check_case(case, seeds, tests, ours=None):
     blamed = None
     if failed:
         name, row = failed[0], rows[failed[0]]
-        reason = cause(name, found[name], row.shape, kinds[name], tests) if found.get(name) else "unknown"
+        reason, tried = cause(name, found[name], row.shape, kinds[name], tests) if found.get(name) else ("unknown", 0)
         amount = "" if row.error is None else f"distance {row.error:.2g}, limit {row.limit:.2g}; "
-        message = f"{name} starts differently: {amount}{row.note}; cause: {reason}"
-        blamed = {**asdict(row), "message": message, "cause": reason}
+        message = f"{name} starts differently: {amount}{row.note}"
+        evidence = {"name": reason, "before": row.error, "after": None, "tried": tried}
+        blamed = {**asdict(row), "message": message, "cause": evidence}
     return {
         "name": case.name,
         "title": f"Initial values: {case.name}",
@@ -184,7 +186,7 @@ def _run(arguments):
     for case in cases:
         entry = check_case(case, range(arguments.seed, arguments.seed + arguments.seeds), tests)
         line = f"{entry['verdict']:<14} {case.name:<26} {entry['counts']['compared']:>4} parameters"
-        print(line + (f"\n    first: {entry['blamed']['message']}" if entry["blamed"] else ""), flush=True)
+        print(line + _blamed_lines(entry["blamed"]), flush=True)
         entries.append(entry)
     about = {"kind": "live", "file": None, "torch": TorchSide.version}
     report = document("init", entries, time.perf_counter() - start, arguments.seed, about, None)
@@ -195,6 +197,10 @@ def _run(arguments):
         write_page([report], arguments.html)
     print(f"{report['verdict'].upper()}: {report['summary']}; {report['seconds']:.0f} s")
     return exit_code(report["verdict"])
+
+
+def _blamed_lines(blamed):
+    return f"\n    first: {blamed['message']}{cause_line(blamed['cause'])}" if blamed else ""
 
 
 def main(argv=None):

@@ -93,7 +93,7 @@ def _gradients(side, net, case, seed):
     for arrays in case.inputs(seed):
         outputs = net(*[side.tensor(array, grad=True) for array in arrays])
         outputs = list(outputs) if isinstance(outputs, tuple | list) else [outputs]
-        side.backward([(output**2).sum() for output in outputs], [np.ones(())] * len(outputs))
+        side.backward(outputs, [2 * side.array(output) for output in outputs])  # of the sum of squares
     gradients = {f"gradient {name}": array for name, array in side.parameter_gradients(net).items()}
     side.clear_gradients(net)
     return {name: array for name, array in gradients.items() if array is not None}

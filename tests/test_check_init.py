@@ -19,7 +19,7 @@ def test_fault_is_found_and_named(fault):
     blamed = entry["blamed"]
     assert entry["verdict"] == "diverged"
     assert f"{blamed['layer']}.{blamed['slot']}" == fault.parameter
-    assert blamed["cause"] == fault.cause
+    assert blamed["cause"]["name"] == fault.cause
 
 
 @pytest.mark.parametrize("case", ["generator-light", "discriminator-local"])
