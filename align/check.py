@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import asdict
+from importlib.util import find_spec
 
 from align.paddle_side import PaddleSide
 from align.reference import NotComparable, outputs_of, require_repeat, set_mode
@@ -10,8 +11,11 @@ from align.views import Isolated, Propagated
 from paddle_ugatit.weights import WeightError
 
 
-def check_case(case, reference, check, dtypes=("float64", "float32"), tamper=None):
-    """Report entry of one case. `check`: "forward" or "backward". `tamper(model)` plants a fault, in tests."""
+def check_case(case, reference, check, dtypes=("float64", "float32"), tamper=None, causes=False):
+    """Report entry of one case. `check`: "forward" or "backward". `tamper(model)` plants a fault, in tests.
+
+    With `causes`, and where PyTorch is installed, the cause of a difference is searched for (align/causes.py).
+    """
     start = time.perf_counter()
     rows, problem = [], ""
     try:
@@ -23,6 +27,11 @@ def check_case(case, reference, check, dtypes=("float64", "float32"), tamper=Non
     blamed = blame(rows)
     if not rows and not problem:
         problem = "nothing was compared"
+    cause = None
+    if causes and blamed and find_spec("torch"):
+        from align.causes import find_cause
+
+        cause = find_cause(case, reference, check, blamed, tamper)
     verdict = "not comparable" if problem else "diverged" if blamed else "aligned"
     return {
         "name": case.name,
@@ -35,7 +44,7 @@ def check_case(case, reference, check, dtypes=("float64", "float32"), tamper=Non
         "verdict": verdict,
         "note": problem,
         "seconds": round(time.perf_counter() - start, 3),
-        "blamed": blamed and {**asdict(blamed), "message": blame_message(blamed, case.layer)},
+        "blamed": blamed and {**asdict(blamed), "message": blame_message(blamed, case.layer), "cause": cause},
         "counts": {
             "compared": len(rows),
             "failed": sum(row.verdict == "fail" for row in rows),

@@ -20,6 +20,7 @@ from align.page import write_page  # noqa: E402
 from align.report import case_line, document, exit_code  # noqa: E402
 from align.torch_side import TorchSide  # noqa: E402
 from align.training_case import batches, compared, paddle_state, same_start, torch_state  # noqa: E402
+from align.training_causes import find_training_cause  # noqa: E402
 from paddle_ugatit.formats import CheckpointError, atomic  # noqa: E402
 from paddle_ugatit.training import Config, Trainer  # noqa: E402
 from torch_ref.trainer import Trainer as TorchTrainer  # noqa: E402
@@ -28,11 +29,11 @@ from torch_ref.trainer import Trainer as TorchTrainer  # noqa: E402
 SMALL = Config(light=True, ch=4, n_res=1, img_size=48, global_layers=6, local_layers=4, iteration=6)
 
 
-def lockstep(config, steps, seed=0, tamper=None):
+def lockstep(config, steps, seed=0, tamper=None, trainers=(TorchTrainer, Trainer)):
     """Report entries, one a step, until the first that differs. `tamper(trainer)` plants a fault, in tests."""
     torch_side, paddle_side = TorchSide("float64"), PaddleSide("float64")
-    theirs = torch_side.build(lambda _: TorchTrainer(config), seed)
-    ours = paddle_side.build(lambda _: Trainer(config), seed)
+    theirs = torch_side.build(lambda _: trainers[0](config), seed)
+    ours = paddle_side.build(lambda _: trainers[1](config), seed)
     same_start(theirs, ours, torch_side, paddle_side, seed)
     if tamper:
         tamper(ours)
@@ -101,6 +102,9 @@ def _run(arguments):
         iteration=arguments.steps,
     )
     for entry in lockstep(config, arguments.steps, arguments.seed):
+        if blamed := entry["blamed"]:
+            place = (blamed["call"], arguments.seed, None, (TorchTrainer, Trainer), arguments.steps)
+            blamed["cause"] = find_training_cause(config, *place, blamed["what"], blamed["error"])
         print(case_line(entry), flush=True)
         entries.append(entry)
     about = {"kind": "live", "file": None, "torch": TorchSide.version}

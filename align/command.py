@@ -74,7 +74,7 @@ def _run(check, arguments):
         _progress(f"[{number}/{len(work)}] {case.name}: PyTorch", start)
         reference = get_reference()
         _progress(f"[{number}/{len(work)}] {case.name}: Paddle", start)
-        entry = check_case(case, reference, check, dtypes)
+        entry = check_case(case, reference, check, dtypes, causes=True)
         del reference  # gigabytes, before the next one is made
         _progress("", start)
         print(case_line(entry), flush=True)

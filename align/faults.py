@@ -138,7 +138,7 @@ def _norm_by_paddle_var(x, rho, gamma, beta, eps, _revision):
 
 
 def _iterate_with_gradient(weight, u, v, eps):
-    v = F.normalize(paddle.mv(weight.t(), u), axis=0, epsilon=eps)
+    v = F.normalize(paddle.mv(weight.t(), u.clone()), axis=0, epsilon=eps)  # else the next call would change it
     return F.normalize(paddle.mv(weight, v), axis=0, epsilon=eps), v
 
 

@@ -231,8 +231,17 @@ def _blamed(case):
     where = f"call {blamed.get('call', 0)}, {blamed['what']}, {blamed['view']}"
     return (
         f'<p class="blamed"><b>Blamed: {escape(layer_name(blamed))}</b> ({escape(where)})<br>'
-        f"{escape(blamed.get('message') or '')}</p>"
+        f"{escape(blamed.get('message') or '')}{_cause(blamed.get('cause'))}</p>"
     )
+
+
+def _cause(cause):
+    if not cause:
+        return ""
+    if cause["after"] is None:
+        return f"<br><b>Cause: {escape(cause['name'])}</b> ({cause['tried']} mistakes tried)"
+    evidence = f"made in PyTorch's code, the error falls from {scientific(cause['before'])} to "
+    return f"<br><b>Cause: {escape(cause['name'])}</b> ({evidence}{scientific(cause['after'])})"
 
 
 # --- the command line ---

@@ -66,10 +66,24 @@ def case_line(case):
     )
     if case["blamed"]:
         line += f"\n    first: {case['blamed']['message']}"
+        line += cause_line(case["blamed"].get("cause"))
         line += f"\n    {case['counts']['failed']} differ, {case['counts']['inherited']} more inherit it"
     if case["note"]:
         line += f"\n    {case['note']}"
     return line
+
+
+def cause_line(cause):
+    """A line for what `find_cause` found, with its evidence; "" where nothing was searched for."""
+    return f"\n    cause: {cause_text(cause)}" if cause else ""
+
+
+def cause_text(cause):
+    """The cause and its evidence: the error without it and with it, and how many mistakes were tried."""
+    if cause["after"] is None:
+        return f"{cause['name']} ({cause['tried']} mistakes tried)"
+    before = "not a number" if cause["before"] is None else _number(cause["before"])
+    return f"{cause['name']}: with it the error falls from {before} to {_number(cause['after'])}"
 
 
 def layer_lines(case):

@@ -18,8 +18,9 @@ def torch_state(trainer, losses):
         moments = trainer.optimizers[name[:3]].state
         for key, parameter in net.named_parameters():
             state[name, "parameter", key] = parameter.detach().numpy().copy()
-            state[name, "moment1", key] = moments[parameter]["exp_avg"].numpy().copy()
-            state[name, "moment2", key] = moments[parameter]["exp_avg_sq"].numpy().copy()
+            saved = moments.get(parameter) or {}  # empty where it never had a gradient
+            for order, key_ in (("moment1", "exp_avg"), ("moment2", "exp_avg_sq")):
+                state[name, order, key] = saved[key_].numpy().copy() if saved else np.zeros(parameter.shape)
         for key, buffer in net.named_buffers():
             state[name, "state", key] = buffer.numpy().copy()
     return state
@@ -37,7 +38,8 @@ def paddle_state(trainer, losses):
             turn = np.transpose if rules[key].transpose else np.asarray
             state[name, "parameter", key] = turn(parameter.numpy())
             for order in ("moment1", "moment2"):
-                state[name, order, key] = turn(moments[f"{parameter.name}_{order}_0"])
+                moment = moments.get(f"{parameter.name}_{order}_0")
+                state[name, order, key] = turn(np.zeros(parameter.shape) if moment is None else moment)
         for key, buffer in net.named_buffers():
             state[name, "state", key] = buffer.numpy()
     return state

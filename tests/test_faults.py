@@ -2,17 +2,14 @@
 
 from functools import lru_cache
 
-import paddle
-import paddle.nn.functional as F
 import pytest
 
 import paddle_ugatit  # noqa: F401  first: it sets the process up before Paddle, and so before PyTorch
 from align.check import check_case
+from align.controls import CONTROLS, SAME_BITS
 from align.faults import CASES, FAULTS
-from align.planting import local, patched, run
 from align.reference import measure
 from align.torch_side import TorchSide
-from paddle_ugatit.layers import norm
 
 CHECKS = ("forward", "backward")
 
@@ -79,43 +76,6 @@ def test_message_says_what_is_wrong(name, words):
     assert words in report(fault, "forward")["blamed"]["message"]
 
 
-# What is no fault: the same function, computed otherwise.
-
-
-def _conv_in_two_sums(_own, layer, x):
-    first, second = x.shape[1] // 2, layer.weight[:, x.shape[1] // 2 :]
-    return F.conv2d(x[:, first:], second, stride=layer.stride) + F.conv2d(
-        x[:, :first], layer.weight[:, :first], stride=layer.stride
-    )
-
-
-def _conv_of_permuted_channels(_own, layer, x):
-    order = paddle.arange(x.shape[1] - 1, -1, -1)
-    return F.conv2d(paddle.index_select(x, order, 1), paddle.index_select(layer.weight, order, 1), stride=layer.stride)
-
-
-def _one_image_at_a_time(own, _layer, x):
-    return paddle.concat([own(image) for image in x.split(x.shape[0])])
-
-
-def _nearest_by_paddle(_own, _layer, x):
-    return F.interpolate(x, scale_factor=2, mode="nearest")
-
-
-def _mean_backwards(x):
-    return x.flip([2, 3]).mean([2, 3])
-
-
-CONTROLS = [
-    local(0, "convolution in two sums", "generator-light", "UpBlock1_1.conv1", run(_conv_in_two_sums)),
-    local(0, "channels permuted", "generator-light", "UpBlock1_2.conv2", run(_conv_of_permuted_channels)),
-    local(0, "one image at a time", "generator-light-odd", "DownBlock.5", run(_one_image_at_a_time)),
-    local(0, "one map at a time", "generator-light-odd", "UpBlock2.8", run(_one_image_at_a_time)),
-    local(0, "Paddle's nearest", "generator-light", "UpBlock2.0", run(_nearest_by_paddle)),
-    patched(0, "mean from the end", "generator-light", "", "", (norm, "spatial_mean"), _mean_backwards),
-]
-
-
 @pytest.mark.parametrize("check", CHECKS)
 @pytest.mark.parametrize("control", CONTROLS, ids=lambda control: control.name)
 def test_control_stays_silent(control, check):
@@ -126,7 +86,7 @@ def test_control_stays_silent(control, check):
 def test_controls_run_other_code():
     """Bits differ somewhere, or a control would show nothing."""
     for control in CONTROLS:
-        if control.name not in ("Paddle's nearest", "one image at a time", "one map at a time"):
+        if control.name not in SAME_BITS:
             right = check_case(CASES[control.case], reference(control.case), "forward")["rows"]
             assert [row["error"] for row in report(control, "forward")["rows"]] != [row["error"] for row in right]
 

@@ -1,0 +1,160 @@
+"""Mistakes to try on PyTorch's normalisations: `norm_rules`, `spectral_rules`. Both yield (name, plant)."""
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+from torch.nn.utils.spectral_norm import SpectralNorm
+
+from align.planting import put, run
+from torch_ref.layers.norm import ILN, AdaILN, moments
+
+EPSILONS = (1e-3, 1e-4, 2e-5, 1e-5, 5e-6, 1e-6, 1e-7, 1e-8, 1e-10, 1e-12, 0.0)
+
+
+def norm_rules(leaf):
+    """For every layer with an eps, and those that know ILN, AdaILN, instance or batch normalisation."""
+    if hasattr(leaf, "eps") and hasattr(leaf, "momentum") and hasattr(leaf, "running_var"):
+        yield "momentum's meaning inverted", put(momentum=1 - leaf.momentum)
+        for eps, momentum in ((leaf.momentum, leaf.eps), (leaf.momentum, leaf.momentum)):
+            yield f"eps {eps:g} and momentum {momentum:g}", put(eps=eps, momentum=momentum)
+    if hasattr(leaf, "eps"):
+        for eps in EPSILONS:
+            if eps != leaf.eps:
+                yield f"eps {eps:g} for {leaf.eps:g}", put(eps=eps)
+    if isinstance(leaf, ILN | AdaILN):
+        other = "initial" if leaf.revision == "current" else "current"
+        name = "nested variance for a single one" if other == "initial" else "single variance for a nested one"
+        yield name, put(revision=other)
+        for name, options in _FORMULAS.items():
+            yield name, run(lambda own, layer, *a, o=options: _formula(layer, *a, **o))
+    if isinstance(leaf, nn.InstanceNorm2d):
+        for name, correction in (("unbiased variance", 1), ("biased variance", 0)):
+            yield name, run(lambda own, layer, x, c=correction: _instance(x, c, layer.eps))
+
+
+def _instance(x, correction, eps):
+    mean, var = x.mean((2, 3), keepdim=True), x.var((2, 3), correction=correction, keepdim=True)
+    return (x - mean) / torch.sqrt(var + eps)
+
+
+def _formula(layer, x, gamma=None, beta=None, ddof=(1, 1), swap=False, rho=None, outside=False, detach=False, plus=0):
+    """Equation 1 with options for its mistakes."""
+    if gamma is None:
+        gamma, beta = layer.gamma, layer.beta
+    else:
+        gamma, beta = gamma[:, :, None, None], beta[:, :, None, None]
+    gamma, beta = (beta, gamma) if swap else (gamma, beta)
+    parts = []
+    for dims, correction in zip(((2, 3), (1, 2, 3)), ddof, strict=True):
+        mean, var = moments(x, dims, layer.revision)
+        count = torch.tensor([x.shape[d] for d in dims]).prod().item()
+        var = var * ((count - 1) / count) if correction == 0 else var
+        if correction == "folded":  # made from the channels' biased variances, as if they were unbiased
+            offset, pixels = x.mean((2, 3)) - mean.flatten(1), x.shape[2] * x.shape[3]
+            inner = x.var((2, 3), correction=0) * (pixels - 1) + pixels * offset**2
+            var = inner.sum(1).reshape(-1, 1, 1, 1) / (x.shape[1] * pixels - 1)
+        mean, var = (mean.detach(), var.detach()) if detach else (mean, var)
+        parts.append((x - mean) / (torch.sqrt(var) + layer.eps if outside else torch.sqrt(var + layer.eps)))
+    share = layer.rho if rho is None else rho(layer.rho)
+    return (share * parts[0] + (1 - share) * parts[1]) * (gamma + plus) + beta
+
+
+_FORMULAS = {
+    "biased variance of the layer": {"ddof": (1, 0)},
+    "biased variance of the instance": {"ddof": (0, 1)},
+    "biased variances": {"ddof": (0, 0)},
+    "biased variance of the instance, and the layer's made from it": {"ddof": (0, "folded")},
+    "gamma and beta swapped": {"swap": True},
+    "eps outside the root": {"outside": True},
+    "1 - rho for rho": {"rho": lambda rho: 1 - rho},
+    "instance normalisation only": {"rho": torch.ones_like},
+    "layer normalisation only": {"rho": torch.zeros_like},
+    "statistics detached": {"detach": True},
+    "gamma + 1 for gamma": {"plus": 1},
+}
+
+
+class _Wrong(SpectralNorm):
+    """PyTorch's hook with one mistake, chosen by `mistake`."""
+
+    mistake = ""
+
+    def __call__(self, module, inputs):
+        iterate = module.training or self.mistake == "always"
+        kept = [getattr(module, f"{self.name}_{x}").clone() for x in "uv"]
+        setattr(module, self.name, self.compute_weight(module, do_power_iteration=iterate))
+        if self.mistake == "frozen":
+            for x, vector in zip("uv", kept, strict=True):
+                getattr(module, f"{self.name}_{x}").copy_(vector)
+
+    def compute_weight(self, module, do_power_iteration):
+        if self.mistake == "dim":
+            return self._over_the_other_dim(module, do_power_iteration)
+        if self.mistake == "gradient" and do_power_iteration:
+            return self._with_gradient(module)
+        weight = super().compute_weight(module, do_power_iteration)
+        if self.mistake == "detached":
+            raw = getattr(module, self.name + "_orig")
+            sigma = self._sigma(module, self.reshape_weight_to_matrix(raw)).detach()
+            return raw / sigma
+        return weight
+
+    def _sigma(self, module, matrix):
+        u, v = (getattr(module, f"{self.name}_{x}").clone() for x in "uv")
+        return torch.dot(u, torch.mv(matrix, v))
+
+    def _over_the_other_dim(self, module, iterate):
+        raw = getattr(module, self.name + "_orig")
+        matrix = raw.transpose(0, 1).flatten(1)
+        if iterate:
+            with torch.no_grad():
+                v = F.normalize(torch.mv(matrix.t(), getattr(module, self.name + "_u")), dim=0, eps=self.eps)
+                getattr(module, self.name + "_v").copy_(v)
+                getattr(module, self.name + "_u").copy_(F.normalize(torch.mv(matrix, v), dim=0, eps=self.eps))
+        return raw / self._sigma(module, matrix)
+
+    def _with_gradient(self, module):
+        raw = getattr(module, self.name + "_orig")
+        matrix = self.reshape_weight_to_matrix(raw)
+        u, v = (getattr(module, f"{self.name}_{x}") for x in "uv")
+        new_v = F.normalize(torch.mv(matrix.t(), u.clone()), dim=0, eps=self.eps)
+        new_u = F.normalize(torch.mv(matrix, new_v), dim=0, eps=self.eps)
+        u.copy_(new_u.detach())
+        v.copy_(new_v.detach())
+        return raw / torch.dot(new_u, torch.mv(matrix, new_v))
+
+
+def _hook(leaf):
+    return next((hook for hook in leaf._forward_pre_hooks.values() if isinstance(hook, SpectralNorm)), None)
+
+
+def spectral_rules(leaf):
+    """For a layer under spectral normalisation."""
+    if _hook(leaf) is None:
+        return
+    for name, mistake in (
+        ("sigma detached", "detached"),
+        ("power iteration with a gradient", "gradient"),
+        ("power iteration in evaluation too", "always"),
+        ("spectral norm over the wrong dim", "dim"),
+        ("u and v iterated but not kept", "frozen"),
+    ):
+        yield name, lambda layer, mistake=mistake: _mistaken(layer, mistake)
+    for count, name in ((0, "power iteration skipped"), (2, "two power iterations"), (3, "three power iterations")):
+        yield name, lambda layer, count=count: _count(layer, count)
+
+
+def _mistaken(layer, mistake):
+    hook = _hook(layer)
+    hook.__class__ = type("Wrong", (_Wrong,), {"mistake": mistake})
+
+
+def _count(layer, count):
+    hook = _hook(layer)
+    hook.n_power_iterations = count
+    if not count:
+        hook.__class__ = type("Never", (SpectralNorm,), {"__call__": _never})
+
+
+def _never(self, module, inputs):
+    setattr(module, self.name, self.compute_weight(module, do_power_iteration=False))

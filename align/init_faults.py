@@ -1,0 +1,122 @@
+"""Faults to try check_init.py on: what each is, how it is planted in memory, and what must be said of it.
+
+Numbers are those of the catalogue that align/faults.py goes by, 0 for one of its own. CONTROLS are no faults.
+"""
+
+import math
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from unittest.mock import patch
+
+import paddle
+from paddle import nn
+
+from align import init_cases
+from align.check_init import SEEDS, check_case
+from align.paddle_side import PaddleSide
+from paddle_ugatit.layers import basic, norm, spectral_norm
+
+_parameter, _normalize = norm._parameter, spectral_norm.F.normalize
+
+
+@dataclass(frozen=True)
+class InitFault:
+    """One fault: `patches` are (owner, attribute, replacement), `build` another way to build Paddle's network."""
+
+    number: int
+    name: str
+    case: str  # a key of init_cases.CASES
+    parameter: str  # the first that must be blamed
+    cause: str
+    patches: tuple = ()
+    build: object = None
+
+    @contextmanager
+    def planted(self, case):
+        """Within the block the patches are in force; gives the case as Paddle builds it."""
+        with ExitStack() as stack:
+            for owner, attribute, replacement in self.patches:
+                stack.enter_context(patch.object(owner, attribute, replacement))
+            yield replace(case, build=self.build) if self.build else case
+
+
+def _uniform_attribute(bound):
+    return paddle.ParamAttr(initializer=nn.initializer.Uniform(-bound, bound))
+
+
+def _derived_weight(layer):
+    return layer.weight_orig * 1
+
+
+def _rho_a_half(layer, num_features, value):
+    return _parameter(layer, num_features, 0.5 if value == 0 else value)
+
+
+def _not_normalised(x, axis, epsilon):
+    return x
+
+
+_NORMAL, _DEFAULT = "Kaiming normal, Paddle's default for a convolution", "uniform by fan_in, PyTorch's default"
+_INIT = (basic, "_uniform")
+FAULTS = [
+    InitFault(
+        25,
+        "rho starts at 0.5 in ILN",
+        "generator-light",
+        "UpBlock2.3.rho",
+        "constant 0.5",
+        ((norm, "_parameter", _rho_a_half),),
+    ),
+    InitFault(
+        55,
+        "Paddle's default initialisation left, generator",
+        "generator-light",
+        "DownBlock.1.weight",
+        _NORMAL,
+        ((*_INIT, lambda fan_in: None),),
+    ),
+    InitFault(
+        55,
+        "Paddle's default initialisation left, discriminator",
+        "discriminator-local",
+        "model.1.bias",
+        "constant 0",
+        ((*_INIT, lambda fan_in: None),),
+    ),
+    InitFault(
+        56,
+        "N(0, 0.02) written to the derived weight",
+        "discriminator-gaussian",
+        "model.1.weight_orig",
+        _DEFAULT,
+        build=lambda layers: init_cases.gaussian_discriminator(layers, _derived_weight),
+    ),
+    InitFault(
+        0,
+        "bound sqrt(6 / fan_in) for sqrt(1 / fan_in)",
+        "discriminator-local",
+        "model.1.weight_orig",
+        "Kaiming uniform",
+        ((*_INIT, lambda fan_in: _uniform_attribute(math.sqrt(6 / fan_in))),),
+    ),
+    InitFault(
+        0,
+        "u and v not normalised",
+        "discriminator-local",
+        "model.1.weight_u",
+        "unknown",
+        ((spectral_norm.F, "normalize", _not_normalised),),
+    ),
+]
+
+
+def planted_entry(fault, seeds=SEEDS, tests=200):
+    """The report's entry of the fault's network, the fault planted into Paddle's side only."""
+    case = init_cases.CASES[fault.case]
+    with fault.planted(case) as planted:
+
+        class Planted(PaddleSide):
+            def build(self, _build, seed):
+                return super().build(planted.build, seed)
+
+        return check_case(case, range(seeds), tests, Planted("float32"))

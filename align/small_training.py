@@ -1,0 +1,81 @@
+"""A small pair of trainers of which a part gets no gradient in some steps: TorchSmall, PaddleSmall.
+
+Twins with the interface of the real ones, so that check_training's lockstep compares them. Odd steps use both branches,
+even ones the first alone; Adam leaves what has no gradient alone, and its moments too.
+"""
+
+from types import SimpleNamespace
+
+import paddle
+import torch
+
+from align.small_layer import Layer
+
+
+class _TorchNet(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first = torch.nn.Conv2d(3, 4, 3, bias=False)
+        self.second = torch.nn.Conv2d(3, 4, 3, bias=False)
+
+
+class _PaddleConv(Layer):
+    def __init__(self):
+        super().__init__()
+        self.weight = self.parameter(4, 3, 3, 3)
+
+    def forward(self, x):
+        return paddle.nn.functional.conv2d(x, self.weight)
+
+
+class _PaddleNet(paddle.nn.Layer):
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = _PaddleConv(), _PaddleConv()
+
+
+class _Small:
+    """One step of either framework; `_update(loss)` differs."""
+
+    def step(self, real_a, real_b):
+        """One iteration; the named losses."""
+        self.iteration += 1
+        net = self.networks["gen"]
+        loss = (net.first(real_a) ** 2).mean()
+        if self.iteration % 2:
+            loss = loss + (net.second(real_b) ** 2).mean()
+        self._update(loss)
+        return {"g_loss": loss.detach()}
+
+
+class TorchSmall(_Small):
+    """PyTorch's side."""
+
+    def __init__(self, config):
+        self.config, self.iteration, self.networks = config, 0, {"gen": _TorchNet()}
+        parameters = list(self.networks["gen"].parameters())
+        self.optimizers = {"gen": torch.optim.Adam(parameters, 1e-3, (0.5, 0.999), weight_decay=config.weight_decay)}
+
+    def _update(self, loss):
+        self.optimizers["gen"].zero_grad()
+        loss.backward()
+        self.optimizers["gen"].step()
+
+
+class PaddleSmall(_Small):
+    """Paddle's side."""
+
+    def __init__(self, config):
+        self.config, self.iteration, self.networks = config, 0, {"gen": _PaddleNet()}
+        options = {"parameters": self.networks["gen"].parameters(), "weight_decay": config.weight_decay}
+        self.optimizers = {"gen": paddle.optimizer.Adam(1e-3, 0.5, 0.999, **options)}
+
+    def _update(self, loss):
+        loss.backward()
+        self.optimizers["gen"].step()
+        # To none, not to zero, which would let the moments and the decay go on.
+        cleared = SimpleNamespace(clear_grad=lambda: [p.clear_gradient(False) for p in self._parameters()])
+        self.optimizers["gen"].__dict__.get("clear_grad", cleared.clear_grad)()
+
+    def _parameters(self):
+        return self.networks["gen"].parameters()

@@ -1,0 +1,285 @@
+"""Why does a training step differ? `find_training_cause` makes likely mistakes in PyTorch's trainer.
+
+A mistake is named only if every number that check_training compares (losses, rates, parameters, moments, spectral-norm
+vectors) then agrees with Paddle's within its limit, up to a step beyond the first that differed.
+"""
+
+from copy import copy
+
+import torch
+
+from align.paddle_side import PaddleSide
+from align.torch_side import TorchSide
+from align.training_case import batches, compared, paddle_state, same_start, torch_state
+from torch_ref import losses, trainer
+
+_right_update, _right_losses = trainer.Trainer._update, trainer.Trainer._discriminator_losses
+
+
+def find_training_cause(config, step, seed, tamper, trainers, steps, first, before):
+    """{"name", "before", "after", "tried"}; `step` is the first that differed, `first` what did, `before` how far."""
+    sides = TorchSide("float64"), PaddleSide("float64")
+    last = min(step + 1, steps)
+    found = _paddle_states(config, last, seed, tamper, trainers, sides)
+    order = sorted(MISTAKES, key=lambda name: MISTAKES[name][0] != first)
+    for number, name in enumerate(order, 1):
+        try:
+            after = _distance(found, _twin_states(config, last, seed, MISTAKES[name][1], trainers, sides))
+        except (AttributeError, KeyError, TypeError):
+            continue  # a trainer without that part
+        if after is not None:
+            return {"name": name, "before": before, "after": after, "tried": number}
+    return {"name": "unknown", "before": before, "after": None, "tried": len(order)}
+
+
+def _started(config, seed, trainers, sides):
+    theirs = sides[0].build(lambda _: trainers[0](config), seed)
+    ours = sides[1].build(lambda _: trainers[1](config), seed)
+    same_start(theirs, ours, *sides, seed)
+    return theirs, ours
+
+
+def _paddle_states(config, steps, seed, tamper, trainers, sides):
+    _, ours = _started(config, seed, trainers, sides)
+    if tamper:
+        tamper(ours)
+    pairs = zip(range(steps), batches(config, seed), strict=False)
+    return [paddle_state(ours, ours.step(*map(sides[1].tensor, pair))) for _, pair in pairs]
+
+
+def _twin_states(config, steps, seed, plant, trainers, sides):
+    """A generator, so that a mistake that the first step refutes costs one."""
+    theirs, _ = _started(config, seed, trainers, sides)
+    if plant:
+        plant(theirs)
+    for _, pair in zip(range(steps), batches(config, seed), strict=False):
+        yield torch_state(theirs, theirs.step(*map(sides[0].tensor, pair)))
+
+
+def _distance(found, states):
+    """The largest error of all numbers; None as soon as a step does not agree."""
+    largest = 0.0
+    for step, (ours, theirs) in enumerate(zip(found, states, strict=True), 1):
+        rows = compared(theirs, ours, step)
+        if any(row.verdict == "fail" for row in rows):
+            return None
+        largest = max(largest, *(row.error for row in rows))
+    return largest
+
+
+# The mistakes: each changes a trainer in place.
+
+
+def _adam(kind=torch.optim.Adam, **wrong):
+    def plant(theirs):
+        for name, optimizer in theirs.optimizers.items():
+            right = {"betas": (0.5, 0.999), "weight_decay": theirs.config.weight_decay}
+            group = optimizer.param_groups[0]
+            theirs.optimizers[name] = kind(group["params"], group["lr"], **(right | wrong))
+
+    return plant
+
+
+def _no_decay(leaf):
+    def plant(theirs):
+        for kind, optimizer in theirs.optimizers.items():
+            nets = [net for name, net in theirs.networks.items() if name.startswith(kind)]
+            named = [pair for net in nets for pair in net.named_parameters()]
+            without = {id(parameter) for name, parameter in named if name.rpartition(".")[2] == leaf}
+            optimizer.param_groups[0]["params"] = [p for _, p in named if id(p) not in without]
+            optimizer.add_param_group({"params": [p for _, p in named if id(p) in without], "weight_decay": 0.0})
+            optimizer.step = _same_rate(optimizer, optimizer.step)
+
+    return plant
+
+
+def _same_rate(optimizer, step):
+    def stepped():
+        for group in optimizer.param_groups:
+            group["lr"] = optimizer.param_groups[0]["lr"]
+        step()
+
+    return stepped
+
+
+def _eps_uncorrected(theirs):
+    for optimizer in theirs.optimizers.values():
+        optimizer.step = _uncorrected(optimizer, optimizer.step)
+
+
+def _uncorrected(optimizer, step):
+    def stepped():
+        optimizer.made = getattr(optimizer, "made", 0) + 1
+        optimizer.param_groups[0]["eps"] = 1e-8 / (1 - 0.999**optimizer.made) ** 0.5
+        step()
+
+    return stepped
+
+
+def _rate(change):
+    def plant(theirs):
+        config = copy(theirs.config)
+        right = config.lr_at
+        object.__setattr__(config, "lr_at", lambda step: right(change(step)))
+        theirs.config = config
+
+    return plant
+
+
+def _update(function):
+    def plant(theirs):
+        theirs._update = lambda *arguments: function(theirs, *arguments)
+
+    return plant
+
+
+def _accumulating(theirs, kind, loss):
+    loss.backward()
+    if kind == "gen":  # what the generators' losses leave in the discriminators, Paddle's trainer never makes
+        for parameter in theirs.optimizers["dis"].param_groups[0]["params"]:
+            parameter.grad = None if parameter.grad is None else theirs.kept[parameter]
+    else:
+        theirs.kept = {p: p.grad.clone() for p in theirs.optimizers["dis"].param_groups[0]["params"]}
+        for parameter in theirs.optimizers["gen"].param_groups[0]["params"]:
+            parameter.grad = getattr(theirs, "kept_gen", {}).get(parameter)
+    theirs.optimizers[kind].step()
+    if kind == "gen":
+        theirs.kept_gen = {p: p.grad.clone() for p in theirs.optimizers["gen"].param_groups[0]["params"]}
+
+
+def _kept_from_discriminators(theirs, kind, loss):
+    theirs.optimizers["dis"].zero_grad()
+    loss.backward()
+    theirs.optimizers[kind].step()
+    if kind == "gen":
+        theirs.optimizers["gen"].zero_grad()
+
+
+def _clip_first(theirs):
+    clip = theirs._clip_rho
+    theirs._clip_rho = lambda: None
+
+    def update(kind, loss):
+        theirs.optimizers[kind].zero_grad()
+        loss.backward()
+        if kind == "gen":
+            clip()
+        theirs.optimizers[kind].step()
+
+    theirs._update = update
+
+
+def _clip(names):
+    def plant(theirs):
+        def clip():
+            with torch.no_grad():
+                for name in names:
+                    for key, parameter in theirs.networks[name].named_parameters():
+                        if key.rpartition(".")[2] == "rho":
+                            parameter.clamp_(0, 1)
+
+        theirs._clip_rho = clip
+
+    return plant
+
+
+def _passes(order, swapped=False):
+    """The discriminators' half with real and translated images in this order, perhaps of the other direction."""
+
+    def plant(theirs):
+        def discriminator_losses(real_a, real_b):
+            nets, found = theirs.networks, {}
+            fakes = {"a": nets["genB2A"](real_b)[0], "b": nets["genA2B"](real_a)[0]}
+            fakes = {"a": fakes["b"], "b": fakes["a"]} if swapped else fakes
+            for domain, real in (("a", real_a), ("b", real_b)):
+                terms = []
+                for net in theirs._discriminators(domain):
+                    images = {"real": real, "fake": fakes[domain]}
+                    verdicts = {name: net(images[name]) for name in order}
+                    terms.append(losses.discriminator_loss(verdicts["real"], verdicts["fake"]))
+                found[f"d_loss_{domain}"] = theirs.config.adv_weight * sum(terms)
+            return found | {"d_loss": found["d_loss_a"] + found["d_loss_b"]}
+
+        theirs._discriminator_losses = discriminator_losses
+
+    return plant
+
+
+def _other_direction(theirs):
+    """Every loss sees the translations exchanged; the cycles start from the exchanged ones too."""
+    _passes(("real", "fake"), swapped=True)(theirs)
+
+    def generator_losses(real_a, real_b):
+        nets = theirs.networks
+        fake_b, cam_b, _ = nets["genA2B"](real_a)
+        fake_a, cam_a, _ = nets["genB2A"](real_b)
+        fake_a, fake_b = fake_b, fake_a
+        cycled_a, cycled_b = nets["genB2A"](fake_b)[0], nets["genA2B"](fake_a)[0]
+        same_a, same_cam_a, _ = nets["genB2A"](real_a)
+        same_b, same_cam_b, _ = nets["genA2B"](real_b)
+        found = theirs._direction("a", real_a, fake_a, cycled_a, same_a, cam_a, same_cam_a)
+        found |= theirs._direction("b", real_b, fake_b, cycled_b, same_b, cam_b, same_cam_b)
+        return found | {"g_loss": sum(found.values())}
+
+    theirs._generator_losses = generator_losses
+
+
+def _twice(theirs):
+    for name, net in theirs.networks.items():
+        if name.startswith("dis"):
+            net.forward = lambda x, net=net, right=net.forward: (right(x), right(x))[1]
+
+
+def _cam(loss):
+    def plant(theirs):
+        right = theirs._direction
+
+        def direction(domain, real, fake, cycled, same, fake_cam, same_cam):
+            found = right(domain, real, fake, cycled, same, fake_cam, same_cam)
+            found[f"g_cam_{domain}"] = theirs.config.cam_weight * (loss(fake_cam, 1) + loss(same_cam, 0))
+            return found
+
+        theirs._direction = direction
+
+    return plant
+
+
+def _summed(logit, target):
+    return losses.cross_entropy(logit, target) * logit.numel()
+
+
+def _zero_gradients(theirs):
+    for optimizer in theirs.optimizers.values():
+        for group in optimizer.param_groups:
+            for parameter in group["params"]:
+                parameter.grad = torch.zeros_like(parameter)
+        optimizer.zero_grad = lambda right=optimizer.zero_grad: right(set_to_none=False)
+
+
+# Name -> (what differs first, plant).
+MISTAKES = {
+    "discriminators see translated before real": ("loss", _passes(("fake", "real"))),
+    "every discriminator pass made twice": ("loss", _twice),
+    "discriminators get the translations of the other direction": ("loss", _other_direction),
+    "CAM loss by least squares": ("loss", _cam(losses.least_squares)),
+    "CAM loss summed for its mean": ("loss", _cam(_summed)),
+    "learning rate a step early": ("learning rate", _rate(lambda step: step + 1)),
+    "learning rate a step late": ("learning rate", _rate(lambda step: step - 1)),
+    **{
+        f"learning rate by epochs of {n} steps": ("learning rate", _rate(lambda step, n=n: (step - 1) // n * n + 1))
+        for n in (2, 3, 4, 5, 10)
+    },
+    "AdamW: decoupled decay": ("moment1", _adam(torch.optim.AdamW)),
+    "no weight decay": ("moment1", _adam(weight_decay=0.0)),
+    **{f"beta1 {beta:g}": ("moment1", _adam(betas=(beta, 0.999))) for beta in (0.9, 0.0)},
+    **{f"beta2 {beta:g}": ("moment2", _adam(betas=(0.5, beta))) for beta in (0.99, 0.9)},
+    **{f"no weight decay of {leaf}": ("moment1", _no_decay(leaf)) for leaf in ("rho", "bias", "gamma", "beta")},
+    "gradients accumulate over the steps": ("moment1", _update(_accumulating)),
+    "generators keep the gradient of the discriminators' step": ("moment1", _update(_kept_from_discriminators)),
+    "gradients zero where there are none": ("moment1", _zero_gradients),
+    "eps not corrected": ("parameter", _eps_uncorrected),
+    **{f"eps {eps:g}": ("parameter", _adam(eps=eps)) for eps in (1e-4, 1e-5, 1e-6, 1e-7, 1e-10, 1e-12)},
+    "rho never clipped": ("parameter", _clip(())),
+    "rho clipped before the step": ("parameter", _clip_first),
+    **{f"rho of {name} alone clipped": ("parameter", _clip((name,))) for name in ("genA2B", "genB2A")},
+}

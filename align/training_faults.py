@@ -1,0 +1,296 @@
+"""Faults of the optimiser and the iteration, planted in Paddle's trainer; numbers are the catalogue's.
+
+TINY is a configuration on which a step takes a fraction of a second; its rate lets some rho leave [0,1] at once.
+"""
+
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass, replace
+from unittest.mock import patch
+
+import numpy as np
+import paddle
+import paddle.nn.functional as F
+
+from align.check_training import SMALL, lockstep
+from align.small_training import PaddleSmall, TorchSmall
+from paddle_ugatit import losses
+from paddle_ugatit.models.ugatit import Discriminator
+from paddle_ugatit.training import Config, Trainer, trainer
+from torch_ref.trainer import Trainer as TorchTrainer
+
+TINY = replace(SMALL, ch=2, img_size=24, global_layers=5, local_layers=3, lr=0.02)
+TRAINERS = (TorchTrainer, Trainer)
+_translate, _forward, _clip = Trainer._translate, Discriminator.forward, Trainer._clip_rho
+
+
+@dataclass(frozen=True)
+class TrainingFault:
+    """One fault: `plant(trainer)` or `patches`; `what` of which `network` is to blame first, after which `step`."""
+
+    number: int
+    name: str
+    what: str
+    network: str
+    cause: str
+    plant: object = None
+    patches: tuple = ()
+    step: int = 1
+    steps: int = 3
+    trainers: tuple = TRAINERS
+
+    @contextmanager
+    def planted(self):
+        """Within the block the patches are in force; gives what `lockstep` takes as `tamper`."""
+        with ExitStack() as stack:
+            for owner, attribute, replacement in self.patches:
+                stack.enter_context(patch.object(owner, attribute, replacement))
+            yield self.plant
+
+    def entries(self, tamper, seed=0):
+        """The steps of the check, as `lockstep` gives them."""
+        return list(lockstep(TINY, self.steps, seed, tamper, self.trainers))
+
+
+def _adam(kind=paddle.optimizer.Adam, **wrong):
+    def plant(ours):
+        right = {"beta1": 0.5, "beta2": 0.999, "weight_decay": 1e-4}
+        for name in ours.optimizers:
+            ours.optimizers[name] = kind(1e-4, parameters=ours._parameters(name), **(right | wrong))
+
+    return plant
+
+
+def _decay_left_off(leaf):
+    """Paddle decays a parameter by its own regulariser if it has one: here none."""
+
+    def plant(ours):
+        for kind in ours.optimizers:
+            for name, parameter in ours.named_parameters(kind):
+                if name.rpartition(".")[2] == leaf:
+                    parameter.regularizer = paddle.regularizer.L2Decay(0.0)
+        _adam()(ours)
+
+    return plant
+
+
+def _eps_unscaled(ours):
+    """eps beside the uncorrected root: Paddle's own form scales it by sqrt(1 - beta2^t)."""
+    for optimizer in ours.optimizers.values():
+        optimizer.step = _counting(optimizer, optimizer.step)
+
+
+def _counting(optimizer, step):
+    def counted():
+        optimizer.steps_made = getattr(optimizer, "steps_made", 0) + 1
+        optimizer._epsilon = 1e-8 / np.sqrt(1 - 0.999**optimizer.steps_made)
+        step()
+
+    return counted
+
+
+def _shifted(change):
+    class Shifted(Config):
+        def lr_at(self, step):
+            return super().lr_at(change(step))
+
+    def plant(ours):
+        ours.config = Shifted(**asdict(ours.config))
+
+    return plant
+
+
+def _fake_then_real(self, passes):
+    found = {}
+    for domain, images in passes.items():
+        terms = []
+        for net in self._discriminators(domain):
+            fake = net(images["fake"].detach())
+            terms.append(losses.discriminator_loss(net(images["real"]), fake))
+        found[f"d_loss_{domain}"] = sum(terms)
+    return found | {"d_loss": found["d_loss_a"] + found["d_loss_b"]}
+
+
+def _swapped(self, real_a, real_b):
+    passes = _translate(self, real_a, real_b)
+    passes["a"]["fake"], passes["b"]["fake"] = passes["b"]["fake"], passes["a"]["fake"]
+    return passes
+
+
+def _seen_twice(self, x):
+    _forward(self, x)
+    return _forward(self, x)
+
+
+def _least_squares_cam(translated, identity):
+    return losses.least_squares(translated, 1) + losses.least_squares(identity, 0)
+
+
+def _accumulating(self, kind, loss):
+    loss.backward()
+    self.optimizers[kind].set_lr(self.config.lr_at(self.iteration))
+    self.optimizers[kind].step()
+
+
+def _not_detached(self, passes):
+    """On translations of its own, since a graph cannot be gone through twice."""
+    fresh, found = _translate(self, passes["a"]["real"], passes["b"]["real"]), {}
+    for domain, images in fresh.items():
+        terms = [losses.discriminator_loss(n(images["real"]), n(images["fake"])) for n in self._discriminators(domain)]
+        found[f"d_loss_{domain}"] = sum(terms)
+    return found | {"d_loss": found["d_loss_a"] + found["d_loss_b"]}
+
+
+def _clip_one(self):
+    generator = self.networks.pop("genB2A")
+    self.networks["genB2A"] = paddle.nn.Linear(1, 1)
+    _clip(self)
+    self.networks["genB2A"] = generator
+
+
+def _clip_first(self, kind):
+    if kind == "gen":
+        _clip(self)
+    optimizer = self.optimizers[kind]
+    optimizer.set_lr(self.config.lr_at(self.iteration))
+    optimizer.step()
+    optimizer.clear_grad()
+
+
+def _nothing(self):
+    return None
+
+
+def _zeros_for_none(ours):
+    ours.optimizers["gen"].clear_grad = lambda: [p.clear_gradient(True) for p in ours.networks["gen"].parameters()]
+
+
+def _mean_over_batch(logit, target):
+    return F.binary_cross_entropy_with_logits(logit, paddle.full_like(logit, target), reduction="sum")
+
+
+_OURS = Trainer
+FAULTS = [
+    TrainingFault(
+        41,
+        "gradients accumulate",
+        "moment1",
+        "dis",
+        "gradients accumulate over the steps",
+        patches=((_OURS, "_update", _accumulating),),
+        step=2,
+    ),
+    TrainingFault(
+        42,
+        "discriminators' loss not cut off from the generators",
+        "moment1",
+        "gen",
+        "generators keep the gradient of the discriminators' step",
+        patches=((_OURS, "_discriminator_losses", _not_detached),),
+    ),
+    TrainingFault(44, "AdamW for Adam", "moment1", "dis", "AdamW: decoupled decay", _adam(paddle.optimizer.AdamW)),
+    TrainingFault(45, "beta1 0.9", "moment1", "dis", "beta1 0.9", _adam(beta1=0.9)),
+    TrainingFault(46, "no weight decay", "moment1", "dis", "no weight decay", _adam(weight_decay=None)),
+    TrainingFault(46, "no decay of rho", "moment1", "gen", "no weight decay of rho", _decay_left_off("rho")),
+    TrainingFault(46, "no decay of biases", "moment1", "dis", "no weight decay of bias", _decay_left_off("bias")),
+    TrainingFault(47, "eps beside the uncorrected root", "parameter", "dis", "eps not corrected", _eps_unscaled),
+    TrainingFault(47, "eps 1e-6", "parameter", "dis", "eps 1e-06", _adam(epsilon=1e-6)),
+    TrainingFault(
+        48,
+        "gradient zero for none",
+        "moment1",
+        "gen",
+        "gradients zero where there are none",
+        _zeros_for_none,
+        step=2,
+        trainers=(TorchSmall, PaddleSmall),
+    ),
+    TrainingFault(
+        49,
+        "decay a step early",
+        "learning rate",
+        "dis",
+        "learning rate a step early",
+        _shifted(lambda step: step + 1),
+        step=3,
+        steps=5,
+    ),
+    TrainingFault(
+        49,
+        "decay a step late",
+        "learning rate",
+        "dis",
+        "learning rate a step late",
+        _shifted(lambda step: step - 1),
+        step=4,
+        steps=5,
+    ),
+    TrainingFault(
+        49,
+        "decay per epoch of 3",
+        "learning rate",
+        "dis",
+        "learning rate by epochs of 3 steps",
+        _shifted(lambda step: (step - 1) // 3 * 3 + 1),
+        step=5,
+        steps=5,
+    ),
+    TrainingFault(
+        50, "rho never clipped", "parameter", "gen", "rho never clipped", patches=((_OURS, "_clip_rho", _nothing),)
+    ),
+    TrainingFault(
+        50,
+        "rho clipped before the step",
+        "parameter",
+        "gen",
+        "rho clipped before the step",
+        patches=((_OURS, "_clip_rho", _nothing), (_OURS, "_apply_gradients", _clip_first)),
+    ),
+    TrainingFault(
+        50,
+        "rho of one generator clipped",
+        "parameter",
+        "genB2A",
+        "rho of genA2B alone clipped",
+        patches=((_OURS, "_clip_rho", _clip_one),),
+    ),
+    TrainingFault(
+        51,
+        "translated before real",
+        "loss",
+        "losses",
+        "discriminators see translated before real",
+        patches=((_OURS, "_discriminator_losses", _fake_then_real),),
+    ),
+    TrainingFault(
+        52,
+        "an extra discriminator pass",
+        "loss",
+        "losses",
+        "every discriminator pass made twice",
+        patches=((Discriminator, "forward", _seen_twice),),
+    ),
+    TrainingFault(
+        53,
+        "fakes of the wrong direction",
+        "loss",
+        "losses",
+        "discriminators get the translations of the other direction",
+        patches=((_OURS, "_translate", _swapped),),
+    ),
+    TrainingFault(
+        54,
+        "cam loss by least squares",
+        "loss",
+        "losses",
+        "CAM loss by least squares",
+        patches=((trainer, "cam_loss", _least_squares_cam),),
+    ),
+    TrainingFault(
+        0,
+        "cam loss summed over the batch",
+        "loss",
+        "losses",
+        "CAM loss summed for its mean",
+        patches=((losses, "cross_entropy", _mean_over_batch),),
+    ),
+]
