@@ -7,6 +7,7 @@ name for each. Training, data, metric and initialisation have faults of their ow
 import paddle
 
 from align import faults, small_faults, small_twins
+from align.causes import UNKNOWN
 from align.paddle_side import PaddleSide
 from align.planting import Fault, local, patched
 from paddle_ugatit.layers import spectral_norm
@@ -109,12 +110,12 @@ def _affine(layer):
 def _frozen(layer, inputs):
     """The vectors are iterated for this forward and forgotten, as by a graph that holds them as constants."""
     u, v = layer.weight_u.clone(), layer.weight_v.clone()
-    _normalise(layer, inputs)
+    _set_sigma(layer, inputs)
     layer.weight_u.set_value(u)
     layer.weight_v.set_value(v)
 
 
-_normalise = spectral_norm._normalise
+_set_sigma = spectral_norm._set_sigma
 _LOCAL, _LIGHT = "discriminator-local", "generator-light"
 _U, _V, _W = "model.4.weight_u", "gap_fc.weight_v", "UpBlock1_2.conv1.weight"
 
@@ -129,7 +130,7 @@ _MORE = [
     _dropped(5, "u dropped while loading", _LOCAL, _U),
     _dropped(5, "v dropped while loading", _LOCAL, _V),
     _dropped(11, "a weight dropped while loading", _LIGHT, _W),
-    patched(67, "u frozen as by to_static", _LOCAL, "model.1", "conv", (spectral_norm, "_normalise"), _frozen),
+    patched(67, "u frozen as by to_static", _LOCAL, "model.1", "conv", (spectral_norm, "_set_sigma"), _frozen),
 ]
 _REPLACED = {"spectral norm's u not copied", "spectral norm's v not copied", "weight left at its initial value"}
 MODEL_FAULTS = [f for f in faults.FAULTS if f.name not in _REPLACED] + small_faults.FAULTS + _MORE
@@ -167,6 +168,9 @@ CAUSES = {
     "eps 2e-5 in one InstanceNorm": "eps 2e-05 for 1e-05",
     "eps 1e-6 in one ILN": "eps 1e-06 for 1e-05",
     "average pool counts the padding": "count_include_pad True",
+    "average pool of Inception counts the padding": "count_include_pad True",
+    "average for the last block's max pool": UNKNOWN,
+    "eps 1e-5 in a frozen batch norm": "eps 1e-05 for 0.001",
     "max pool without ceil_mode": "ceil_mode False",
     "pad order top, bottom, left, right": "pad order right, left, bottom, top",
     "zero pad for reflect pad": "zero pad",

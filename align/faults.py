@@ -215,7 +215,7 @@ FORWARD_FAULTS = [
     local(16, "eps 2e-5 in one InstanceNorm", _LIGHT, "DownBlock.6", put(eps=2e-5)),
     local(16, "eps 1e-6 in one ILN", _LIGHT, "UpBlock2.3", put(eps=1e-6)),
     local(16, "eps 1e-5 in a frozen batch norm", "inception-a", "branch1x1.bn", put(eps=1e-5)),
-    local(17, "average pool counts the padding", "inception-a", "pool", _zeros_counted),
+    local(17, "average pool of Inception counts the padding", "inception-a", "pool", _zeros_counted),
     local(17, "average for the last block's max pool", "inception-e-max", "pool", _mean_for_max),
     local(20, "zero pad for reflect pad", _LIGHT, "UpBlock1_1.pad1", _zero_pad),
     local(20, "edge pad for reflect pad", _LIGHT, "DownBlock.0", _edge_pad),
