@@ -66,14 +66,15 @@ def _run(arguments):
     seeds = (
         arguments.seeds if arguments.seeds is not None else 0 if arguments.only else 1 if arguments.subset else SEEDS
     )
-    tools = other_tools.tools() if arguments.others else {}
     found = []
     for _, _, plan in benchmark.plans(numbers):
         outcome = benchmark.timed(plan)
-        outcome.others = other_tools.shown(outcome, tools)
         found.append(outcome)
         print(_line(outcome), flush=True)
     silent = alarms(range(seeds), _print_alarm)
+    tools = other_tools.tools() if arguments.others else {}
+    for outcome in found:
+        outcome.others = other_tools.shown(outcome, tools)
     report = document(found, silent, tools, time.perf_counter() - start)
     if arguments.json:
         with atomic.replacing(arguments.json, "w") as file:

@@ -1,28 +1,41 @@
 """The same faults shown to other ways of comparing: plain allclose on the outputs, reprod_log and PaDiff.
 
 Optional: what is not installed is said to be so. Every tool gets what its own guide has a user compare, in float32, on
-the case's own inputs: the models' outputs, and reprod_log the gradients of the parameters too. None of them looks at
-training steps, pictures, metrics or initial values; such faults are not counted for it.
+the case's own inputs: the models' outputs, reprod_log the gradients of the parameters too, PaDiff the two models. None
+of them looks at training steps, pictures, metrics or initial values: it is not asked about such faults, nor in a case
+where it fires with no fault planted.
 """
 
-import numpy as np
+import io
+import sys
+import tempfile
+from contextlib import ExitStack, redirect_stdout
+from functools import cache
+from unittest.mock import patch
 
+import numpy as np
+import paddle
+import torch
+
+from align.cases import randomise
 from align.catalogue import CASES, MODEL_FAULTS
+from align.controls import CONTROLS
 from align.paddle_side import PaddleSide
 from align.reference import outputs_of, set_mode
 from align.small_layer import rules
 from align.torch_side import TorchSide
-from paddle_ugatit.formats import CheckpointError
 
-NOT_ASKED = "–"
+NOT_ASKED, FIRES_ANYWAY = "–", "fires without a fault"
+CANNOT = "cannot run this case"
 
 
 def tools():
-    """Tool -> function of (torch's tensors, Paddle's tensors), or the reason why it cannot run."""
+    """Tool -> function of (case, twin, model) that says whether it differs, or the reason why it cannot run."""
     return {"allclose": _allclose, "reprod_log": _reprod_log(), "PaDiff": _padiff()}
 
 
-def _allclose(theirs, ours):
+def _allclose(case, twin, model):
+    theirs, ours = _tensors(case, twin, model)
     pairs = [(theirs[key], ours[key]) for key in theirs if key.startswith("output")]
     return not all(one.shape == other.shape and np.allclose(one, other, 1e-5, 1e-5) for one, other in pairs)
 
@@ -34,7 +47,8 @@ def _reprod_log():
     except ImportError as error:
         return f"not installed ({error})"
 
-    def differs(theirs, ours):
+    def differs(case, twin, model):
+        theirs, ours = _tensors(case, twin, model)
         try:
             check_data(theirs, ours)
             diff = compute_diff(theirs, ours)
@@ -47,45 +61,110 @@ def _reprod_log():
 
 def _padiff():
     try:
-        from padiff import auto_diff  # noqa: F401
-    except Exception as error:  # noqa: BLE001 (whatever ails another's package, it cannot run)
+        from padiff import auto_diff, utils
+    except Exception as error:  # whatever ails another's package, it cannot run
         return f"not installed, or does not import: {type(error).__name__} {error}"
-    return "imported, not driven here"
+
+    def differs(case, twin, model):
+        """Its default mode on the first call's inputs; it writes its logs beside the first folder of sys.path."""
+        theirs, ours = TorchSide("float32"), PaddleSide("float32")
+        inputs = dict(zip("xyz", case.inputs(0)[0], strict=False))
+        given = [{name: side.tensor(array) for name, array in inputs.items()} for side in (ours, theirs)]
+        options = {"atol": 1e-5, "rtol": 1e-5}  # without, it fails at any rounding
+        with ExitStack() as stack:
+            folder = stack.enter_context(tempfile.TemporaryDirectory())
+            stack.enter_context(redirect_stdout(io.StringIO()))
+            stack.enter_context(patch.object(sys, "path", [folder, *sys.path]))
+            stack.enter_context(patch.object(utils, "diff_log_path", f"{folder}/diff_log"))
+            return not auto_diff(
+                _PaddleNamed(model), _TorchNamed(twin), tuple(given), auto_weights=False, options=options
+            )
+
+    return differs
+
+
+class _PaddleNamed(paddle.nn.Layer):
+    """Takes its arguments by name, as PaDiff gives them."""
+
+    def __init__(self, model):
+        super().__init__()
+        self.model = model
+
+    def forward(self, x, y=None, z=None):
+        return self.model(*(argument for argument in (x, y, z) if argument is not None))
+
+
+class _TorchNamed(torch.nn.Module):
+    """The same."""
+
+    def __init__(self, model):
+        super().__init__()
+        self.model = model
+
+    def forward(self, x, y=None, z=None):
+        return self.model(*(argument for argument in (x, y, z) if argument is not None))
 
 
 def shown(outcome, chosen):
-    """Tool -> "caught", "passed", or why it was not asked."""
+    """Tool -> "caught", "passed" or NOT_ASKED."""
     fault = next((f for f in MODEL_FAULTS if (f.number, f.name) == (outcome.number, outcome.name)), None)
-    if not chosen:
-        return {}
     if fault is None or outcome.impossible:
         return dict.fromkeys(chosen, NOT_ASKED)
-    with rules(), fault.planted() as tamper:
-        try:
-            theirs, ours = _tensors(CASES[fault.case], tamper)
-        except (CheckpointError, ValueError, AssertionError) as error:
-            return dict.fromkeys(chosen, f"stopped: {error}")
     found = {}
     for name, tool in chosen.items():
-        found[name] = NOT_ASKED if isinstance(tool, str) else "caught" if tool(theirs, ours) else "passed"
+        if isinstance(tool, str):
+            found[name] = NOT_ASKED
+        elif (before := _without_fault(tool, fault.case)) != "passed":
+            found[name] = FIRES_ANYWAY if before == "caught" else CANNOT
+        else:
+            with rules(), fault.planted() as tamper:
+                # A tool that stops has been noticed by its user, whatever stopped it.
+                found[name] = "passed" if _answer(tool, CASES[fault.case], tamper) == "passed" else "caught"
     return found
 
 
-def _tensors(case, tamper, seed=0):
-    """Outputs and parameter gradients of both sides in float32, by name."""
+@cache
+def _without_fault(tool, case):
+    with rules():
+        return _answer(tool, CASES[case], None)
+
+
+def alarms_of(tool):
+    """At how many of CONTROLS a tool fires, and at how many it can be asked."""
+    asked = [control for control in CONTROLS if _without_fault(tool, control.case) == "passed"]
+    alarms = 0
+    for control in asked:
+        with control.planted() as tamper:
+            alarms += _answer(tool, CASES[control.case], tamper) == "caught"
+    return alarms, len(asked)
+
+
+def _answer(tool, case, tamper):
     theirs, ours = TorchSide("float32"), PaddleSide("float32")
-    twin, model = theirs.build(case.build, seed), ours.build(case.build, seed)
-    ours.load(model, theirs.state(twin))
-    if tamper:
-        tamper(model)
+    twin, model = theirs.build(case.build, 0), ours.build(case.build, 0)
+    state = randomise(theirs.state(twin), 0)
+    theirs.load(twin, state)
+    try:
+        ours.load(model, state)
+        if tamper:
+            tamper(model)
+        set_mode(twin, case.training)
+        set_mode(model, case.training)
+        return "caught" if tool(case, twin, model) else "passed"
+    except Exception as error:  # another's code: it may raise anything
+        return f"stopped: {type(error).__name__}"
+
+
+def _tensors(case, twin, model, seed=0):
+    """Outputs and parameter gradients of both sides, by name."""
     found = []
-    for side, net in ((theirs, twin), (ours, model)):
-        set_mode(net, case.training)
+    for side, net in ((TorchSide("float32"), twin), (PaddleSide("float32"), model)):
         buffers = side.buffers(net)
         outputs = outputs_of(side, net, case.inputs(seed))
         side.set_buffers(net, buffers)
         tensors = {f"output {call}.{i}": a for call, made in enumerate(outputs) for i, a in enumerate(made)}
         found.append(tensors | _gradients(side, net, case, seed))
+        side.set_buffers(net, buffers)
     return found
 
 
@@ -93,7 +172,7 @@ def _gradients(side, net, case, seed):
     for arrays in case.inputs(seed):
         outputs = net(*[side.tensor(array, grad=True) for array in arrays])
         outputs = list(outputs) if isinstance(outputs, tuple | list) else [outputs]
-        side.backward(outputs, [2 * side.array(output) for output in outputs])  # of the sum of squares
+        side.backward(outputs, [side.array(output) / side.array(output).size for output in outputs])
     gradients = {f"gradient {name}": array for name, array in side.parameter_gradients(net).items()}
     side.clear_gradients(net)
     return {name: array for name, array in gradients.items() if array is not None}
@@ -104,10 +183,14 @@ def rates(found, chosen):
     table = {}
     for name, tool in chosen.items():
         answers = [outcome.others[name] for outcome in found]
-        asked = [answer for answer in answers if answer != NOT_ASKED]
-        caught = sum(answer != "passed" for answer in asked)
-        share = (
-            f"{caught} of {len(asked)} caught ({caught / max(len(asked), 1):.0%}); {len(found) - len(asked)} not asked"
-        )
-        table[name] = {"text": tool if isinstance(tool, str) else share, "caught": caught, "asked": len(asked)}
+        caught, passed, anyway, cannot = map(answers.count, ("caught", "passed", FIRES_ANYWAY, CANNOT))
+        if isinstance(tool, str):
+            table[name] = {"text": tool, "caught": None, "asked": 0}
+            continue
+        alarms, controls = alarms_of(tool)
+        text = f"{caught} of {caught + passed} caught ({caught / max(caught + passed, 1):.0%})"
+        text += f"; in the cases of {anyway} more it fires without a fault, of {cannot} it cannot run"
+        text += f"; {answers.count(NOT_ASKED)} not for it"
+        text += f"; alarms at {alarms} of {controls} controls"
+        table[name] = {"text": text, "caught": caught, "asked": caught + passed}
     return table
