@@ -69,6 +69,8 @@ def _rows(case, reference, check, dtype, tamper):
     first = outputs_of(side, model, reference.inputs)
     side.set_buffers(model, buffers)
     cotangents = reference.cotangents if check == "backward" else None
+    if cotangents and _shapes(first) != _shapes(cotangents):
+        raise NotComparable("the outputs have other shapes than PyTorch's, so that no gradient can be sent into them")
     for view in ("propagated", "isolated"):
         judge = Judge(reference, check, view, dtype, case.limit)
         if view == "propagated":
@@ -80,6 +82,10 @@ def _rows(case, reference, check, dtype, tamper):
         side.set_buffers(model, buffers)
         rows += judge.finish()
     return rows
+
+
+def _shapes(calls):
+    return [[array.shape for array in arrays] for arrays in calls]
 
 
 def _require_failure(rows):

@@ -6,7 +6,8 @@ from unittest.mock import patch
 import pytest
 
 from align import benchmark, check_faults, other_tools
-from align.catalogue import CATALOGUE, CAUSES, MODEL_FAULTS
+from align.catalogue import CASES, CATALOGUE, CAUSES, MODEL_FAULTS
+from align.check import check_case
 from align.verdict import Judge
 
 
@@ -65,6 +66,13 @@ def test_others_are_asked_where_they_can_be(capsys):
     (tanh,) = [plan for _, name, plan in benchmark.plans([29])]
     outcome = tanh()
     assert other_tools.shown(outcome, {"allclose": other_tools._allclose}) == {"allclose": "caught"}
+
+
+def test_outputs_of_another_shape_take_no_gradient():
+    (fault,) = [fault for fault in MODEL_FAULTS if fault.name == "max pool without ceil_mode"]
+    with fault.planted() as tamper:
+        entry = check_case(CASES[fault.case], benchmark.reference(fault.case), "backward", tamper=tamper)
+    assert entry["verdict"] == "not comparable" and "other shapes" in entry["note"]
 
 
 @pytest.mark.parametrize("arguments", [["--only", "68"], ["--seeds", "-1"]])
