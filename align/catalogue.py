@@ -168,7 +168,7 @@ CAUSES = {
     "eps 1e-6 in one ILN": "eps 1e-06 for 1e-05",
     "average pool counts the padding": "count_include_pad True",
     "max pool without ceil_mode": "ceil_mode False",
-    "pad order top, bottom, left, right": "pad order right, left, bottom, top",
+    "pad order top, bottom, left, right": "pad order top, bottom, left, right",
     "zero pad for reflect pad": "zero pad",
     "edge pad for reflect pad": "replicate pad",
     "bilinear for nearest": "resize bilinear, align_corners False",
