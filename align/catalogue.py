@@ -172,7 +172,7 @@ CAUSES = {
     "average for the last block's max pool": UNKNOWN,
     "eps 1e-5 in a frozen batch norm": "eps 1e-05 for 0.001",
     "max pool without ceil_mode": "ceil_mode False",
-    "pad order top, bottom, left, right": "pad order right, left, bottom, top",
+    "pad order top, bottom, left, right": "pad order top, bottom, left, right",
     "zero pad for reflect pad": "zero pad",
     "edge pad for reflect pad": "replicate pad",
     "bilinear for nearest": "resize bilinear, align_corners False",

@@ -33,7 +33,7 @@ FAULTS = [
     local(14, "eps 1e-3 in a batch norm", "conv-bn", "1", put(eps=1e-3)),
     local(17, "average pool counts the padding", "average-pool", "", _padding_counted),
     local(18, "max pool without ceil_mode", "max-pool", "", _floor),
-    local(19, "pad order top, bottom, left, right", "zero-pad", "", put(padding=(2, 1, 1, 2))),
+    local(19, "pad order top, bottom, left, right", "zero-pad", "", put(padding=(3, 0, 1, 2))),
     local(21, "corners aligned in a resize", "resize", "", put(kind="corners")),
     local(21, "asymmetric grid in a resize", "resize", "", put(kind="asymmetric")),
     local(31, "GELU by tanh", "gelu", "", _gelu_tanh),

@@ -275,8 +275,8 @@ _ALL = [
     ),
     _case(
         "zero-pad",
-        lambda: torch.nn.ZeroPad2d((1, 2, 2, 1)),
-        lambda: PaddleZeroPad2D((1, 2, 2, 1)),
+        lambda: torch.nn.ZeroPad2d((1, 2, 3, 0)),
+        lambda: PaddleZeroPad2D((1, 2, 3, 0)),
         [_MAP],
         "PaddleZeroPad2D",
     ),
