@@ -24,7 +24,7 @@ esac
 
 OUT=work/outputs/parity
 DEMO=work/outputs/demo
-SHORT=600  # iterations: three minutes on two cores
+SHORT=400  # iterations: about three minutes on two cores
 CHECKPOINT_GB=3  # the checkpoint of six networks, converted, and converted back
 step=0
 diverged=''
