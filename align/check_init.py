@@ -24,7 +24,7 @@ from paddle_ugatit import command  # noqa: E402  first: it sets the process up b
 import numpy as np  # noqa: E402
 from scipy import stats  # noqa: E402
 
-from align.init_cases import CASES, fans, known_initialisations  # noqa: E402
+from align.cases.initial import CASES, fans, known_initialisations  # noqa: E402
 from align.paddle_side import PaddleSide  # noqa: E402
 from align.report import cause_line, entry, finish  # noqa: E402
 from align.torch_side import TorchSide  # noqa: E402

@@ -14,14 +14,14 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from align.causes.training import find_training_cause  # noqa: E402
 from align.paddle_side import PaddleSide  # noqa: E402
 from align.report import case_line, entry, finish  # noqa: E402
 from align.torch_side import TorchSide  # noqa: E402
 from align.training_case import batches, compared, paddle_state, same_start, torch_state  # noqa: E402
-from align.training_causes import find_training_cause  # noqa: E402
 from paddle_ugatit.formats import CheckpointError  # noqa: E402
 from paddle_ugatit.training import Config, Trainer  # noqa: E402
-from torch_ref.trainer import Trainer as TorchTrainer  # noqa: E402
+from torch_ref.training.trainer import Trainer as TorchTrainer  # noqa: E402
 
 # The decay of the learning rate begins within the run, and the last step has a rate of 0.
 SMALL = Config(light=True, ch=4, n_res=1, img_size=48, global_layers=6, local_layers=4, iteration=6)
@@ -53,7 +53,7 @@ def _entry(config, step, rows, seed, seconds):
         size = first.note or f"error {first.error:.1e}, limit {first.limit:.1e}"
         message = f"step {step}: {first.what} {first.slot} of {first.layer} differs: {size}"
         blamed = {**asdict(first), "message": message}
-    sources = "paddle_ugatit/training/trainer.py", "torch_ref/trainer.py"
+    sources = "paddle_ugatit/training/trainer.py", "torch_ref/training/trainer.py"
     options = {**asdict(config), "seed": seed}
     return entry(f"step {step}", f"Training step {step}", "Trainer.step", sources, options, rows, blamed, seconds)
 

@@ -8,8 +8,9 @@ import numpy as np
 import paddle
 import pytest
 
-from align import check_training, training_case, training_faults
+from align import check_training, training_case
 from align.check_training import SMALL, lockstep
+from align.faults import training as training_faults
 from align.paddle_side import PaddleSide
 from paddle_ugatit.training import Config, Trainer, accumulation
 
