@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import paddle
+from paddle import nn
 
-from paddle_ugatit.errors import InputError
 from paddle_ugatit.layers.norm import AdaIN, channel_moments
 from paddle_ugatit.losses import least_squares, style_loss
 from paddle_ugatit.models.adain import Decoder, Encoder, require_size
@@ -105,3 +105,21 @@ class Trainer:
         optimizer.set_lr(self.config.lr_at(self.iteration))
         self.precision.step(optimizer)
         optimizer.clear_grad()
+
+
+def encoder_of(config):
+    encoder = Encoder(config.ch)
+    random_filters(encoder, config.seed)
+    return encoder
+
+
+def random_filters(encoder, seed):
+    rng = np.random.default_rng(seed)
+    for place, layer in enumerate(encoder.children()):
+        if isinstance(layer, nn.Conv2D):
+            shape = layer.weight.shape
+            w = rng.standard_normal(shape) * np.sqrt(2 / np.prod(shape[1:]))
+            if place == 0:
+                w = 4 * np.eye(3).reshape(shape)
+            layer.weight.set_value(w.astype("float32"))
+            layer.bias.set_value(np.full(shape[0], -2. if place == 0 else 0, "float32"))
