@@ -11,7 +11,7 @@ What is trained is a system, an object with
     config, iteration, networks, optimizers   options.RunOptions, the iterations done, and dicts by name
     named_parameters(kind)                    of one optimiser, in its order
     step(*batch) -> losses                    one iteration; raises diverged.DivergedError
-    model                                     its name in weights.py
+    model                                     its name in weights/
     averaged, shown                           names: networks to keep a running mean of, losses for the progress bar
     sheets(networks, tests)                   pictures to look at, name -> uint8 (H,W,3)
     generated(networks, tests)                what the KID is measured on, see evaluation.py
