@@ -4,7 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from align.training_case import batches
-from paddle_ugatit.training import Config, Trainer
+from paddle_ugatit.training import Config, Trainer, adain
+from torch_ref.training import adain as torch_adain
 from torch_ref.training.trainer import Trainer as TorchTrainer
 
 
@@ -35,6 +36,12 @@ SYSTEMS = {
         SMALL,
         (TorchTrainer, Trainer),
         ("paddle_ugatit/training/trainer.py", "torch_ref/training/trainer.py"),
+        images,
+    ),
+    "adain": System(
+        adain.Config(ch=4, img_size=24, load_size=24),
+        (torch_adain.Trainer, adain.Trainer),
+        ("paddle_ugatit/training/adain.py", "torch_ref/training/adain.py"),
         images,
     ),
 }

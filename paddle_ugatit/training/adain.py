@@ -4,6 +4,7 @@ Only the decoder learns; the encoder is frozen. Domain A are the contents, domai
 Twin: torch_ref/training/adain.py.
 """
 
+import itertools
 import typing
 from dataclasses import dataclass
 
@@ -11,13 +12,21 @@ import numpy as np
 import paddle
 from paddle import nn
 
+from paddle_ugatit import formats, weights
+from paddle_ugatit.data.transforms import to_input, to_pixels
+from paddle_ugatit.errors import InputError
 from paddle_ugatit.layers.norm import AdaIN, channel_moments
 from paddle_ugatit.losses import least_squares, style_loss
-from paddle_ugatit.models.adain import Decoder, Encoder, require_size
+from paddle_ugatit.models.adain import Decoder, Encoder, StyleTransfer, require_size
+from paddle_ugatit.stylising import style_sheet, stylise
 from paddle_ugatit.training.distributed import average_gradients
 from paddle_ugatit.training.diverged import require_finite
 from paddle_ugatit.training.options import RunOptions
 from paddle_ugatit.training.precision import Precision
+from paddle_ugatit.training.state import fill
+
+CENTRED = np.array([[0.2, 0.3, 0.2], [0.3, 1.0, 0.3], [0.2, 0.3, 0.2]])
+CENTRED /= (CENTRED**2).mean() ** 0.5
 
 
 @dataclass(frozen=True)
@@ -36,7 +45,8 @@ class Config(RunOptions):
     style_weight: float = 10.0  # of the distance between the moments, on all four layers
 
     LEAST: typing.ClassVar = {**RunOptions.LEAST, **dict.fromkeys(("ch", "load_size", "img_size"), 1)}
-    mirror: typing.ClassVar = False  # the pictures are not mirrored at random
+    img_ch: typing.ClassVar = 3  # channels of an image
+    mirror: typing.ClassVar = False  # training pictures are not mirrored at random
 
     def __post_init__(self):
         super().__post_init__()
@@ -58,7 +68,12 @@ class Trainer:
 
     def __init__(self, config):
         self.config, self.iteration, self.precision = config, 0, Precision(config.amp)
-        self.networks = {"encoder": encoder_of(config), "decoder": Decoder(config.ch)}
+        self.networks = {"encoder": Encoder(config.ch), "decoder": Decoder(config.ch)}
+        if config.encoder:
+            self.notes = read_encoder(self.networks["encoder"], config.encoder)
+        else:
+            self.notes = ["no file of VGG's weights is given (encoder=FILE): the encoder's filters are random"]
+            random_filters(self.networks["encoder"], config.seed)
         for parameter in self.networks["encoder"].parameters():
             parameter.stop_gradient = True
         self.adain = AdaIN()
@@ -106,20 +121,45 @@ class Trainer:
         self.precision.step(optimizer)
         optimizer.clear_grad()
 
+    def sheets(self, networks, tests):
+        """Test pictures of A in the styles of test pictures of B, (n,3,S,S) each: contents above, styles left."""
+        contents, styles = (to_pixels(tests[domain]) for domain in "AB")
+        return {"stylised": style_sheet(_transfer(networks), contents, styles)}
 
-def encoder_of(config):
-    encoder = Encoder(config.ch)
-    random_filters(encoder, config.seed)
-    return encoder
+    def generated(self, networks, tests):
+        """Test pictures of A, each in the style of one of B, and that they should look like B."""
+        transfer, (contents, styles) = _transfer(networks), (to_pixels(tests[domain]) for domain in "AB")
+        pairs = zip(contents, itertools.cycle(styles))  # noqa: B905  the second has no end
+        yield "A2B", (to_input(stylise(transfer, content, [style])) for content, style in pairs), "B"
+
+
+def _transfer(networks):
+    return StyleTransfer(networks["encoder"], networks["decoder"])
+
+
+def read_encoder(encoder, path):
+    """Give an encoder the weights of a file of either framework; returns notes. InputError in one line."""
+    checkpoint, notes = weights.convert(formats.read(path), "paddle", path)
+    options = checkpoint.metadata["networks"]
+    name = next((name for name, chosen in options.items() if chosen["kind"] == "encoder"), None)
+    if name is None:
+        raise InputError(f"{path}: holds {', '.join(chosen['kind'] for chosen in options.values())}, no encoder")
+    fill(encoder, checkpoint.networks[name], path)
+    return notes
 
 
 def random_filters(encoder, seed):
-    rng = np.random.default_rng(seed)
+    """Give an encoder random filters, the same for the same seed everywhere, through which a decoder can learn.
+
+    Normal ones of variance 2 / fan_in (He et al., ICCV 2015), so that no layer's maps vanish or explode, with most of
+    the weight in the centre: of nine filters on top of one another, the plain ones leave little of where things are.
+    The first layer brings [0,1] to mean 0 and deviation 1, more or less.
+    """
+    rng = np.random.default_rng([seed, 0])
     for place, layer in enumerate(encoder.children()):
         if isinstance(layer, nn.Conv2D):
             shape = layer.weight.shape
-            w = rng.standard_normal(shape) * np.sqrt(2 / np.prod(shape[1:]))
-            if place == 0:
-                w = 4 * np.eye(3).reshape(shape)
-            layer.weight.set_value(w.astype("float32"))
-            layer.bias.set_value(np.full(shape[0], -2. if place == 0 else 0, "float32"))
+            filters = rng.standard_normal(shape) * CENTRED * (2 / np.prod(shape[1:])) ** 0.5
+            weight, bias = (4 * np.eye(3).reshape(shape), -2.0) if place == 0 else (filters, 0.0)
+            layer.weight.set_value(paddle.to_tensor(weight, layer.weight.dtype))
+            layer.bias.set_value(paddle.full_like(layer.bias, bias))
