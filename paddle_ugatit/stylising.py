@@ -1,6 +1,6 @@
 """Pictures through AdaIN: one in the style of others, masks, colours kept; uint8 RGB in, uint8 RGB out.
 
-Contents: stylise, style_sheet, region_shares, matched_colours.
+Contents: stylise, style_sheet, region_shares, matched_colours, takes_vgg_levels.
 """
 
 import numpy as np
@@ -81,3 +81,9 @@ def _power(matrix, exponent):
     """Of a symmetric positive definite matrix."""
     values, vectors = np.linalg.eigh(matrix)
     return vectors * values**exponent @ vectors.T
+
+
+def takes_vgg_levels(encoder) -> bool:
+    """Whether the first layer makes VGG's input, BGR times 255, as the public encoder's does and random ones do not."""
+    weight = encoder[0].weight.astype("float32").numpy()[:, :, 0, 0]
+    return bool(np.abs(weight - 255 * np.eye(3)[::-1]).max() < 1)

@@ -59,9 +59,9 @@ def train(arguments):
         run = loop.Run(start.system_of(config, arguments.dtype), data, tests, folder, records, evaluation)
         if arguments.resume:
             run.resume()
-        if arguments.init:
-            for note in start.take_weights(run.system, arguments.init):
-                records.say(f"note: {note}")
+        own = getattr(run.system, "notes", [])
+        for note in start.take_weights(run.system, arguments.init) if arguments.init else own:
+            records.say(f"note: {note}")
         records.start(config, run.system.iteration)
         try:
             run.train()

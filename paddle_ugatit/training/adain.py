@@ -25,7 +25,7 @@ from paddle_ugatit.training.options import RunOptions
 from paddle_ugatit.training.precision import Precision
 from paddle_ugatit.training.state import fill
 
-CENTRED = np.array([[0.2, 0.3, 0.2], [0.3, 1.0, 0.3], [0.2, 0.3, 0.2]])
+CENTRED = np.array([[0.1, 0.15, 0.1], [0.15, 1.0, 0.15], [0.1, 0.15, 0.1]])
 CENTRED /= (CENTRED**2).mean() ** 0.5
 
 
