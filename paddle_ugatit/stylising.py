@@ -21,8 +21,9 @@ def stylise(transfer, content, styles, shares=(1.0,), alpha=1.0) -> np.ndarray:
     `shares`, which add up to 1, are numbers or maps of `region_shares`, one a style; `alpha` goes from 0, the content
     decoded as it is, to 1. Raises InputError for a picture or a region that is too small, and where the result is NaN.
     """
-    images = [_batch(pixels) for pixels in (content, *styles)]
-    shares = [share if isinstance(share, float) else paddle.to_tensor(share)[None, None] for share in shares]
+    chosen = [(style, share) for style, share in zip(styles, shares, strict=True) if np.any(share)]
+    images = [_batch(pixels) for pixels in (content, *(style for style, _ in chosen))]
+    shares = [share if isinstance(share, float) else paddle.to_tensor(share)[None, None] for _, share in chosen]
     with evaluating(transfer):
         try:
             found = transfer(*images, shares=shares, alpha=alpha)

@@ -12,7 +12,7 @@ from paddle_ugatit.formats import CheckpointError
 from paddle_ugatit.layers import norm
 from paddle_ugatit.models import adain
 from paddle_ugatit.stylising import takes_vgg_levels
-from paddle_ugatit.training.adain import random_filters
+from paddle_ugatit.training.adain import he_filters, random_filters
 from tools import convert_weights
 
 torch = pytest.importorskip("torch")
@@ -161,6 +161,7 @@ def test_images_too_small_are_refused(room):
 def test_alpha_and_shares():
     transfer = adain.StyleTransfer(adain.Encoder(2), adain.Decoder(2)).to(dtype="float64")
     random_filters(transfer.encoder, 0)
+    he_filters(transfer.decoder, 0)
     content, one, other = (paddle.to_tensor(np.random.default_rng(n).random((1, 3, 24, 24))) for n in range(3))
 
     def given(*styles, **options):
