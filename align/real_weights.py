@@ -1,6 +1,6 @@
 """The networks of a checkpoint as cases, with its weights on both sides."""
 
-from align.cases import discriminator_case, generator_case, inception_case
+from align.cases import decoder_case, discriminator_case, encoder_case, generator_case, inception_case
 from paddle_ugatit import formats, weights
 
 
@@ -21,6 +21,10 @@ def network_cases(path, revision=None, size=None, batch=1):
         name = name or kind
         if kind == "inception":
             cases[name] = inception_case(name, (batch, 3, size or 299, size or 299), **options)
+            continue
+        if kind in ("encoder", "decoder"):
+            case = encoder_case if kind == "encoder" else decoder_case
+            cases[name] = case(name, (batch, 3, size or 256, size or 256), **options)
             continue
         pixels = size or options.get("img_size") or 256
         shape = (batch, options["input_nc"], pixels, pixels)

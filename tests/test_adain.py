@@ -17,6 +17,7 @@ from tools import convert_weights
 
 torch = pytest.importorskip("torch")
 from align.check_round_trip import main as check_round_trip  # noqa: E402
+from align.command import main as check  # noqa: E402
 from torch_ref.models import adain as torch_adain  # noqa: E402
 
 # Of the public files: place of each convolution -> outputs and inputs in units of `ch` (0 is RGB), kernel.
@@ -247,3 +248,10 @@ def test_other_arrays_are_refused(tmp_path, networks, told):
     with pytest.raises(CheckpointError, match=told) as error:
         weights.convert(formats.read(tmp_path / "bad.pth"), "paddle", "bad.pth")
     assert "\n" not in str(error.value)
+
+
+def test_the_networks_of_a_file_are_compared(files, capsys):
+    for name in ("vgg_normalised", "decoder"):
+        command = ["--weights", str(files / f"{name}.pth"), "--size", "24", "--dtype", "float64", "--layers", "none"]
+        assert check("forward", command) == 0
+        assert "ALIGNED" in capsys.readouterr().out

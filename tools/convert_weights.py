@@ -111,7 +111,7 @@ def _origin(arguments, read, model):
         return "by --model"
     if "model" in read.metadata:
         return "by the file's metadata"
-    if model == "inception":
+    if not model.startswith("ugatit"):
         return "by its keys"
     return "the default; --model ugatit-initial for checkpoints of the first revision"
 

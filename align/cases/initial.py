@@ -55,6 +55,7 @@ CASES = {
         _generator("generator-full"),
         _discriminator("discriminator-local", ndf=4, n_layers=5),
         _discriminator("discriminator-global", ndf=2, n_layers=7),
+        Case("decoder", lambda L: L.Decoder(4), [], "", "models/adain.py", "Decoder"),
         Case("discriminator-gaussian", lambda L: gaussian_discriminator(L), [], "", _MODEL, "Discriminator"),
     )
 }
