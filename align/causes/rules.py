@@ -176,6 +176,7 @@ def graph_rules(model, path):
     """Rules for the code between the layers; their `plant` takes the whole model."""
     for name, function in ATTENTIONS.items():
         yield Rule(name, None, ((ugatit, "attend", function), (torch_side, "attend", function)))
+    yield from _softmaxes()
     parents = [".".join(path.split(".")[:n]) for n in range(path.count(".") + 1)]
     for parent in dict.fromkeys([*reversed(parents), ""]):
         module = model.get_submodule(parent)
@@ -188,6 +189,20 @@ def graph_rules(model, path):
             other = "initial" if module.revision == "current" else "current"
             name = f"revision {other} of {place or 'the model'} (skip {'absent' if other == 'initial' else 'present'})"
             yield Rule(name, lambda m, place=place, other=other: put(revision=other)(m.get_submodule(place)))
+
+
+def _softmaxes():
+    """Every softmax over another axis, whichever way it is called."""
+    for axis in (-1, -2, -3, 0, 1):
+        for owner in (F, torch, torch.Tensor):
+            yield Rule(f"softmax over axis {axis}", None, ((owner, "softmax", _softmax_over(owner.softmax, axis)),))
+
+
+def _softmax_over(right, axis):
+    def softmax(x, *_dim, **_options):  # a function, since only that becomes a method of a tensor
+        return right(x, axis)
+
+    return softmax
 
 
 def _swap(sequence, i):
