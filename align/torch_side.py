@@ -12,7 +12,8 @@ from torch import nn
 
 from torch_ref.layers.batch_norm import FrozenBatchNorm2D
 from torch_ref.layers.norm import ILN, AdaILN
-from torch_ref.layers.spectral_norm import spectral_norm
+from torch_ref.layers.spectral_norm import SpectralNormWrapper, spectral_norm
+from torch_ref.models import sagan
 from torch_ref.models.inception import InceptionA, InceptionB, InceptionC, InceptionD, InceptionE, InceptionV3
 from torch_ref.models.ugatit import Discriminator, ResnetAdaILNBlock, ResnetBlock, ResnetGenerator, attend
 
@@ -35,8 +36,10 @@ class CamHead(nn.Module):
 
 LAYERS = SimpleNamespace(
     AdaILN=AdaILN,
+    BatchNorm2D=nn.BatchNorm2d,
     CamHead=CamHead,
     Conv2D=nn.Conv2d,
+    ConvTranspose2D=nn.ConvTranspose2d,
     Discriminator=Discriminator,
     FrozenBatchNorm2D=FrozenBatchNorm2D,
     ILN=ILN,
@@ -53,7 +56,11 @@ LAYERS = SimpleNamespace(
     ResnetAdaILNBlock=ResnetAdaILNBlock,
     ResnetBlock=ResnetBlock,
     ResnetGenerator=ResnetGenerator,
+    SaganDiscriminator=sagan.Discriminator,
+    SaganGenerator=sagan.Generator,
+    SelfAttention=sagan.SelfAttention,
     Sequential=nn.Sequential,
+    SpectralNormWrapper=SpectralNormWrapper,
     Upsample=lambda: nn.Upsample(scale_factor=2, mode="nearest"),
     spectral_norm=spectral_norm,
 )

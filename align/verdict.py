@@ -126,6 +126,11 @@ def _largest(array):
     return max(float(np.abs(part).max()) for part in _parts(array))
 
 
+def dtype_of(truth, dtype):
+    """The dtype that an array must have whose truth is this one: a side's own; whole numbers are whole in any."""
+    return truth.dtype if truth.dtype.kind == "i" else np.dtype(dtype)
+
+
 class Judge:
     """A sink that compares what a run gives with the reference; `rows` in the order of arrival."""
 
@@ -162,8 +167,8 @@ class Judge:
         shape = list(array.shape)
         if array.shape != truth.shape:
             return self._row(key, shape, None, f"shape {shape}, PyTorch's is {list(truth.shape)}")
-        if array.dtype != np.dtype(self.dtype):
-            return self._row(key, shape, None, f"dtype {array.dtype}, wanted {self.dtype}")
+        if array.dtype != (wanted := dtype_of(truth, self.dtype)):
+            return self._row(key, shape, None, f"dtype {array.dtype}, wanted {wanted}")
         if not array.size:
             return self._row(key, shape, None, "empty")
         error = error_for(self.view, self.dtype, key)(truth, array, self.reference.scales[key])
@@ -198,10 +203,10 @@ def weight_rows(reference, state, dtype):
             note = "PyTorch has no such key"
         elif state[name].shape != reference.weights[name].shape:
             note = f"shape {shape}, PyTorch's is {list(reference.weights[name].shape)}"
-        elif state[name].dtype != np.dtype(dtype):
-            note = f"dtype {state[name].dtype}, wanted {dtype}"
+        elif state[name].dtype != (kind := dtype_of(reference.weights[name], dtype)):
+            note = f"dtype {state[name].dtype}, wanted {kind}"
         else:
-            wanted = reference.weights[name].astype(dtype)
+            wanted = reference.weights[name].astype(kind)
             error = error_of(wanted, state[name], _largest(wanted) or 1.0)
         verdict = "pass" if error == 0 else "fail"
         kind = reference.types.get(layer, "")
