@@ -36,7 +36,9 @@ class Case:
 
 
 def representable(array):
-    """The nearest values that float32 holds exactly, as float64."""
+    """The nearest values that float32 holds exactly, as float64; whole numbers as they are."""
+    if array.dtype.kind == "i":
+        return array
     return array.astype("float32").astype("float64")
 
 
