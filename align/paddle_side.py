@@ -12,9 +12,10 @@ from paddle import nn
 from paddle_ugatit import weights
 from paddle_ugatit.layers.basic import Conv2D, ConvTranspose2D, LeakyReLU, Linear, ReflectionPad2D, Upsample
 from paddle_ugatit.layers.batch_norm import BatchNorm2D, FrozenBatchNorm2D
-from paddle_ugatit.layers.norm import ILN, AdaILN, InstanceNorm2D
+from paddle_ugatit.layers.norm import ILN, AdaILN, AdaIN, InstanceNorm2D
 from paddle_ugatit.layers.spectral_norm import SpectralNormWrapper, spectral_norm
 from paddle_ugatit.models import sagan
+from paddle_ugatit.models.adain import Decoder, Encoder, StyleTransfer
 from paddle_ugatit.models.inception import InceptionA, InceptionB, InceptionC, InceptionD, InceptionE, InceptionV3
 from paddle_ugatit.models.ugatit import Discriminator, ResnetAdaILNBlock, ResnetBlock, ResnetGenerator, attend
 
@@ -35,13 +36,28 @@ class CamHead(nn.Layer):
         return self.conv1x1(x), logit
 
 
+class TwoStyles(nn.Layer):
+    """Style transfer as tools/stylize.py runs it: a mask's two styles, and alpha below 1."""
+
+    def __init__(self, transfer):
+        super().__init__()
+        self.transfer = transfer
+
+    def forward(self, content, style, other, x):
+        mask = x * x / (1 + x * x)
+        return self.transfer(content, style, other, shares=(mask, 1 - mask), alpha=0.6)
+
+
 LAYERS = SimpleNamespace(
     AdaILN=AdaILN,
+    AdaIN=AdaIN,
     BatchNorm2D=BatchNorm2D,
     CamHead=CamHead,
     Conv2D=Conv2D,
     ConvTranspose2D=ConvTranspose2D,
+    Decoder=Decoder,
     Discriminator=Discriminator,
+    Encoder=Encoder,
     FrozenBatchNorm2D=FrozenBatchNorm2D,
     ILN=ILN,
     InceptionA=InceptionA,
@@ -62,6 +78,8 @@ LAYERS = SimpleNamespace(
     SelfAttention=sagan.SelfAttention,
     Sequential=nn.Sequential,
     SpectralNormWrapper=SpectralNormWrapper,
+    StyleTransfer=StyleTransfer,
+    TwoStyles=TwoStyles,
     Upsample=Upsample,
     spectral_norm=spectral_norm,
 )

@@ -7,7 +7,8 @@ import numpy as np
 
 from align.cases import representable
 from align.training_case import batches
-from paddle_ugatit.training import Config, Trainer, sagan
+from paddle_ugatit.training import Config, Trainer, adain, sagan
+from torch_ref.training import adain as torch_adain
 from torch_ref.training import sagan as torch_sagan
 from torch_ref.training.trainer import Trainer as TorchTrainer
 
@@ -58,6 +59,12 @@ SYSTEMS = {
         SMALL,
         (TorchTrainer, Trainer),
         ("paddle_ugatit/training/trainer.py", "torch_ref/training/trainer.py"),
+        images,
+    ),
+    "adain": System(
+        adain.Config(ch=4, img_size=24, load_size=24),
+        (torch_adain.Trainer, adain.Trainer),
+        ("paddle_ugatit/training/adain.py", "torch_ref/training/adain.py"),
         images,
     ),
     "sagan": System(

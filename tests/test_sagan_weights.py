@@ -116,7 +116,7 @@ def test_networks_under_each_others_names_are_refused(public):
 
 
 def test_a_matrix_of_the_second_axis_would_be_noticed(public):
-    """PyTorch's own hook has u of a transposed convolution as long as its outputs: such a file is not the public one."""
+    """PyTorch's own hook has u of a transposed convolution as long as its outputs: that file is another."""
     state = arrays_of(public["G"])
     u, v = "l2.0.module.weight_u", "l2.0.module.weight_v"
     state[u], state[v] = np.zeros(32, np.float32), np.zeros(64 * 16, np.float32)

@@ -32,7 +32,6 @@ class Config(RunOptions):
     domain: str = "B"  # what is learnt: train<domain>
     img_size: int = 64  # pixels, height and width: 16, 32, 64, ...
     load_size: int = 64  # pixels to which a picture is resized before it is cropped at random to img_size
-    mirror: bool = False  # mirror pictures at random
     z_dim: int = 128  # length of a latent
     conv_dim: int = 64  # channels of the widest map's layer, in generator and discriminator
     lr_g: float = 1e-4  # Adam's learning rate of the generator

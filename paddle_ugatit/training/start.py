@@ -10,7 +10,7 @@ from paddle_ugatit import formats, weights
 from paddle_ugatit.data.folders import TrainingData, test_images
 from paddle_ugatit.errors import InputError, UsageError
 from paddle_ugatit.metrics import FeatureExtractor
-from paddle_ugatit.training import sagan
+from paddle_ugatit.training import adain, sagan
 from paddle_ugatit.training.checkpoints import Checkpoints
 from paddle_ugatit.training.config import Config
 from paddle_ugatit.training.evaluation import Evaluation
@@ -20,6 +20,7 @@ from paddle_ugatit.training.trainer import Trainer
 
 SYSTEMS = {  # the `system` of a configuration file -> its options and its iteration
     "ugatit": (Config, Trainer),
+    "adain": (adain.Config, adain.Trainer),
     "sagan": (sagan.Config, sagan.Trainer),
 }
 
@@ -110,6 +111,7 @@ def data_of(config, folder, rank, world_size, say):
         world_size=world_size,
         say=say,
         domains=config.domains,
+        load_size=config.load_size,
     )
 
 
