@@ -79,14 +79,11 @@ class Sagan:
         return images, *maps
 
 
-of_sagan = Sagan
-
-
 def of(networks, path):
     """The sampler of the networks in a file (name -> layer); InputError where there is no such generator."""
     for network in networks.values():
         if isinstance(network, Generator):
-            return of_sagan(network)
+            return Sagan(network)
     kinds = ", ".join(sorted({type(network).__name__ for network in networks.values()}))
     raise InputError(f"{path}: holds no generator of SAGAN: {kinds}")
 

@@ -8,6 +8,7 @@ import typing
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import numpy as np
 import paddle
 
 from paddle_ugatit import sampling
@@ -141,12 +142,12 @@ class Trainer:
 
     def sheets(self, networks, _tests):
         """Samples of fixed latents, in evaluation mode, and what some of them attend to."""
-        sampler = sampling.of_sagan(networks["G"])
-        images, attention = sampler.images(sampler.latents(range(SHOWN)))
-        pictures = sampling.attention_rows(images[:ATTENTIVE], [maps[:ATTENTIVE] for maps in attention])
-        return {"samples": grid(images, COLUMNS), "attention": pictures}
+        sampler = sampling.Sagan(networks["G"])
+        samples = np.stack(list(sampler.stream(sampler.latents(range(SHOWN)))))
+        attention = sampling.attention_rows(*sampler.images(sampler.latents(range(ATTENTIVE))))
+        return {"samples": grid(samples, COLUMNS), "attention": attention}
 
     def generated(self, networks, tests):
         """As many samples as there are test pictures, and the domain they should look like."""
-        sampler = sampling.of_sagan(networks["G"])
+        sampler = sampling.Sagan(networks["G"])
         yield "samples", sampler.stream(sampler.latents(range(len(tests[self.config.domain])))), self.config.domain
