@@ -56,9 +56,6 @@ def _layer_plants(model, path, leaf, arguments, size):
     if isinstance(leaf, nn.ConvTranspose2d):
         for padding in ((0, 0), (1, 1)):
             yield f"output padding {padding[0]}", put(output_padding=padding)
-    if isinstance(leaf, nn.Softmax):
-        for axis in range(len(size)):
-            yield f"softmax over axis {axis}", put(dim=axis)
     if hasattr(leaf, "p"):
         yield "dropout scales in evaluation, not in training", run(lambda own, layer, *a: own(*a) * (1 - layer.p))
     if len(arguments) == 1 and len(arguments[0]) == 4:
@@ -186,6 +183,7 @@ def graph_rules(model, path):
         yield Rule(name, None, ((ugatit, "attend", function), (torch_side, "attend", function)))
     for name, plant in sagan_rules(model, path):
         yield Rule(name, plant, whole=True)
+    yield from _softmaxes()
     parents = [".".join(path.split(".")[:n]) for n in range(path.count(".") + 1)]
     for parent in dict.fromkeys([*reversed(parents), ""]):
         module = model.get_submodule(parent)
@@ -199,6 +197,20 @@ def graph_rules(model, path):
             name = f"revision {other} of {place or 'the model'} (skip {'absent' if other == 'initial' else 'present'})"
             plant = lambda m, place=place, other=other: put(revision=other)(m.get_submodule(place))  # noqa: E731
             yield Rule(name, plant, whole=True)
+
+
+def _softmaxes():
+    """Every softmax over another axis, whichever way it is called."""
+    for axis in (-1, -2, -3, 0, 1):
+        for owner in (F, torch, torch.Tensor):
+            yield Rule(f"softmax over axis {axis}", None, ((owner, "softmax", _softmax_over(owner.softmax, axis)),))
+
+
+def _softmax_over(right, axis):
+    def softmax(x, *_dim, **_options):  # a function, since only that becomes a method of a tensor
+        return right(x, axis)
+
+    return softmax
 
 
 def _swap(sequence, i):
