@@ -157,5 +157,15 @@ def _filled(options, revision, state, dtype):
         counts = formats.dtype_name(array) not in FLOATS
         own[key].set_value(array if counts else formats.cast(formats.cast(array, dtype), held))
     if dtype != held:
-        network.to(dtype=dtype)  # exact: the values were rounded above, since Paddle 2.6 truncates to bfloat16
+        _narrow(network, dtype)
     return network
+
+
+def _narrow(network, dtype):
+    """Exact: the values were rounded before, since Paddle 2.6 truncates to bfloat16. Counts stay whole numbers."""
+    layers = network.sublayers(include_self=True)
+    buffers = [(layer, leaf, buffer) for layer in layers for leaf, buffer in layer._buffers.items()]
+    counts = [(layer, leaf, buffer.clone()) for layer, leaf, buffer in buffers if buffer.dtype == paddle.int64]
+    network.to(dtype=dtype)
+    for layer, leaf, count in counts:
+        setattr(layer, leaf, count)
