@@ -55,6 +55,8 @@ CASES = {
         _generator("generator-full"),
         _discriminator("discriminator-local", ndf=4, n_layers=5),
         _discriminator("discriminator-global", ndf=2, n_layers=7),
+        Case("sagan-generator", lambda L: L.SaganGenerator(32, 16, 8), [], "", "models/sagan.py", "Generator"),
+        Case("sagan-discriminator", lambda L: L.SaganDiscriminator(32, 8), [], "", "models/sagan.py", "Discriminator"),
         Case("discriminator-gaussian", lambda L: gaussian_discriminator(L), [], "", _MODEL, "Discriminator"),
     )
 }
