@@ -10,10 +10,11 @@ import paddle
 from paddle import nn
 
 from paddle_ugatit import weights
-from paddle_ugatit.layers.basic import Conv2D, LeakyReLU, Linear, ReflectionPad2D, Upsample
-from paddle_ugatit.layers.batch_norm import FrozenBatchNorm2D
+from paddle_ugatit.layers.basic import Conv2D, ConvTranspose2D, LeakyReLU, Linear, ReflectionPad2D, Upsample
+from paddle_ugatit.layers.batch_norm import BatchNorm2D, FrozenBatchNorm2D
 from paddle_ugatit.layers.norm import ILN, AdaILN, AdaIN, InstanceNorm2D
-from paddle_ugatit.layers.spectral_norm import spectral_norm
+from paddle_ugatit.layers.spectral_norm import SpectralNormWrapper, spectral_norm
+from paddle_ugatit.models import sagan
 from paddle_ugatit.models.adain import Decoder, Encoder, StyleTransfer
 from paddle_ugatit.models.inception import InceptionA, InceptionB, InceptionC, InceptionD, InceptionE, InceptionV3
 from paddle_ugatit.models.ugatit import Discriminator, ResnetAdaILNBlock, ResnetBlock, ResnetGenerator, attend
@@ -50,8 +51,10 @@ class TwoStyles(nn.Layer):
 LAYERS = SimpleNamespace(
     AdaILN=AdaILN,
     AdaIN=AdaIN,
+    BatchNorm2D=BatchNorm2D,
     CamHead=CamHead,
     Conv2D=Conv2D,
+    ConvTranspose2D=ConvTranspose2D,
     Decoder=Decoder,
     Discriminator=Discriminator,
     Encoder=Encoder,
@@ -70,7 +73,11 @@ LAYERS = SimpleNamespace(
     ResnetAdaILNBlock=ResnetAdaILNBlock,
     ResnetBlock=ResnetBlock,
     ResnetGenerator=ResnetGenerator,
+    SaganDiscriminator=sagan.Discriminator,
+    SaganGenerator=sagan.Generator,
+    SelfAttention=sagan.SelfAttention,
     Sequential=nn.Sequential,
+    SpectralNormWrapper=SpectralNormWrapper,
     StyleTransfer=StyleTransfer,
     TwoStyles=TwoStyles,
     Upsample=Upsample,
@@ -98,10 +105,14 @@ class PaddleSide:
 
     def load(self, model, state):
         """Convert a PyTorch state dict of arrays and copy it into the model; WeightError where anything differs."""
-        wanted = {key: np.asarray(value, self.dtype) for key, value in state.items()}
+        wanted = {key: self._of_dtype(value) for key, value in state.items()}
         own = model.state_dict()
         for key, value in weights.to_paddle(wanted, model).items():
             own[key].set_value(value)
+
+    def _of_dtype(self, value):
+        """An array at this side's dtype; whole numbers stay what they are."""
+        return np.asarray(value, None if value.dtype.kind == "i" else self.dtype)
 
     def state(self, model):
         """Every parameter and buffer in PyTorch's layout, as an array of its own; without a rule, as it is."""
@@ -115,7 +126,7 @@ class PaddleSide:
     def set_buffers(self, model, state):
         """Put the buffers back to their values in `state`."""
         for name, buffer in model.named_buffers():
-            buffer.set_value(np.asarray(state[name], self.dtype))
+            buffer.set_value(self._of_dtype(state[name]))
 
     def buffers(self, model):
         """Buffers as arrays of their own."""
@@ -132,6 +143,10 @@ class PaddleSide:
     def tensor(self, array, grad=False):
         """A tensor at this side's dtype, a leaf of the graph where `grad`."""
         return paddle.to_tensor(np.asarray(array, self.dtype), stop_gradient=not grad)
+
+    def is_tensor(self, value):
+        """Whether this is a tensor of this framework."""
+        return isinstance(value, paddle.Tensor)
 
     def array(self, tensor):
         """The tensor's values; None for None."""

@@ -12,7 +12,8 @@ from torch import nn
 
 from torch_ref.layers.batch_norm import FrozenBatchNorm2D
 from torch_ref.layers.norm import ILN, AdaILN, AdaIN
-from torch_ref.layers.spectral_norm import spectral_norm
+from torch_ref.layers.spectral_norm import SpectralNormWrapper, spectral_norm
+from torch_ref.models import sagan
 from torch_ref.models.adain import Decoder, Encoder, StyleTransfer
 from torch_ref.models.inception import InceptionA, InceptionB, InceptionC, InceptionD, InceptionE, InceptionV3
 from torch_ref.models.ugatit import Discriminator, ResnetAdaILNBlock, ResnetBlock, ResnetGenerator, attend
@@ -49,8 +50,10 @@ class TwoStyles(nn.Module):
 LAYERS = SimpleNamespace(
     AdaILN=AdaILN,
     AdaIN=AdaIN,
+    BatchNorm2D=nn.BatchNorm2d,
     CamHead=CamHead,
     Conv2D=nn.Conv2d,
+    ConvTranspose2D=nn.ConvTranspose2d,
     Decoder=Decoder,
     Discriminator=Discriminator,
     Encoder=Encoder,
@@ -69,7 +72,11 @@ LAYERS = SimpleNamespace(
     ResnetAdaILNBlock=ResnetAdaILNBlock,
     ResnetBlock=ResnetBlock,
     ResnetGenerator=ResnetGenerator,
+    SaganDiscriminator=sagan.Discriminator,
+    SaganGenerator=sagan.Generator,
+    SelfAttention=sagan.SelfAttention,
     Sequential=nn.Sequential,
+    SpectralNormWrapper=SpectralNormWrapper,
     StyleTransfer=StyleTransfer,
     TwoStyles=TwoStyles,
     Upsample=lambda: nn.Upsample(scale_factor=2, mode="nearest"),
@@ -131,6 +138,10 @@ class TorchSide:
             noise = self.jitter.uniform(-(2.0**-24), 2.0**-24, min(array.size, 65537))  # the same again in a large map
             array = array * (1 + np.resize(noise, array.shape))
         return torch.from_numpy(np.ascontiguousarray(array, self.dtype)).requires_grad_(grad)
+
+    def is_tensor(self, value):
+        """Whether this is a tensor of this framework."""
+        return isinstance(value, torch.Tensor)
 
     def array(self, tensor):
         """The tensor's values (shared, not copied); None for None."""

@@ -1,6 +1,7 @@
-"""Losses as pure functions: U-GAT-IT (Kim et al., ICLR 2020, section 2.2), AdaIN (Huang and Belongie, ICCV 2017).
+"""Losses of all systems, as pure functions. Twin: paddle_ugatit/losses.py.
 
-Twin: paddle_ugatit/losses.py.
+Contents: those of U-GAT-IT (Kim et al., ICLR 2020, section 2.2); AdaIN's (Huang and Belongie, ICCV 2017); the hinge
+losses of SAGAN and StyleGAN2.
 """
 
 import torch
@@ -53,3 +54,21 @@ def style_loss(found, wanted):
     """
     pairs = zip(found, wanted, strict=True)
     return sum(least_squares(x, y) for moments in pairs for x, y in zip(*moments, strict=True))
+
+
+def hinge(logit, side):
+    """Mean distance that logits lack from being beyond `side` (1 or -1), relu(1 - side logit): (B,...) -> ()."""
+    return F.relu(1 - side * logit).mean()
+
+
+def hinge_discriminator_loss(real, fake, sign=1):
+    """Logits of real images belong beyond `sign`, of generated ones beyond -sign: (B,...), (B,...) -> ().
+
+    1 as in SAGAN (Zhang et al. 2018, section 3.1); -1 in StyleGAN2's small public form, whose signs are inverted.
+    """
+    return hinge(real, sign) + hinge(fake, -sign)
+
+
+def hinge_generator_loss(fake, sign=1):
+    """What the discriminator's logits of generated images cost the generator, -sign mean: (B,...) -> ()."""
+    return -sign * fake.mean()

@@ -25,6 +25,13 @@ class Case:
     network: tuple[str, dict] | None = None  # ("generator" or "discriminator", arguments) to build the case again
     limit: float = 1e-10  # float64, relative to the tensor's largest value: 5 digits above the rounding seen
 
+    paddle_side = torch_side = None  # what stands for PaddleSide and TorchSide, where those do not fit
+
+    @property
+    def sources(self):
+        """The files that hold the layer: ours, PyTorch's."""
+        return f"paddle_ugatit/{self.file}", f"torch_ref/{self.file}"
+
     def inputs(self, seed):
         """Per call, the arguments: values that float32 holds exactly, so that both dtypes see the same."""
         rng = np.random.default_rng(seed)
@@ -36,7 +43,9 @@ class Case:
 
 
 def representable(array):
-    """The nearest values that float32 holds exactly, as float64."""
+    """The nearest values that float32 holds exactly, as float64; whole numbers as they are."""
+    if array.dtype.kind == "i":
+        return array
     return array.astype("float32").astype("float64")
 
 
@@ -57,13 +66,13 @@ def randomise(state, seed):
             value[...] = rng.uniform(0, 1, value.shape)
         elif leaf in ("gamma", "beta"):
             value[...] += 0.3 * rng.standard_normal(value.shape)
-        elif key.removesuffix(leaf) + "running_var" in state:
-            value[...] = _frozen_norm(leaf, value, rng)
+        elif key.removesuffix(leaf) + "running_var" in state and leaf != "num_batches_tracked":
+            value[...] = _batch_norm(leaf, value, rng)
     return state
 
 
-def _frozen_norm(leaf, value, rng):
-    """Weights and statistics of a FrozenBatchNorm2D, of which PyTorch's initial values would make the identity."""
+def _batch_norm(leaf, value, rng):
+    """Weights and statistics of a batch norm, of which PyTorch's initial values would make the identity."""
     return (
         rng.uniform(0.5, 1.5, value.shape) if leaf == "running_var" else value + 0.3 * rng.standard_normal(value.shape)
     )

@@ -56,6 +56,8 @@ CASES = {
         _discriminator("discriminator-local", ndf=4, n_layers=5),
         _discriminator("discriminator-global", ndf=2, n_layers=7),
         Case("decoder", lambda L: L.Decoder(4), [], "", "models/adain.py", "Decoder"),
+        Case("sagan-generator", lambda L: L.SaganGenerator(32, 16, 8), [], "", "models/sagan.py", "Generator"),
+        Case("sagan-discriminator", lambda L: L.SaganDiscriminator(32, 8), [], "", "models/sagan.py", "Discriminator"),
         Case("discriminator-gaussian", lambda L: gaussian_discriminator(L), [], "", _MODEL, "Discriminator"),
     )
 }

@@ -18,6 +18,7 @@ from align.paddle_side import PaddleSide
 from align.reference import set_mode
 from align.verdict import EXTRA, MISSING, error_of
 from align.views import Isolated, Key, Propagated
+from paddle_ugatit.weights import WeightError
 
 SECONDS = 120  # after which no further mistake is tried
 LARGE = 50_000_000  # weights, of a model that is not built again and again: its cause is unknown
@@ -33,7 +34,8 @@ def find_cause(case, reference, check, blamed, tamper=None, seconds=SECONDS):
 
     if sum(array.size for array in reference.weights.values()) > LARGE:
         return {"name": UNKNOWN, "before": None, "after": None, "tried": 0}
-    search = _Search(case, reference, check, blamed, PaddleSide("float64"), TorchSide("float64"), seconds)
+    ours, theirs = (case.paddle_side or PaddleSide)("float64"), (case.torch_side or TorchSide)("float64")
+    search = _Search(case, reference, check, blamed, ours, theirs, seconds)
     with np.errstate(all="ignore"):
         return search.run(tamper)
 
@@ -48,7 +50,10 @@ class _Search:
         case, reference, ours = self.case, self.reference, self.ours
         model = ours.build(case.build, reference.seed)
         initial = ours.state(model)
-        ours.load(model, reference.weights)
+        try:
+            ours.load(model, reference.weights)
+        except WeightError:  # an array too few, too many or of another shape: the message says so
+            return self._answer()
         if tamper:
             tamper(model)
         set_mode(model, case.training)
@@ -125,7 +130,7 @@ class _Search:
             twin = self._twin()
             try:
                 if rule.plant:
-                    rule.plant(self._target(twin, rule))
+                    rule.plant(twin if rule.whole else twin.get_submodule(self.layer))
                 made = self._isolated(self.theirs, twin, self.check)
                 after = self._distance(found, keys | made.keys(), made)
                 fits = after <= self.case.limit and self._wrong_keys(self.theirs, twin) <= wrong
@@ -152,10 +157,6 @@ class _Search:
         Isolated(side, model, sink, reference).run(reference.inputs, cotangents)
         side.set_buffers(model, buffers)
         return wrong
-
-    def _target(self, twin, rule):
-        whole = rule.name.startswith(("layers ", "revision "))
-        return twin if whole else twin.get_submodule(self.layer)
 
     def _twin(self):
         model = self.theirs.build(self.case.build, self.reference.seed)

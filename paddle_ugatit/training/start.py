@@ -10,7 +10,7 @@ from paddle_ugatit import formats, weights
 from paddle_ugatit.data.folders import TrainingData, test_images
 from paddle_ugatit.errors import InputError, UsageError
 from paddle_ugatit.metrics import FeatureExtractor
-from paddle_ugatit.training import adain
+from paddle_ugatit.training import adain, sagan
 from paddle_ugatit.training.checkpoints import Checkpoints
 from paddle_ugatit.training.config import Config
 from paddle_ugatit.training.evaluation import Evaluation
@@ -21,6 +21,7 @@ from paddle_ugatit.training.trainer import Trainer
 SYSTEMS = {  # the `system` of a configuration file -> its options and its iteration
     "ugatit": (Config, Trainer),
     "adain": (adain.Config, adain.Trainer),
+    "sagan": (sagan.Config, sagan.Trainer),
 }
 
 
@@ -111,13 +112,16 @@ def data_of(config, folder, rank, world_size, say):
         rank=rank,
         world_size=world_size,
         say=say,
+        domains=config.domains,
         load_size=config.load_size,
     )
 
 
 def tests_of(config, folder, say, limit=5):
-    """The first test pictures of both domains, for the sample sheets: domain -> float32 (n,3,S,S) in [-1,1]."""
-    found = {domain: test_images(folder, domain, config.img_size, limit, config.strict, say) for domain in "AB"}
+    """The first test pictures of each domain, for the sample sheets: domain -> float32 (n,3,S,S) in [-1,1]."""
+    found = {
+        domain: test_images(folder, domain, config.img_size, limit, config.strict, say) for domain in config.domains
+    }
     return {domain: np.stack([pixels for _, pixels in images]) for domain, images in found.items()}
 
 

@@ -1,6 +1,6 @@
-"""Batch normalisation of a network that is never trained here. Twin: paddle_ugatit/layers/batch_norm.py.
+"""Batch normalisation (Ioffe & Szegedy, ICML 2015, arXiv 1502.03167). Twin: paddle_ugatit/layers/batch_norm.py.
 
-Contents: FrozenBatchNorm2D.
+Contents: FrozenBatchNorm2D, of a network that is never trained here. The one that is trained is the framework's own.
 """
 
 import torch
