@@ -272,3 +272,28 @@ def test_damaged_weights_are_named(nets):
     content = np.zeros((16, 16, 3), np.uint8)
     with pytest.raises(InputError, match="NaN"):
         stylising.stylise(StyleTransfer(**broken), content, [content])
+
+
+def public_colour_match(picture, target):
+    """The public code's formula: standardised colours, covariances as sums over pixels plus the identity."""
+
+    def parts(pixels):
+        colours = pixels.reshape(-1, 3) / 255
+        mean, deviation = colours.mean(0), colours.std(0, ddof=1)
+        centred = (colours - mean) / deviation
+        values, vectors = np.linalg.eigh(centred.T @ centred + np.eye(3))
+        return centred, mean, deviation, vectors * values**0.5 @ vectors.T
+
+    centred, _, _, root = parts(picture)
+    _, mean, deviation, target_root = parts(target)
+    return (centred @ np.linalg.inv(root) @ target_root) * deviation + mean
+
+
+def test_the_public_colour_match_depends_on_the_number_of_pixels():
+    target = np.random.default_rng(0).integers(96, 160, (20, 20, 3)).astype(np.uint8)
+    larger = target.repeat(2, 0).repeat(2, 1)
+    style = np.random.default_rng(1).integers(96, 160, (20, 20, 3)).astype(np.uint8)
+    public = [public_colour_match(style, content).std() for content in (target, larger)]
+    ours = [stylising.matched_colours(style, content).std() for content in (target, larger)]
+    assert public[1] == pytest.approx(2 * public[0], rel=0.01) and ours[1] == pytest.approx(ours[0], rel=0.01)
+    assert ours[0] == pytest.approx(target.std(), rel=0.03)
