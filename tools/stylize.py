@@ -151,9 +151,9 @@ def _square(picture):
 class Stylising:
     """One run of the command: contents and styles in, results and counts out."""
 
-    def __init__(self, arguments, transfer, contents, styles):
+    def __init__(self, arguments, transfer, contents, styles, weights):
         self.arguments, self.transfer, self.contents, self.styles = arguments, transfer, contents, styles
-        self.weights = shares_of(arguments, styles)
+        self.weights = weights
         self.mask = read_picture(arguments.mask).convert("L") if arguments.mask else None
         self.skipped, self.done, self.tiles = [], 0, {}
 
@@ -251,7 +251,8 @@ def stylize(arguments):
             raise UsageError(f"--device {arguments.device}: {error}") from error
     contents, styles = collect(arguments.content, [arguments.out]), mixtures(arguments.style)
     require_apart(arguments, contents, styles)
-    work = Stylising(arguments, load(arguments), contents, styles)
+    weights = shares_of(arguments, styles)
+    work = Stylising(arguments, load(arguments), contents, styles, weights)
     with Progress("stylising", len(contents) * len(styles), "images") as progress:
         work.run(progress)
     if not work.done:
