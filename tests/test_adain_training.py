@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import shutil
+from pathlib import Path
 from unittest.mock import patch
 
 import numpy as np
@@ -138,6 +139,13 @@ def test_rate_and_options():
         Config(img_size=8, load_size=8)
     with pytest.raises(ValueError, match="ch must be 1 or more"):
         Config(ch=0)
+
+
+def test_the_published_configuration_is_the_default():
+    folder = Path(train.__file__).parents[1] / "work/configs"
+    published, demo = (start.configuration(folder / f"{name}.yaml") for name in ("adain", "adain_demo"))
+    assert published == Config(print_freq=published.print_freq, save_freq=published.save_freq)
+    assert (demo.encoder, demo.he) == ("", True)
 
 
 # Pictures.
