@@ -101,6 +101,17 @@ def test_two_files_of_weights_are_one(files, pictures):
     assert np.array_equal(result(pictures), result(pictures, "p/one.png"))
 
 
+def test_of_the_encoders_file_only_the_encoder_is_taken(files, pictures, capsys):
+    other = networks()
+    he_filters(other["decoder"], 7)
+    write(files / "other.pdparams", {"": other["decoder"]})
+    assert run(files, pictures, "--encoder", files / "both.pdparams", weights="other.pdparams") == 0
+    assert run(files, pictures, "--encoder", files / "encoder.pth", weights="other.pdparams", out="p") == 0
+    assert np.array_equal(result(pictures), result(pictures, "p/one.png"))
+    code, line = refusal(capsys, files, pictures, "--encoder", files / "decoder.pth", weights="other.pdparams")
+    assert code == 1 and "decoder.pth: holds no encoder" in line
+
+
 def test_alpha_0_has_no_style(files, pictures):
     for style in ("red", "blue"):
         assert run(files, pictures, "--alpha", "0", style=f"s/{style}.png", out=f"plain-{style}") == 0

@@ -82,7 +82,9 @@ def load(arguments):
         kinds = {type(network): network for network in networks.values()}
         if not kinds.keys() <= {Encoder, Decoder}:
             raise InputError(f"{path}: holds {', '.join(kind.__name__ for kind in kinds)}, not an encoder or decoder")
-        found |= kinds
+        found |= kinds if path == arguments.weights else {Encoder: kinds.get(Encoder)}
+    if arguments.encoder and found[Encoder] is None:
+        raise InputError(f"{arguments.encoder}: holds no encoder")
     if Decoder not in found:
         raise InputError(f"{arguments.weights}: holds no decoder")
     if Encoder not in found:
