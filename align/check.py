@@ -14,7 +14,7 @@ from paddle_ugatit.weights import WeightError
 def check_case(case, reference, check, dtypes=("float64", "float32"), tamper=None, causes=False):
     """Report entry of one case. `check`: "forward" or "backward". `tamper(model)` plants a fault, in tests.
 
-    With `causes`, and where PyTorch is installed, the cause of a difference is searched for (align/causes.py).
+    With `causes`, and where PyTorch is installed, the cause of a difference is searched for (align/causes/search.py).
     """
     start = time.perf_counter()
     rows, problem = [], ""
@@ -29,7 +29,7 @@ def check_case(case, reference, check, dtypes=("float64", "float32"), tamper=Non
         problem = "nothing was compared"
     cause = None
     if causes and blamed and find_spec("torch"):
-        from align.causes import find_cause
+        from align.causes.search import find_cause
 
         cause = find_cause(case, reference, check, blamed, tamper)
     verdict = "not comparable" if problem else "diverged" if blamed else "aligned"

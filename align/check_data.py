@@ -11,7 +11,6 @@ aligned, 1 diverged, 2 not comparable or bad usage.
 """
 
 import argparse
-import json
 import sys
 import tempfile
 import time
@@ -29,13 +28,12 @@ import numpy as np  # noqa: E402
 
 from align.data_side import MARGIN, MISTAKES, PUBLIC, antialiased_bilinear, write_pictures  # noqa: E402
 from align.reference import NotComparable  # noqa: E402
-from align.report import document, exit_code  # noqa: E402
+from align.report import entry, finish  # noqa: E402
 from align.verdict import Row  # noqa: E402
 from paddle_ugatit.data import folders, transforms  # noqa: E402
 from paddle_ugatit.data.images import image_files, read_image, read_picture  # noqa: E402
 from paddle_ugatit.data.transforms import Choice  # noqa: E402
 from paddle_ugatit.errors import InputError, UsageError  # noqa: E402
-from paddle_ugatit.formats import atomic  # noqa: E402
 
 _DRAWS = 6000  # random choices whose distribution is looked at
 
@@ -179,7 +177,7 @@ class _Recorder:
         return self.results[-1]
 
 
-def entry(name, rows, cause, size, seed, seconds):
+def case_entry(name, rows, cause, size, seed, seconds):
     """A case of the report."""
     failed = [row for row in rows if row.verdict == "fail"]
     blamed = None
@@ -188,21 +186,9 @@ def entry(name, rows, cause, size, seed, seconds):
         much = first.note or f"by {first.error:.3g}, limit {first.limit:.3g}"
         message = f"{first.layer} differs {much}" + (f"; cause: {cause}" if cause else "")
         blamed = {**asdict(first), "message": message, "cause": cause}
-    return {
-        "name": name,
-        "title": f"Data: {name}",
-        "layer": "transforms",
-        "equation": "",
-        "paddle": "paddle_ugatit/data/transforms.py",
-        "torch": "align/data_side.py",
-        "options": {"size": size, "seed": seed},
-        "verdict": "diverged" if failed else "aligned" if rows else "not comparable",
-        "note": "",
-        "seconds": round(seconds, 3),
-        "blamed": blamed,
-        "counts": {"compared": len(rows), "failed": len(failed), "inherited": 0},
-        "rows": [asdict(row) for row in rows],
-    }
+    sources = "paddle_ugatit/data/transforms.py", "align/data_side.py"
+    options = {"size": size, "seed": seed}
+    return entry(name, f"Data: {name}", "transforms", sources, options, rows, blamed, seconds)
 
 
 def check(size, seed, paths, batches=True):
@@ -213,7 +199,7 @@ def check(size, seed, paths, batches=True):
         case = next(cases_, None)
         if case is None:
             return
-        yield entry(*case, size, seed, time.perf_counter() - start)
+        yield case_entry(*case, size, seed, time.perf_counter() - start)
 
 
 def parse(argv):
@@ -249,13 +235,7 @@ def _run(arguments):
             line = f"{case['verdict']:<14} {case['name']:<20} {case['counts']['compared']:>3} compared"
             print(line + (f"\n    first: {case['blamed']['message']}" if case["blamed"] else ""), flush=True)
             entries.append(case)
-    about = {"kind": "live", "file": None, "torch": torch.__version__}
-    report = document("data", entries, time.perf_counter() - start, arguments.seed, about, None)
-    if arguments.json:
-        with atomic.replacing(arguments.json, "w") as file:
-            json.dump(report, file)
-    print(f"{report['verdict'].upper()}: {report['summary']}; {report['seconds']:.0f} s")
-    return exit_code(report["verdict"])
+    return finish("data", entries, start, arguments, torch.__version__)
 
 
 def main(argv=None):

@@ -25,10 +25,13 @@ from paddle_ugatit import command  # noqa: E402  first: it sets the process up b
 import paddle  # noqa: E402
 import torch  # noqa: E402
 
-from align import benchmark, other_tools  # noqa: E402
-from align.catalogue import CATALOGUE  # noqa: E402
-from align.controls import alarms  # noqa: E402
-from align.faults_page import write_page  # noqa: E402
+from align.faults import (
+    benchmark,  # noqa: E402
+    other_tools,  # noqa: E402
+)
+from align.faults.catalogue import CATALOGUE  # noqa: E402
+from align.faults.controls import alarms  # noqa: E402
+from align.faults.page import write_page  # noqa: E402
 from align.report import peak_gib  # noqa: E402
 from paddle_ugatit.errors import UsageError  # noqa: E402
 from paddle_ugatit.formats import atomic  # noqa: E402

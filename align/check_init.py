@@ -10,7 +10,6 @@ comparable or bad usage.
 """
 
 import argparse
-import json
 import sys
 import time
 from collections import defaultdict
@@ -25,14 +24,12 @@ from paddle_ugatit import command  # noqa: E402  first: it sets the process up b
 import numpy as np  # noqa: E402
 from scipy import stats  # noqa: E402
 
-from align.init_cases import CASES, fans, known_initialisations  # noqa: E402
+from align.cases.initial import CASES, fans, known_initialisations  # noqa: E402
 from align.paddle_side import PaddleSide  # noqa: E402
-from align.page import write_page  # noqa: E402
-from align.report import cause_line, document, exit_code  # noqa: E402
+from align.report import cause_line, entry, finish  # noqa: E402
 from align.torch_side import TorchSide  # noqa: E402
 from align.verdict import Row  # noqa: E402
 from paddle_ugatit.errors import UsageError  # noqa: E402
-from paddle_ugatit.formats import atomic  # noqa: E402
 
 FALSE_ALARMS = 1e-4  # probability that a run without any fault reports one
 SEEDS = 24
@@ -136,21 +133,12 @@ def check_case(case, seeds, tests, ours=None):
         message = f"{name} starts differently: {amount}{row.note}"
         evidence = {"name": reason, "before": row.error, "after": None, "tried": tried}
         blamed = {**asdict(row), "message": message, "cause": evidence}
-    return {
-        "name": case.name,
-        "title": f"Initial values: {case.name}",
-        "layer": case.layer,
-        "equation": "",
-        "paddle": f"paddle_ugatit/{case.file}",
-        "torch": f"torch_ref/{case.file}",
-        "options": {"seeds": [seeds[0], seeds[-1]], "false_alarms": FALSE_ALARMS},
-        "verdict": "diverged" if failed else "aligned" if rows else "not comparable",
-        "note": "",
-        "seconds": round(time.perf_counter() - start, 3),
-        "blamed": blamed,
-        "counts": {"compared": len(rows), "failed": len(failed), "inherited": 0},
-        "rows": [asdict(row) for row in rows.values()],
-    }
+    sources = f"paddle_ugatit/{case.file}", f"torch_ref/{case.file}"
+    options = {"seeds": [seeds[0], seeds[-1]], "false_alarms": FALSE_ALARMS}
+    seconds = time.perf_counter() - start
+    return entry(
+        case.name, f"Initial values: {case.name}", case.layer, sources, options, [*rows.values()], blamed, seconds
+    )
 
 
 def count_tests(cases):
@@ -184,19 +172,11 @@ def _run(arguments):
     cases = [CASES[name] for name in arguments.cases] or list(CASES.values())
     start, entries, tests = time.perf_counter(), [], count_tests(cases)
     for case in cases:
-        entry = check_case(case, range(arguments.seed, arguments.seed + arguments.seeds), tests)
-        line = f"{entry['verdict']:<14} {case.name:<26} {entry['counts']['compared']:>4} parameters"
-        print(line + _blamed_lines(entry["blamed"]), flush=True)
-        entries.append(entry)
-    about = {"kind": "live", "file": None, "torch": TorchSide.version}
-    report = document("init", entries, time.perf_counter() - start, arguments.seed, about, None)
-    if arguments.json:
-        with atomic.replacing(arguments.json, "w") as file:
-            json.dump(report, file)
-    if arguments.html:
-        write_page([report], arguments.html)
-    print(f"{report['verdict'].upper()}: {report['summary']}; {report['seconds']:.0f} s")
-    return exit_code(report["verdict"])
+        result = check_case(case, range(arguments.seed, arguments.seed + arguments.seeds), tests)
+        line = f"{result['verdict']:<14} {case.name:<26} {result['counts']['compared']:>4} parameters"
+        print(line + _blamed_lines(result["blamed"]), flush=True)
+        entries.append(result)
+    return finish("init", entries, start, arguments, TorchSide.version)
 
 
 def _blamed_lines(blamed):

@@ -34,7 +34,7 @@ from paddle_ugatit.inference import generate  # noqa: E402
 from paddle_ugatit.metrics import FeatureExtractor, kid  # noqa: E402
 from paddle_ugatit.metrics.paired import l1  # noqa: E402
 from paddle_ugatit.training import start  # noqa: E402
-from torch_ref.trainer import Trainer as TorchTrainer  # noqa: E402
+from torch_ref.training.trainer import Trainer as TorchTrainer  # noqa: E402
 
 FRAMEWORKS = ("paddle", "torch")
 SHOWN = 8  # test images in the picture

@@ -24,7 +24,9 @@ from paddle_ugatit import command  # noqa: E402  first: it sets the process up b
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
 
-from align import metric_faults, metric_others, metric_simulation, metric_statements  # noqa: E402
+from align import metric_others, metric_statements  # noqa: E402
+from align.faults import metric as metric_faults  # noqa: E402
+from align.faults import metric_simulation  # noqa: E402
 from align.torch_side import TorchSide  # noqa: E402
 from paddle_ugatit import weights as conversion  # noqa: E402
 from paddle_ugatit.formats import atomic  # noqa: E402

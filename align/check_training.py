@@ -7,7 +7,6 @@ aligned, 1 diverged, 2 not comparable or bad usage.
 """
 
 import argparse
-import json
 import sys
 import time
 from dataclasses import asdict, replace
@@ -15,15 +14,14 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from align.causes.training import find_training_cause  # noqa: E402
 from align.paddle_side import PaddleSide  # noqa: E402
-from align.page import write_page  # noqa: E402
-from align.report import case_line, document, exit_code  # noqa: E402
+from align.report import case_line, entry, finish  # noqa: E402
 from align.torch_side import TorchSide  # noqa: E402
 from align.training_case import batches, compared, paddle_state, same_start, torch_state  # noqa: E402
-from align.training_causes import find_training_cause  # noqa: E402
-from paddle_ugatit.formats import CheckpointError, atomic  # noqa: E402
+from paddle_ugatit.formats import CheckpointError  # noqa: E402
 from paddle_ugatit.training import Config, Trainer  # noqa: E402
-from torch_ref.trainer import Trainer as TorchTrainer  # noqa: E402
+from torch_ref.training.trainer import Trainer as TorchTrainer  # noqa: E402
 
 # The decay of the learning rate begins within the run, and the last step has a rate of 0.
 SMALL = Config(light=True, ch=4, n_res=1, img_size=48, global_layers=6, local_layers=4, iteration=6)
@@ -41,9 +39,9 @@ def lockstep(config, steps, seed=0, tamper=None, trainers=(TorchTrainer, Trainer
         start = time.perf_counter()
         wanted = torch_state(theirs, theirs.step(torch_side.tensor(real_a), torch_side.tensor(real_b)))
         found = paddle_state(ours, ours.step(paddle_side.tensor(real_a), paddle_side.tensor(real_b)))
-        entry = _entry(config, step, compared(wanted, found, step), seed, time.perf_counter() - start)
-        yield entry
-        if entry["verdict"] != "aligned":
+        result = _entry(config, step, compared(wanted, found, step), seed, time.perf_counter() - start)
+        yield result
+        if result["verdict"] != "aligned":
             return
 
 
@@ -55,21 +53,9 @@ def _entry(config, step, rows, seed, seconds):
         size = first.note or f"error {first.error:.1e}, limit {first.limit:.1e}"
         message = f"step {step}: {first.what} {first.slot} of {first.layer} differs: {size}"
         blamed = {**asdict(first), "message": message}
-    return {
-        "name": f"step {step}",
-        "title": f"Training step {step}",
-        "layer": "Trainer.step",
-        "equation": "",
-        "paddle": "paddle_ugatit/training/trainer.py",
-        "torch": "torch_ref/trainer.py",
-        "options": {**asdict(config), "seed": seed},
-        "verdict": "diverged" if failed else "aligned" if rows else "not comparable",
-        "note": "",
-        "seconds": round(seconds, 3),
-        "blamed": blamed,
-        "counts": {"compared": len(rows), "failed": len(failed), "inherited": 0},
-        "rows": [asdict(row) for row in rows],
-    }
+    sources = "paddle_ugatit/training/trainer.py", "torch_ref/training/trainer.py"
+    options = {**asdict(config), "seed": seed}
+    return entry(f"step {step}", f"Training step {step}", "Trainer.step", sources, options, rows, blamed, seconds)
 
 
 def main(argv=None):
@@ -101,21 +87,13 @@ def _run(arguments):
         batch_size=arguments.batch,
         iteration=arguments.steps,
     )
-    for entry in lockstep(config, arguments.steps, arguments.seed):
-        if blamed := entry["blamed"]:
+    for result in lockstep(config, arguments.steps, arguments.seed):
+        if blamed := result["blamed"]:
             place = (blamed["call"], arguments.seed, None, (TorchTrainer, Trainer), arguments.steps)
             blamed["cause"] = find_training_cause(config, *place, blamed["what"], blamed["error"])
-        print(case_line(entry), flush=True)
-        entries.append(entry)
-    about = {"kind": "live", "file": None, "torch": TorchSide.version}
-    report = document("training", entries, time.perf_counter() - start, arguments.seed, about, None)
-    if arguments.json:
-        with atomic.replacing(arguments.json, "w") as file:
-            json.dump(report, file)
-    if arguments.html:
-        write_page([report], arguments.html)
-    print(f"{report['verdict'].upper()}: {report['summary']}; {report['seconds']:.0f} s")
-    return exit_code(report["verdict"])
+        print(case_line(result), flush=True)
+        entries.append(result)
+    return finish("training", entries, start, arguments, TorchSide.version)
 
 
 if __name__ == "__main__":

@@ -1,14 +1,19 @@
 """The report of a check: lines on the console, and the document that the JSON file and the page are made of."""
 
+import json
 import platform
 import resource
 import sys
+import time
+from dataclasses import asdict
 from datetime import datetime, timezone
 
 import numpy as np
 import paddle
 
+from align.page import write_page
 from paddle_ugatit import runtime
+from paddle_ugatit.formats import atomic
 
 SCHEMA = "paddle-ugatit-parity/1"
 VERDICTS = ("aligned", "diverged", "not comparable")  # in the order of their exit codes
@@ -49,6 +54,39 @@ def document(check, cases, seconds, seed, reference, weights):
         "weights": weights,
         "cases": cases,
     }
+
+
+def entry(name, title, layer, sources, options, rows, blamed, seconds):
+    """A case of a check that walks through no network: its verdict follows from its rows; sources (Paddle, PyTorch)."""
+    failed = sum(row.verdict == "fail" for row in rows)
+    return {
+        "name": name,
+        "title": title,
+        "layer": layer,
+        "equation": "",
+        "paddle": sources[0],
+        "torch": sources[1],
+        "options": options,
+        "verdict": "diverged" if failed else "aligned" if rows else "not comparable",
+        "note": "",
+        "seconds": round(seconds, 3),
+        "blamed": blamed,
+        "counts": {"compared": len(rows), "failed": failed, "inherited": 0},
+        "rows": [asdict(row) for row in rows],
+    }
+
+
+def finish(check, entries, start, arguments, torch_version):
+    """Write what --json and --html ask for, print the verdict; returns the exit code. `start` is by perf_counter."""
+    about = {"kind": "live", "file": None, "torch": torch_version}
+    report = document(check, entries, time.perf_counter() - start, arguments.seed, about, None)
+    if arguments.json:
+        with atomic.replacing(arguments.json, "w") as file:
+            json.dump(report, file)
+    if getattr(arguments, "html", None):
+        write_page([report], arguments.html)
+    print(f"{report['verdict'].upper()}: {report['summary']}; {report['seconds']:.0f} s")
+    return exit_code(report["verdict"])
 
 
 def peak_gib():

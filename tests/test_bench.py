@@ -5,13 +5,13 @@ import json
 
 import pytest
 
-from align import bench_side
-from align.torch_saving import SavingTrainer
+from align.bench import side as bench_side
+from align.bench.torch_saving import SavingTrainer
 from align.torch_side import TorchSide
 from align.training_case import batches, torch_state
 from paddle_ugatit.training import Config
 from tools import bench
-from torch_ref.trainer import Trainer
+from torch_ref.training.trainer import Trainer
 
 TINY = ["--size", "96", "--ch", "4", "--n-res", "1", "--repeat", "1", "--turns", "1"]
 

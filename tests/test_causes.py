@@ -7,20 +7,21 @@ import numpy as np
 import paddle
 import pytest
 
-from align import causes, check, check_training
+from align import check, check_training
 from align.cases import Case
-from align.catalogue import CAUSES, MODEL_FAULTS
+from align.causes import search as causes
+from align.causes.training import find_training_cause
 from align.check import check_case
-from align.faults import CASES
+from align.faults.catalogue import CAUSES, MODEL_FAULTS
+from align.faults.layers import CASES
+from align.faults.planting import local, put, run
+from align.faults.small_layer import Layer, rules, twin
+from align.faults.training import FAULTS as TRAINING_FAULTS
+from align.faults.training import TINY, TRAINERS
 from align.page import render
-from align.planting import local, put, run
 from align.reference import measure
 from align.report import case_line, document
-from align.small_layer import Layer, rules, twin
 from align.torch_side import TorchSide
-from align.training_causes import find_training_cause
-from align.training_faults import FAULTS as TRAINING_FAULTS
-from align.training_faults import TINY, TRAINERS
 
 
 @lru_cache
@@ -155,7 +156,7 @@ def test_training_step_without_a_known_cause(capsys):
     mistakes = dict(list(causes_of_training().items())[:2])
     with (
         patch.object(check_training.Trainer, "_update", louder),
-        patch("align.training_causes.MISTAKES", mistakes),
+        patch("align.causes.training.MISTAKES", mistakes),
         patch.object(check_training, "SMALL", TINY),
     ):
         assert check_training.main(["--steps", "4"]) == 1
@@ -163,13 +164,13 @@ def test_training_step_without_a_known_cause(capsys):
 
 
 def causes_of_training():
-    from align.training_causes import MISTAKES
+    from align.causes.training import MISTAKES
 
     return MISTAKES
 
 
 def test_weights_are_named_only_where_they_are_equal_to_the_bit():
-    from align.cause_arrays import weight_cause
+    from align.causes.arrays import weight_cause
     from align.verdict import Row
 
     row = Row("a", "Linear", 0, "weight", "weight", "state", "float64", [3, 3], 1.0, None, 0.0)

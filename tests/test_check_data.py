@@ -8,7 +8,7 @@ import pytest
 
 import paddle_ugatit  # noqa: F401  first: it sets the process up before PyTorch
 from align import check_data, data_side
-from align.data_faults import CONTROLS, FAULTS
+from align.faults.data import CONTROLS, FAULTS
 
 
 @pytest.fixture(scope="module")

@@ -5,9 +5,10 @@ from unittest.mock import patch
 
 import pytest
 
-from align import benchmark, check_faults, other_tools
-from align.catalogue import CASES, CATALOGUE, CAUSES, MODEL_FAULTS
+from align import check_faults
 from align.check import check_case
+from align.faults import benchmark, other_tools
+from align.faults.catalogue import CASES, CATALOGUE, CAUSES, MODEL_FAULTS
 from align.verdict import Judge
 
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from align import check_init
+from align.cases.initial import CASES, fans, known_initialisations
 from align.check_init import check_case, compared, distance, limit
-from align.init_cases import CASES, fans, known_initialisations
-from align.init_faults import FAULTS, planted_entry
+from align.faults.initial import FAULTS, planted_entry
 
 TESTS = 185  # parameters of all networks
 

@@ -6,8 +6,8 @@ import pytest
 
 import paddle_ugatit  # noqa: F401  first: it sets the process up before Paddle, and so before PyTorch
 from align.check import check_case
-from align.controls import CONTROLS, SAME_BITS
-from align.faults import CASES, FAULTS
+from align.faults.controls import CONTROLS, SAME_BITS
+from align.faults.layers import CASES, FAULTS
 from align.reference import measure
 from align.torch_side import TorchSide
 

@@ -9,8 +9,8 @@ import pytest
 
 from align.cases import CASES, Case
 from align.check import check_case
+from align.faults.planting import run
 from align.paddle_side import PaddleSide
-from align.planting import run
 from align.reference import NotComparable, Reference, measure
 from align.torch_side import TorchSide
 from align.verdict import FLOAT32_ULP, Judge, Row, blame, blame_message, error_of, in_order, mean_error_of, weight_rows

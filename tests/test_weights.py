@@ -139,7 +139,7 @@ def test_what_does_not_fit_is_named(key, change, message):
         ("full", "DownBlock.1.weight", np.zeros((10**9, 0, 7, 7)), "not 4 axes of 1 or more"),
         ("full", "UpBlock2.11.weight", None, "lacks 'UpBlock2.11.weight'"),
         ("local", "model.4.weight_orig", None, "lacks 'model.4.weight_orig'"),
-        ("local", "model.1.weight_orig", None, "no U-GAT-IT network"),
+        ("local", "model.1.weight_orig", None, "no network that this knows"),
         ("local", "model.10.weight_orig", np.zeros((16, 1, 1, 1)), r"the network needs \(16, 8, 4, 4\)"),
     ],
 )
@@ -152,7 +152,7 @@ def test_options_that_cannot_be_told(name, key, value, message):
 
 def test_names_and_kinds_of_networks():
     states = {name: torch_state(network) for name, network in six().items()}
-    assert list(converted(states)[0].networks) == list(weights.KINDS)
+    assert list(converted(states)[0].networks) == list(weights.ugatit.NAMES)
     for kept in (["genA2B"], ["genA2B", "genB2A"]):
         assert list(converted({name: states[name] for name in kept})[0].networks) == kept
     for bare in ("genA2B", "disLA"):

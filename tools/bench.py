@@ -36,7 +36,7 @@ KEEP_BUFFERS = {
     "MALLOC_TOP_PAD_": str(256 << 20),
 }
 PLAIN = "PyTorch, as published"
-# name -> (side of align/bench_side.py, environment)
+# name -> (side of align/bench/side.py, environment)
 VARIANTS = {
     "iteration": {
         PLAIN: ("torch-plain", {}),
@@ -106,7 +106,7 @@ def turns(what, name, config, arguments):
     """Costs of `--turns` pieces of work by this variant, in a process of its own."""
     side, settings = VARIANTS[what][name]
     settings = settings | {"OMP_NUM_THREADS": str(arguments.threads)}
-    command = [sys.executable, str(ROOT / "align" / "bench_side.py"), what, side, "--config", json.dumps(config)]
+    command = [sys.executable, str(ROOT / "align" / "bench" / "side.py"), what, side, "--config", json.dumps(config)]
     command += ["--turns", str(arguments.turns)]
     return [json.loads(line) for line in output_of(name, command, settings).splitlines()]
 
@@ -164,7 +164,7 @@ def main(argv=None):
     """Run one benchmark; returns the exit code."""
     argv = sys.argv[1:] if argv is None else argv
     if argv[:1] == ["kid"]:  # the side that may hold the other framework has options of its own
-        return subprocess.run([sys.executable, str(ROOT / "align" / "bench_metric.py"), *argv[1:]]).returncode
+        return subprocess.run([sys.executable, str(ROOT / "align" / "bench" / "metric.py"), *argv[1:]]).returncode
     example = "example: python tools/bench.py iteration --size 256 --only published ours"
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0], epilog=example)
     parser.add_argument("what", choices=["runtime", "iteration", "infer", "kid"])

@@ -11,7 +11,7 @@ What is trained is a system, an object with
     config, iteration, networks, optimizers   options.RunOptions, the iterations done, and dicts by name
     named_parameters(kind)                    of one optimiser, in its order
     step(*batch) -> losses                    one iteration; raises diverged.DivergedError
-    model                                     its name in weights.py
+    model                                     its name in weights/
     averaged, shown                           names: networks to keep a running mean of, losses for the progress bar
     sheets(networks, tests)                   pictures to look at, name -> uint8 (H,W,3)
     generated(networks, tests)                what the KID is measured on, see evaluation.py
@@ -102,7 +102,11 @@ class Run:
         distributed.share_networks(self.system.networks)
         if first == 1:
             self._look(0)
-        with self._signals(), Progress("training", last, done=first - 1) as progress, self.records.beside(progress):
+        with (
+            _Stopping(self._stop, self.records),
+            Progress("training", last, done=first - 1) as progress,
+            self.records.beside(progress),
+        ):
             for step, batch in enumerate(self.data.iterate(first, last), first):
                 losses, stop = self._step(step, batch)
                 progress(note=", ".join(f"{name} {losses[name]:.3f}" for name in self.system.shown))
@@ -133,9 +137,6 @@ class Run:
         if self.average:
             self.average.update()
         return losses, stop > 0
-
-    def _signals(self):
-        return _Stopping(self._stop, self.records)
 
     # --- keeping -------------------------------------------------------------------------------------------
 

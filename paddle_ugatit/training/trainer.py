@@ -1,4 +1,4 @@
-"""One training iteration of U-GAT-IT: the original's updates with less work. Twin: torch_ref/trainer.py.
+"""One training iteration of U-GAT-IT: the original's updates with less work. Twin: torch_ref/training/trainer.py.
 
 What is saved, without changing what is computed:
 - the translations that the discriminators see are those whose graph the generators' step goes back through; they are

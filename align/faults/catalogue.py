@@ -1,15 +1,17 @@
 """The fault catalogue: CATALOGUE (number -> what it is), and every fault planted into a model with its cause.
 
-MODEL_FAULTS are those of align/faults.py and align/small_faults.py and a few more; CAUSES say what `find_cause` must
-name for each. Training, data, metric and initialisation have faults of their own beside their checks.
+MODEL_FAULTS are those of layers.py and small.py and a few more; CAUSES say what `find_cause` must name for each.
+Training, data, metric and initialisation have faults of their own beside their checks.
 """
 
 import paddle
 
-from align import faults, small_faults, small_twins
-from align.causes import UNKNOWN
+from align.causes.search import UNKNOWN
+from align.faults import layers as faults
+from align.faults import small as small_faults
+from align.faults import small_twins
+from align.faults.planting import Fault, local, patched
 from align.paddle_side import PaddleSide
-from align.planting import Fault, local, patched
 from paddle_ugatit.layers import spectral_norm
 
 CATALOGUE = {

@@ -12,8 +12,8 @@ from unittest.mock import patch
 
 import numpy as np
 
-from align.cause_arrays import array_causes, weight_cause
-from align.cause_rules import call_rules, graph_rules, layer_rules
+from align.causes.arrays import array_causes, weight_cause
+from align.causes.rules import call_rules, graph_rules, layer_rules
 from align.paddle_side import PaddleSide
 from align.reference import set_mode
 from align.verdict import EXTRA, MISSING, error_of

@@ -1,7 +1,7 @@
 """Faults to try check_data.py on: what each is, how it is planted in memory, and which cause must be named for it.
 
-Numbers are those of the catalogue that align/faults.py goes by, 0 for one of its own. CONTROLS are no faults: the same
-values, computed in another way.
+Numbers are those of catalogue.py, 0 for one of its own. CONTROLS are no faults: the same values, computed in another
+way.
 """
 
 from contextlib import ExitStack, contextmanager

@@ -10,16 +10,19 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
-from align import check_data, check_metric, data_faults, data_side, init_faults, metric_faults
-from align import training_faults as training
-from align.catalogue import CASES, CATALOGUE, CAUSES, MODEL_FAULTS
-from align.causes import UNKNOWN, find_cause
+from align import check_data, check_metric, data_side
+from align.causes.metric import find_metric_cause
+from align.causes.search import UNKNOWN, find_cause
+from align.causes.training import find_training_cause
 from align.check import check_case
-from align.metric_causes import find_metric_cause
+from align.faults import data as data_faults
+from align.faults import initial as init_faults
+from align.faults import metric as metric_faults
+from align.faults import training
+from align.faults.catalogue import CASES, CATALOGUE, CAUSES, MODEL_FAULTS
+from align.faults.small_layer import rules
 from align.reference import measure
-from align.small_layer import rules
 from align.torch_side import TorchSide
-from align.training_causes import find_training_cause
 from align.verdict import Row
 
 METRIC = {  # what is to blame first, and the cause; a fault without is left to check_metric.py

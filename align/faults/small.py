@@ -1,9 +1,9 @@
-"""Faults planted in the small twins of align/small_twins.py; numbers are the catalogue's."""
+"""Faults planted in the small twins of align/faults/small_twins.py; numbers are the catalogue's."""
 
 import numpy as np
 import paddle.nn.functional as F
 
-from align.planting import local, put, put_weight, run
+from align.faults.planting import local, put, put_weight, run
 
 
 def _not_loaded(layer):

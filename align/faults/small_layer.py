@@ -27,5 +27,5 @@ class Layer(paddle.nn.Layer):
 def rules():
     """Within the block the weights of these layers can be converted: everything stays as it is."""
     leaves = dict.fromkeys(("weight", "bias", "running_mean", "running_var", "strength"), False)
-    with patch.dict(weights._RULES, {Layer: leaves}):
+    with patch.dict(weights.RULES, {Layer: leaves}):
         yield

@@ -1,6 +1,6 @@
 """Faults to try check_init.py on: what each is, how it is planted in memory, and what must be said of it.
 
-Numbers are those of the catalogue that align/faults.py goes by, 0 for one of its own. CONTROLS are no faults.
+Numbers are those of the catalogue that align/faults/layers.py goes by, 0 for one of its own. CONTROLS are no faults.
 """
 
 import math
@@ -11,7 +11,7 @@ from unittest.mock import patch
 import paddle
 from paddle import nn
 
-from align import init_cases
+from align.cases import initial as init_cases
 from align.check_init import SEEDS, check_case
 from align.paddle_side import PaddleSide
 from paddle_ugatit.layers import basic, norm, spectral_norm

@@ -1,6 +1,6 @@
 """One side of a speed comparison, in a process of its own: what one piece of work costs, a JSON line per turn.
 
-    python align/bench_side.py iteration torch-plain --config '{"light": true, "img_size": 128}'
+    python align/bench/side.py iteration torch-plain --config '{"light": true, "img_size": 128}'
 
 `iteration` is a whole training iteration, `infer` a picture through the light or full generator. tools/bench.py runs
 the sides in turns. Those of PyTorch load no Paddle, and so none of its process settings; ours loads no PyTorch.
@@ -14,15 +14,15 @@ import time
 from pathlib import Path
 from types import SimpleNamespace
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 
 def torch_iteration(options, kind):
     """A callable that makes one iteration of the reference's trainer, plain or with the savings."""
     import torch
 
-    from align.torch_saving import SavingTrainer
-    from torch_ref.trainer import Trainer
+    from align.bench.torch_saving import SavingTrainer
+    from torch_ref.training.trainer import Trainer
 
     torch.manual_seed(0)
     config = SimpleNamespace(**options, lr_at=lambda _step: options["lr"])

@@ -10,13 +10,13 @@ import torch
 import torch.nn.functional as TF
 
 from align.cases import Case
-from align.cause_resize import grid_matrix
-from align.planting import run
-from align.small_layer import Layer, twin
+from align.causes.resize import grid_matrix
+from align.faults.planting import run
+from align.faults.small_layer import Layer, twin
 from paddle_ugatit.compat import constant
 from paddle_ugatit.layers.basic import Conv2D
 
-_FILE = "../align/small_twins.py"
+_FILE = "../align/faults/small_twins.py"
 
 
 class TorchBatchNorm2D(torch.nn.Module):
@@ -223,7 +223,7 @@ class TorchFilterGradient(torch.nn.Module):
             return torch.autograd.grad(total, self.weight, create_graph=True)[0]
 
     def mistakes(self):
-        """Name -> plant, for align/cause_rules.py."""
+        """Name -> plant, for align/causes/rules.py."""
 
         def direct(_own, layer, x):
             gradient = 3 * TF.conv2d(x, layer.weight).detach() ** 2

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import paddle
 import torch
 
-from align.small_layer import Layer
+from align.faults.small_layer import Layer
 
 
 class _TorchNet(torch.nn.Module):

@@ -12,11 +12,11 @@ import paddle
 import paddle.nn.functional as F
 
 from align.check_training import SMALL, lockstep
-from align.small_training import PaddleSmall, TorchSmall
+from align.faults.small_training import PaddleSmall, TorchSmall
 from paddle_ugatit import losses
 from paddle_ugatit.models.ugatit import Discriminator
 from paddle_ugatit.training import Config, Trainer, trainer
-from torch_ref.trainer import Trainer as TorchTrainer
+from torch_ref.training.trainer import Trainer as TorchTrainer
 
 TINY = replace(SMALL, ch=2, img_size=24, global_layers=5, local_layers=3, lr=0.02)
 TRAINERS = (TorchTrainer, Trainer)

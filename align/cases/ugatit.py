@@ -1,51 +1,12 @@
-"""What is compared: one entry per layer or network, built alike on both sides.
+"""U-GAT-IT's layers and networks as cases."""
 
-`build` gets a namespace of layers (`LAYERS` of torch_side.py or paddle_side.py), which bear the same names on both.
-"""
-
-from collections.abc import Callable
-from dataclasses import dataclass
-
-import numpy as np
-
-
-@dataclass(frozen=True)
-class Case:
-    """One comparison: a model, the arrays it is called with, and what is said of it."""
-
-    name: str
-    build: Callable
-    shapes: list[tuple[int, ...]]  # of the arguments of one call
-    equation: str
-    file: str  # under paddle_ugatit/ and torch_ref/
-    layer: str  # the class in that file
-    calls: int = 1
-    training: bool = True
-    zeros: bool = False  # exact zeros among the inputs
-    network: tuple[str, dict] | None = None  # ("generator" or "discriminator", arguments) to build the case again
-    limit: float = 1e-10  # float64, relative to the tensor's largest value: 5 digits above the rounding seen
-
-    def inputs(self, seed):
-        """Per call, the arguments: values that float32 holds exactly, so that both dtypes see the same."""
-        rng = np.random.default_rng(seed)
-        calls = [[representable(rng.standard_normal(shape)) for shape in self.shapes] for _ in range(self.calls)]
-        for arrays in calls if self.zeros else []:
-            for array in arrays:
-                array.flat[::7] = 0
-        return calls
-
-
-def representable(array):
-    """The nearest values that float32 holds exactly, as float64."""
-    return array.astype("float32").astype("float64")
-
+from align.cases.case import Case
 
 _EQ1 = "(rho a_I + (1 - rho) a_L) gamma + beta; a = (x - mean) / sqrt(var + 1e-5), unbiased variance"
 _EQ1_INITIAL = _EQ1.replace("unbiased variance", "variance of variances, axis by axis")
 _SN = "(W / sigma) x, sigma = u^T W v, one power iteration a forward"
 _CAM = "[w_gap x, w_gmp x]; logit [w_gap mean(x), w_gmp max(x)]"
 _BASIC, _NORM, _SPECTRAL, _MODEL = "layers/basic.py", "layers/norm.py", "layers/spectral_norm.py", "models/ugatit.py"
-_BATCH_NORM, _INCEPTION = "layers/batch_norm.py", "models/inception.py"
 _MAP, _MAPS = (1, 8, 8, 8), (3, 8, 9, 7)  # batch 1, even; batch 3, odd
 
 
@@ -158,50 +119,6 @@ NETWORK_CASES = [
     discriminator_case("discriminator-global", (1, 3, 96, 96), calls=2, ndf=2, n_layers=7),
 ]
 
-
-def inception_case(name, shape=(1, 3, 75, 75), narrow=1):
-    """FID's Inception, its widths divided by `narrow`, on one batch of `shape`."""
-    return Case(name, lambda L: L.InceptionV3(narrow), [tuple(shape)], "features, logits", _INCEPTION, "InceptionV3")
-
-
-_WIDE = (3, 12, 9, 7)  # of the mixed blocks, a sixteenth as wide
-INCEPTION_CASES = [
-    Case(
-        "frozen-batch-norm",
-        lambda L: L.FrozenBatchNorm2D(8),
-        [_MAPS],
-        "(x - mean) / sqrt(var + 1e-3) w + b",
-        _BATCH_NORM,
-        "FrozenBatchNorm2D",
-    ),
-    Case(
-        "inception-a", lambda L: L.InceptionA(12, 2, 16), [_WIDE], "[1x1, 5x5, 3x3 3x3, mean]", _INCEPTION, "InceptionA"
-    ),
-    Case("inception-b", lambda L: L.InceptionB(12, 16), [_WIDE], "[3x3, 3x3 3x3, max]", _INCEPTION, "InceptionB"),
-    Case(
-        "inception-c", lambda L: L.InceptionC(12, 8, 16), [_WIDE], "[1x1, 7x7, 7x7 7x7, mean]", _INCEPTION, "InceptionC"
-    ),
-    Case("inception-d", lambda L: L.InceptionD(12, 16), [_WIDE], "[3x3, 7x7 3x3, max]", _INCEPTION, "InceptionD"),
-    Case(
-        "inception-e",
-        lambda L: L.InceptionE(12, "mean", 16),
-        [_WIDE],
-        "[1x1, 1x3, 3x1, 3x3 1x3, 3x3 3x1, mean]",
-        _INCEPTION,
-        "InceptionE",
-    ),
-    Case(
-        "inception-e-max",
-        lambda L: L.InceptionE(12, "max", 16),
-        [_WIDE],
-        "[1x1, 1x3, 3x1, 3x3 1x3, 3x3 3x1, max]",
-        _INCEPTION,
-        "InceptionE",
-    ),
-    inception_case("inception", narrow=16),
-]
-CASES = {case.name: case for case in LAYER_CASES + NETWORK_CASES + INCEPTION_CASES}
-
 # Networks so small that their recording can ship.
 _MINI = {"shape": (1, 3, 16, 16), "ngf": 2, "n_blocks": 1, "img_size": 16}
 MINI_CASES = [
@@ -212,32 +129,3 @@ MINI_CASES = [
     discriminator_case("discriminator-mini", (1, 3, 24, 24), calls=2, ndf=2, n_layers=5),
     discriminator_case("discriminator-eval-mini", (1, 3, 24, 24), calls=2, training=False, ndf=2, n_layers=5),
 ]
-
-
-def chosen(cases, names):
-    """The cases (name -> case) of these names, all of them where none is given; ValueError for an unknown one."""
-    unknown = [name for name in names if name not in cases]
-    if unknown:
-        raise ValueError(f"no case {', '.join(unknown)}; there are {', '.join(cases)}")
-    return [cases[name] for name in names] if names else list(cases.values())
-
-
-def randomise(state, seed):
-    """Move the norms' parameters off their initial values, where rho 0 or gamma 1 would hide a fault; in place."""
-    rng = np.random.default_rng(seed)
-    for key, value in state.items():
-        leaf = key.rpartition(".")[2]
-        if leaf == "rho":
-            value[...] = rng.uniform(0, 1, value.shape)
-        elif leaf in ("gamma", "beta"):
-            value[...] += 0.3 * rng.standard_normal(value.shape)
-        elif key.removesuffix(leaf) + "running_var" in state:
-            value[...] = _frozen_norm(leaf, value, rng)
-    return state
-
-
-def _frozen_norm(leaf, value, rng):
-    """Weights and statistics of a FrozenBatchNorm2D, of which PyTorch's initial values would make the identity."""
-    return (
-        rng.uniform(0.5, 1.5, value.shape) if leaf == "running_var" else value + 0.3 * rng.standard_normal(value.shape)
-    )

@@ -11,7 +11,8 @@ import torch
 from align.paddle_side import PaddleSide
 from align.torch_side import TorchSide
 from align.training_case import batches, compared, paddle_state, same_start, torch_state
-from torch_ref import losses, trainer
+from torch_ref import losses
+from torch_ref.training import trainer
 
 _right_update, _right_losses = trainer.Trainer._update, trainer.Trainer._discriminator_losses
 

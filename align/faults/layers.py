@@ -1,6 +1,6 @@
 """Faults to try the harness on: FAULTS, what each is, where it is planted, which layer each check must blame.
 
-CASES are those of align/cases.py, and a few small twins for faults that those cannot show.
+CASES are those of align/cases, and a few small twins for faults that those cannot show.
 """
 
 import numpy as np
@@ -8,7 +8,7 @@ import paddle
 import paddle.nn.functional as F
 
 from align import cases
-from align.planting import local, patched, put, put_weight, run, swap
+from align.faults.planting import local, patched, put, put_weight, run, swap
 from paddle_ugatit.layers import norm, spectral_norm
 from paddle_ugatit.layers.basic import channel_scale
 from paddle_ugatit.models import ugatit

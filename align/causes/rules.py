@@ -13,9 +13,9 @@ import torch.nn.functional as F
 from torch import nn
 
 from align import torch_side
-from align.cause_norms import norm_rules, spectral_rules
-from align.cause_resize import grid_matrix
-from align.planting import put, run
+from align.causes.norms import norm_rules, spectral_rules
+from align.causes.resize import grid_matrix
+from align.faults.planting import put, run
 from torch_ref.layers.norm import ILN, AdaILN
 from torch_ref.models import ugatit
 

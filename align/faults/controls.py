@@ -12,13 +12,15 @@ from unittest.mock import patch
 import paddle
 import paddle.nn.functional as F
 
-from align import check_data, check_metric, data_faults, data_side, init_cases
-from align import training_faults as training
+from align import check_data, check_metric, data_side
+from align.cases import initial as init_cases
 from align.check import check_case
 from align.check_init import check_case as check_init
 from align.check_training import lockstep
-from align.faults import CASES
-from align.planting import local, patched, run
+from align.faults import data as data_faults
+from align.faults import training
+from align.faults.layers import CASES
+from align.faults.planting import local, patched, run
 from align.reference import measure
 from align.torch_side import TorchSide
 from paddle_ugatit.layers import norm

@@ -18,7 +18,7 @@ class Fault:
 
     number: int  # in the catalogue, shared by variants; 0 for one of its own
     name: str
-    case: str  # a key of align.faults.CASES
+    case: str  # a key of align.faults.layers.CASES
     forward: str | None
     backward: str | None
     plant: Callable | None = None  # changes a built model in place

@@ -18,11 +18,11 @@ import paddle
 import torch
 
 from align.cases import randomise
-from align.catalogue import CASES, MODEL_FAULTS
-from align.controls import CONTROLS
+from align.faults.catalogue import CASES, MODEL_FAULTS
+from align.faults.controls import CONTROLS
+from align.faults.small_layer import rules
 from align.paddle_side import PaddleSide
 from align.reference import outputs_of, set_mode
-from align.small_layer import rules
 from align.torch_side import TorchSide
 
 NOT_ASKED, FIRES_ANYWAY = "–", "fires without a fault"

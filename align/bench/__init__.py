@@ -1,0 +1,1 @@
+"""The sides of the speed comparisons that tools/bench.py runs in turns."""

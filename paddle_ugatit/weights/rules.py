@@ -1,0 +1,108 @@
+"""The conversion rules: which arrays of a layer are laid out differently in PyTorch and Paddle.
+
+Keys are the same in both. A rule goes by the type of the layer that owns an array and the array's name in it: PyTorch
+keeps a Linear's weight as (out, in), Paddle as (in, out); everything else is the same. Keys, shapes and owners come
+from the Paddle network itself. Nothing is guessed and nothing dropped in silence: a key too few or too many, a wrong
+shape or dtype is a WeightError.
+"""
+
+from dataclasses import dataclass
+
+from paddle import nn
+
+from paddle_ugatit import formats
+from paddle_ugatit.layers.batch_norm import FrozenBatchNorm2D
+from paddle_ugatit.layers.norm import ILN, AdaILN
+
+FLOATS = ("float32", "float64", "float16", "bfloat16")
+
+_KEEP, _TRANSPOSE = False, True
+_SPECTRAL = {"weight_u": _KEEP, "weight_v": _KEEP}
+RULES = {  # owner type -> leaf name -> rule
+    nn.Linear: {"weight": _TRANSPOSE, "weight_orig": _TRANSPOSE, "bias": _KEEP, **_SPECTRAL},
+    nn.Conv2D: {"weight": _KEEP, "weight_orig": _KEEP, "bias": _KEEP, **_SPECTRAL},
+    AdaILN: {"rho": _KEEP},
+    ILN: {"rho": _KEEP, "gamma": _KEEP, "beta": _KEEP},
+    FrozenBatchNorm2D: {"weight": _KEEP, "bias": _KEEP, "running_mean": _KEEP, "running_var": _KEEP},
+}
+
+
+class WeightError(formats.CheckpointError):
+    """Weights that do not belong to the network they are meant for; one line naming file, network, key and shapes."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One array of a network: its shape on either side, and whether the two are each other's transpose."""
+
+    shape_torch: tuple
+    shape_paddle: tuple
+    transpose: bool
+
+
+def layout(layer) -> dict[str, Rule]:
+    """Key -> Rule for every entry of a Paddle layer's state dict, in its order. WeightError where a rule is missing."""
+    rules = rules_of(layer)
+    if missing := [key for key, rule in rules.items() if rule is None]:
+        raise WeightError(f"no conversion rule for {listed(missing)} of {type(layer).__name__}")
+    return rules
+
+
+def rules_of(layer) -> dict:
+    """`layout`, with None where there is no rule."""
+    rules = {}
+    for path, owner in layer.named_sublayers(include_self=True):
+        parameters, buffers = owner.named_parameters("", False), owner.named_buffers("", False)
+        for leaf, tensor in [*parameters, *buffers]:
+            rules[f"{path}.{leaf}" if path else leaf] = _rule(owner, leaf, tuple(tensor.shape))
+    return {key: rules.get(key) for key in layer.state_dict()}
+
+
+def _rule(owner, leaf, shape):
+    for kind, leaves in RULES.items():
+        if isinstance(owner, kind) and leaf in leaves:
+            return Rule(shape[::-1] if leaves[leaf] else shape, shape, leaves[leaf])
+    return None
+
+
+def to_paddle(state, layer, where=""):
+    """A PyTorch state dict of arrays as Paddle lays it out, in the order of `layer`: a Paddle layer or its layout.
+
+    Arrays are views of those given. `where` (file, network) begins the message of a WeightError.
+    """
+    return _converted(state, layer, where, "torch")
+
+
+def to_torch(state, layer, where=""):
+    """The way back: a Paddle state dict of arrays as PyTorch lays it out."""
+    return _converted(state, layer, where, "paddle")
+
+
+def _converted(state, layer, where, source):
+    rules = layer if isinstance(layer, dict) else layout(layer)
+    _require_match(state, rules, where, source)
+    return {key: state[key].T if rule.transpose else state[key] for key, rule in rules.items()}
+
+
+def _require_match(state, rules, where, source):
+    prefix = f"{where}: " if where else ""
+    if missing := [key for key in rules if key not in state]:
+        raise WeightError(f"{prefix}lacks {listed(missing)}")
+    if extra := [key for key in state if key not in rules]:
+        raise WeightError(f"{prefix}has {listed(extra)}, which the network does not")
+    first = formats.dtype_name(state[next(iter(rules))]) if rules else None
+    for key, rule in rules.items():
+        wanted = rule.shape_torch if source == "torch" else rule.shape_paddle
+        if tuple(state[key].shape) != wanted:
+            raise WeightError(f"{prefix}{key!r} has the shape {state[key].shape}, the network needs {wanted}")
+        dtype = formats.dtype_name(state[key])
+        if dtype not in FLOATS:
+            raise WeightError(f"{prefix}{key!r} is {dtype or state[key].dtype}, weights are {', '.join(FLOATS)}")
+        if dtype != first:
+            raise WeightError(f"{prefix}{key!r} is {dtype}, but {next(iter(rules))!r} is {first}")
+
+
+def listed(keys):
+    """The first keys, and how many more there are, for a message."""
+    more = f" and {len(keys) - 3} more" if len(keys) > 3 else ""
+    return ", ".join(map(repr, keys[:3])) + more

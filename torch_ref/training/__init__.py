@@ -1,0 +1,1 @@
+"""Training iterations, as the papers say them."""
