@@ -14,8 +14,8 @@ def torch_state(trainer, losses):
     state = {("losses", "loss", name): loss.numpy() for name, loss in losses.items()}
     for kind, optimizer in trainer.optimizers.items():
         state[kind, "learning rate", "lr"] = np.float64(optimizer.param_groups[0]["lr"])
+    moments = {parameter: saved for adam in trainer.optimizers.values() for parameter, saved in adam.state.items()}
     for name, net in trainer.networks.items():
-        moments = trainer.optimizers[name[:3]].state
         for key, parameter in net.named_parameters():
             state[name, "parameter", key] = parameter.detach().numpy().copy()
             saved = moments.get(parameter) or {}  # empty where it never had a gradient
@@ -31,9 +31,10 @@ def paddle_state(trainer, losses):
     state = {("losses", "loss", name): loss.numpy() for name, loss in losses.items()}
     for kind, optimizer in trainer.optimizers.items():
         state[kind, "learning rate", "lr"] = np.float64(optimizer.get_lr())
+    saved = {key: value for adam in trainer.optimizers.values() for key, value in adam.state_dict().items()}
+    moments = {key: value.numpy() for key, value in saved.items() if "_moment" in key}
     for name, net in trainer.networks.items():
-        rules, saved = weights.layout(net), trainer.optimizers[name[:3]].state_dict()
-        moments = {key: value.numpy() for key, value in saved.items() if "_moment" in key}
+        rules = weights.layout(net)
         for key, parameter in net.named_parameters():
             turn = np.transpose if rules[key].transpose else np.asarray
             state[name, "parameter", key] = turn(parameter.numpy())
@@ -53,15 +54,23 @@ def same_start(torch_trainer, paddle_trainer, torch_side, paddle_side, seed):
         paddle_side.load(paddle_trainer.networks[name], state)
 
 
-def batches(config, seed):
-    """Endless pairs of batches of both domains, exact in float32."""
+def batches(config, seed, domains=2):
+    """Endless batches of each domain, exact in float32."""
     rng = np.random.default_rng([seed, 3])
     shape = (config.batch_size, config.img_ch, config.img_size, config.img_size)
     while True:
-        yield [representable(rng.uniform(-1, 1, shape)) for _ in range(2)]
+        yield [representable(rng.uniform(-1, 1, shape)) for _ in range(domains)]
 
 
-def compared(torch_numbers, paddle_numbers, step):
+def one_step(trainer, side, batch, random):
+    """The losses of a step on these arrays, and on these random ones where there are any."""
+    tensors = [side.tensor(array) for array in batch]
+    if not random:
+        return trainer.step(*tensors)
+    return trainer.step(*tensors, random={name: side.tensor(array) for name, array in random.items()})
+
+
+def compared(torch_numbers, paddle_numbers, step, limit=LIMIT, limits=None):
     """A Row for every number of the state after a step; in the order in which a step makes them."""
     rows = []
     for place in sorted(torch_numbers.keys() | paddle_numbers.keys(), key=_order):
@@ -77,16 +86,17 @@ def compared(torch_numbers, paddle_numbers, step):
             note = "NaN or infinite"
         else:
             error = float(np.abs(truth - found).max() / (np.abs(truth).max() or 1.0))
-        verdict = "pass" if error is not None and error <= LIMIT else "fail"
+        allowed = (limits or {}).get((network, what), limit)
+        verdict = "pass" if error is not None and error <= allowed else "fail"
         layer, _, leaf = name.rpartition(".")
         where = f"{network}.{layer}" if layer else network
-        rows.append(Row(where, "", step, what, leaf, "state", "float64", shape, error, None, LIMIT, verdict, note))
+        rows.append(Row(where, "", step, what, leaf, "state", "float64", shape, error, None, allowed, verdict, note))
     return rows
 
 
 def _order(place):
-    """As a step makes them: rates, then all of the discriminators' half, then the generators'."""
+    """As a step makes them: rates, then all of the discriminators' half, then the generators' (gen, G, S)."""
     network, what, name = place
-    generators = name.startswith("g_") if network == "losses" else network.startswith("gen")
+    generators = name.startswith("g_") if network == "losses" else network[0] in "gGS"
     kinds = ("loss", "moment1", "moment2", "parameter", "state")
     return what != "learning rate", generators, kinds.index(what) if what in kinds else 0, network, name
