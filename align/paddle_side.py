@@ -10,10 +10,12 @@ import paddle
 from paddle import nn
 
 from paddle_ugatit import weights
+from paddle_ugatit.layers import smooth
 from paddle_ugatit.layers.basic import Conv2D, LeakyReLU, Linear, ReflectionPad2D, Upsample
 from paddle_ugatit.layers.batch_norm import FrozenBatchNorm2D
 from paddle_ugatit.layers.norm import ILN, AdaILN, InstanceNorm2D
 from paddle_ugatit.layers.spectral_norm import spectral_norm
+from paddle_ugatit.models import stylegan2
 from paddle_ugatit.models.inception import InceptionA, InceptionB, InceptionC, InceptionD, InceptionE, InceptionV3
 from paddle_ugatit.models.ugatit import Discriminator, ResnetAdaILNBlock, ResnetBlock, ResnetGenerator, attend
 
@@ -34,12 +36,19 @@ class CamHead(nn.Layer):
         return self.conv1x1(x), logit
 
 
+class GroupedConv2DMod(stylegan2.Conv2DMod):
+    """StyleGAN2's modulated convolution in the article's form, as PyTorch's twin has it."""
+
+    grouped = True
+
+
 LAYERS = SimpleNamespace(
     AdaILN=AdaILN,
     CamHead=CamHead,
     Conv2D=Conv2D,
     Discriminator=Discriminator,
     FrozenBatchNorm2D=FrozenBatchNorm2D,
+    GroupedConv2DMod=GroupedConv2DMod,
     ILN=ILN,
     InceptionA=InceptionA,
     InceptionB=InceptionB,
@@ -56,7 +65,9 @@ LAYERS = SimpleNamespace(
     ResnetGenerator=ResnetGenerator,
     Sequential=nn.Sequential,
     Upsample=Upsample,
+    smooth=smooth,
     spectral_norm=spectral_norm,
+    stylegan2=stylegan2,
 )
 
 

@@ -10,9 +10,11 @@ import numpy as np
 import torch
 from torch import nn
 
+from torch_ref.layers import smooth
 from torch_ref.layers.batch_norm import FrozenBatchNorm2D
 from torch_ref.layers.norm import ILN, AdaILN
 from torch_ref.layers.spectral_norm import spectral_norm
+from torch_ref.models import stylegan2
 from torch_ref.models.inception import InceptionA, InceptionB, InceptionC, InceptionD, InceptionE, InceptionV3
 from torch_ref.models.ugatit import Discriminator, ResnetAdaILNBlock, ResnetBlock, ResnetGenerator, attend
 
@@ -39,6 +41,7 @@ LAYERS = SimpleNamespace(
     Conv2D=nn.Conv2d,
     Discriminator=Discriminator,
     FrozenBatchNorm2D=FrozenBatchNorm2D,
+    GroupedConv2DMod=stylegan2.Conv2DMod,
     ILN=ILN,
     InceptionA=InceptionA,
     InceptionB=InceptionB,
@@ -55,7 +58,9 @@ LAYERS = SimpleNamespace(
     ResnetGenerator=ResnetGenerator,
     Sequential=nn.Sequential,
     Upsample=lambda: nn.Upsample(scale_factor=2, mode="nearest"),
+    smooth=smooth,
     spectral_norm=spectral_norm,
+    stylegan2=stylegan2,
 )
 
 

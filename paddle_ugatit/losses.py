@@ -41,3 +41,21 @@ def adversarial_loss(fake):
 def cam_loss(translated_cam, identity_cam):
     """Of a generator's own CAM logits: 1 where it translates, 0 where it gets its target domain."""
     return cross_entropy(translated_cam, 1) + cross_entropy(identity_cam, 0)
+
+
+def hinge(logit, sign):
+    """Mean distance of logits from their side of the margin, `sign` or beyond: (B,) -> ()."""
+    return F.relu(1 - sign * logit).mean()
+
+
+def gradient_penalty(gradients):
+    """Mean squared length of a discriminator's gradients in its images: (B,3,S,S) -> (); centred at 0.
+
+    The squares as they are: the length's own derivative at 0 is infinite.
+    """
+    return (gradients * gradients).sum([1, 2, 3]).mean()
+
+
+def path_lengths(gradients):
+    """How far an image moves with its styles (StyleGAN2, eq. 4), from gradients in them: (B,layers,latent) -> (B,)."""
+    return paddle.sqrt((gradients * gradients).sum(2).mean(1))

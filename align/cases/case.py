@@ -49,7 +49,7 @@ def chosen(cases, names):
 
 
 def randomise(state, seed):
-    """Move the norms' parameters off their initial values, where rho 0 or gamma 1 would hide a fault; in place."""
+    """Move parameters off initial values that would hide a fault: rho 0, gamma 1, weights that are all 0; in place."""
     rng = np.random.default_rng(seed)
     for key, value in state.items():
         leaf = key.rpartition(".")[2]
@@ -59,6 +59,8 @@ def randomise(state, seed):
             value[...] += 0.3 * rng.standard_normal(value.shape)
         elif key.removesuffix(leaf) + "running_var" in state:
             value[...] = _frozen_norm(leaf, value, rng)
+        elif not value.any():
+            value[...] = 0.3 * rng.standard_normal(value.shape)
     return state
 
 

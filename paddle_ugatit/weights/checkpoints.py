@@ -14,10 +14,10 @@ import paddle
 from paddle_ugatit import formats
 from paddle_ugatit.formats.torch_upgrade import modernised
 from paddle_ugatit.layers.norm import require_revision
-from paddle_ugatit.weights import inception, ugatit
+from paddle_ugatit.weights import inception, stylegan2, ugatit
 from paddle_ugatit.weights.rules import FLOATS, Rule, WeightError, layout, listed, to_paddle, to_torch
 
-SYSTEMS = (ugatit, inception)
+SYSTEMS = (ugatit, inception, stylegan2)
 MODELS = {name: revision for system in SYSTEMS for name, revision in system.MODELS.items()}
 
 

@@ -13,6 +13,8 @@ from paddle import nn
 from paddle_ugatit import formats
 from paddle_ugatit.layers.batch_norm import FrozenBatchNorm2D
 from paddle_ugatit.layers.norm import ILN, AdaILN
+from paddle_ugatit.layers.smooth import Blur
+from paddle_ugatit.models.stylegan2 import Conv2DMod, EqualLinear, Generator
 
 FLOATS = ("float32", "float64", "float16", "bfloat16")
 
@@ -24,6 +26,10 @@ RULES = {  # owner type -> leaf name -> rule
     AdaILN: {"rho": _KEEP},
     ILN: {"rho": _KEEP, "gamma": _KEEP, "beta": _KEEP},
     FrozenBatchNorm2D: {"weight": _KEEP, "bias": _KEEP, "running_mean": _KEEP, "running_var": _KEEP},
+    EqualLinear: {"weight": _TRANSPOSE, "bias": _KEEP},
+    Conv2DMod: {"weight": _KEEP},
+    Generator: {"initial_block": _KEEP},
+    Blur: {"f": _KEEP},
 }
 
 
