@@ -43,11 +43,6 @@ def cam_loss(translated_cam, identity_cam):
     return cross_entropy(translated_cam, 1) + cross_entropy(identity_cam, 0)
 
 
-def hinge(logit, sign):
-    """Mean distance of logits from their side of the margin, `sign` or beyond: (B,) -> ()."""
-    return F.relu(1 - sign * logit).mean()
-
-
 def gradient_penalty(gradients):
     """Mean squared length of a discriminator's gradients in its images: (B,3,S,S) -> (); centred at 0."""
     return gradients.flatten(1).norm(dim=1).square().mean()
