@@ -1,4 +1,7 @@
-"""Losses of U-GAT-IT (Kim et al., ICLR 2020, section 2.2), as pure functions. Twin: paddle_ugatit/losses.py."""
+"""Losses of all systems, as pure functions. Twin: paddle_ugatit/losses.py.
+
+Contents: those of U-GAT-IT (Kim et al., ICLR 2020, section 2.2); the hinge losses of SAGAN and StyleGAN2.
+"""
 
 import torch
 import torch.nn.functional as F
@@ -41,6 +44,24 @@ def adversarial_loss(fake):
 def cam_loss(translated_cam, identity_cam):
     """Of a generator's own CAM logits: 1 where it translates, 0 where it gets its target domain."""
     return cross_entropy(translated_cam, 1) + cross_entropy(identity_cam, 0)
+
+
+def hinge(logit, side):
+    """Mean distance that logits lack from being beyond `side` (1 or -1), relu(1 - side logit): (B,...) -> ()."""
+    return F.relu(1 - side * logit).mean()
+
+
+def hinge_discriminator_loss(real, fake, sign=1):
+    """Logits of real images belong beyond `sign`, of generated ones beyond -sign: (B,...), (B,...) -> ().
+
+    1 as in SAGAN (Zhang et al. 2018, section 3.1); -1 in StyleGAN2's small public form, whose signs are inverted.
+    """
+    return hinge(real, sign) + hinge(fake, -sign)
+
+
+def hinge_generator_loss(fake, sign=1):
+    """What the discriminator's logits of generated images cost the generator, -sign mean: (B,...) -> ()."""
+    return -sign * fake.mean()
 
 
 def gradient_penalty(gradients):
