@@ -99,6 +99,18 @@ def test_a_resumed_run_sees_what_an_unbroken_one_would(root):
     assert not same(whole, data(root, seed=1).iterate(1, 12))
 
 
+def test_a_system_of_one_domain_reads_that_one_alone(root):
+    """The same batches as beside the other domain; and the other folder need not be there."""
+    both, wanted = list(data(root).iterate(1, 5)), data(root).fingerprint
+    shutil.rmtree(root / "trainA")
+    alone = data(root, domains=("B",))
+    assert same([batch[1:] for batch in both], alone.iterate(1, 5))
+    assert not same([batch[:1] for batch in both], alone.iterate(1, 5))
+    assert alone.fingerprint != wanted
+    with pytest.raises(InputError, match="trainA"):
+        data(root)
+
+
 def test_workers_keep_the_order(root, monkeypatch):
     """Even where every earlier batch takes longer than the later ones."""
     whole = list(data(root).iterate(1, 9))

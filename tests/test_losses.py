@@ -15,11 +15,12 @@ FAKE = np.array([-3.0, 0.5, 0.75, -1.0])
 def both(name, *arrays, **options):
     """The loss and its gradients, from Paddle and from PyTorch."""
     found = []
-    tensors = [paddle.to_tensor(array, stop_gradient=False) for array in arrays]
-    for room, tensors in ((losses, tensors), (torch_losses, [torch.tensor(a, requires_grad=True) for a in arrays])):
+    ours = losses, [paddle.to_tensor(array, stop_gradient=False) for array in arrays]
+    theirs = torch_losses, [torch.tensor(array, requires_grad=True) for array in arrays]
+    for room, tensors in (ours, theirs):
         loss = getattr(room, name)(*tensors, **options)
         loss.backward()
-        found.append((float(loss), [tensor.grad.numpy() for tensor in tensors]))
+        found.append((loss.item(), [tensor.grad.numpy() for tensor in tensors]))
     return found
 
 

@@ -7,6 +7,7 @@ would have seen, and so does a run spread over several processes.
 
 import contextlib
 import hashlib
+import itertools
 import os
 import sys
 import threading
@@ -166,26 +167,37 @@ class Stream:
 
 
 class TrainingData:
-    """trainA and trainB below `folder`, as the batches of a training run.
+    """trainA and trainB below `folder`, or those of them in `domains`, as the batches of a training run.
 
     `batch_size` is that of one process of `world_size`; `workers` threads read ahead, 0 for none. `say` is called with
     one line for each bad file and for pictures smaller than `size`, which are enlarged; with `strict` both raise
     InputError.
     """
 
-    def __init__(self, folder, size, batch_size, seed, workers=2, strict=False, rank=0, world_size=1, say=to_stderr):
+    def __init__(
+        self,
+        folder,
+        size,
+        batch_size,
+        seed,
+        workers=2,
+        strict=False,
+        rank=0,
+        world_size=1,
+        say=to_stderr,
+        domains=tuple(DOMAINS),
+    ):
         if batch_size < 1 or workers < 0 or not 0 <= rank < world_size:
             raise InputError(f"batch size {batch_size}, {workers} workers, process {rank} of {world_size} cannot be")
-        self._folders = {domain: Path(folder, f"train{domain}") for domain in DOMAINS}
-        self.files = dict(zip(DOMAINS, two_folders(*self._folders.values()), strict=True))
+        self._folders = {domain: Path(folder, f"train{domain}") for domain in domains}
+        self.files = dict(zip(domains, different_folders(*self._folders.values()), strict=True))
         for files in self.files.values():
             if line := small_pictures(files, size):
                 if strict:
                     raise InputError(line)
                 say(line)
         self.streams = [
-            Stream(self.files[domain], size, batch_size, seed, number, strict, say)
-            for domain, number in DOMAINS.items()
+            Stream(self.files[domain], size, batch_size, seed, DOMAINS[domain], strict, say) for domain in domains
         ]
         self.rank, self.world_size, self.workers = rank, world_size, workers
         self._pool = ThreadPoolExecutor(workers, "pictures") if workers else None
@@ -204,10 +216,9 @@ class TrainingData:
             digest.update("\0".join([*names, ""]).encode("utf-8", "surrogateescape") + b"\0")
         return digest.hexdigest()[:16]
 
-    def batch(self, step) -> tuple[np.ndarray, np.ndarray]:
-        """Real A and real B of iteration `step`, counted from 1: float32 (B,3,S,S) each, in [-1,1]."""
-        real_a, real_b = (stream.batch(step, self.rank, self.world_size) for stream in self.streams)
-        return real_a, real_b
+    def batch(self, step) -> tuple[np.ndarray, ...]:
+        """Real images of each domain in iteration `step`, counted from 1: float32 (B,3,S,S) each, in [-1,1]."""
+        return tuple(stream.batch(step, self.rank, self.world_size) for stream in self.streams)
 
     def iterate(self, first_step, last_step):
         """`batch` of every step from the first to the last one, in order, read ahead by the workers."""
@@ -238,12 +249,13 @@ class TrainingData:
         self.close()
 
 
-def two_folders(folder_a, folder_b) -> tuple[list[Path], list[Path]]:
-    """The image files of both domains. Raises InputError for a folder that is missing, empty or both at once."""
-    files_a, files_b = image_files(folder_a), image_files(folder_b)
-    if os.path.samefile(folder_a, folder_b):
-        raise InputError(f"{folder_a} and {folder_b} are the same folder")
-    return files_a, files_b
+def different_folders(*folders) -> list[list[Path]]:
+    """The image files of each folder. Raises InputError for one that is missing or empty, or two that are the same."""
+    files = [image_files(folder) for folder in folders]
+    for one, other in itertools.combinations(folders, 2):
+        if os.path.samefile(one, other):
+            raise InputError(f"{one} and {other} are the same folder")
+    return files
 
 
 def test_images(folder, domain, size, limit=None, strict=False, say=to_stderr) -> list[tuple[str, np.ndarray]]:

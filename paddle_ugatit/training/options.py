@@ -42,6 +42,8 @@ class RunOptions:
         **dict.fromkeys(("log_freq", "print_freq", "save_freq", "keep_every"), 1),
     }
 
+    domains = ("A", "B")  # whose pictures a run reads, train<domain> and test<domain>; one batch each, in this order
+
     def __post_init__(self):
         for field in fields(self):
             value = getattr(self, field.name)

@@ -105,12 +105,15 @@ def data_of(config, folder, rank, world_size, say):
         rank=rank,
         world_size=world_size,
         say=say,
+        domains=config.domains,
     )
 
 
 def tests_of(config, folder, say, limit=5):
-    """The first test pictures of both domains, for the sample sheets: domain -> float32 (n,3,S,S) in [-1,1]."""
-    found = {domain: test_images(folder, domain, config.img_size, limit, config.strict, say) for domain in "AB"}
+    """The first test pictures of each domain, for the sample sheets: domain -> float32 (n,3,S,S) in [-1,1]."""
+    found = {
+        domain: test_images(folder, domain, config.img_size, limit, config.strict, say) for domain in config.domains
+    }
     return {domain: np.stack([pixels for _, pixels in images]) for domain, images in found.items()}
 
 
