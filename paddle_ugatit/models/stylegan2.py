@@ -11,7 +11,7 @@ import paddle
 import paddle.nn.functional as F
 from paddle import nn
 
-from paddle_ugatit.compat import constant
+from paddle_ugatit.compat import constant, copied_transpose
 from paddle_ugatit.layers.smooth import Blur, Conv2D, LeakyReLU, Linear, Upsample, spread
 
 SLOPE = 0.2  # of every LeakyReLU
@@ -125,7 +125,7 @@ class GeneratorBlock(nn.Layer):
         x = x if self.upsample is None else self.upsample(x)
         noise = noise[:, : x.shape[2], : x.shape[3]]
         # quirk: (0,3,2,1) puts the noise's rows where the map has its columns.
-        noise1, noise2 = (layer(noise).transpose([0, 3, 2, 1]) for layer in (self.to_noise1, self.to_noise2))
+        noise1, noise2 = (copied_transpose(layer(noise), [0, 3, 2, 1]) for layer in (self.to_noise1, self.to_noise2))
         x = self.activation(self.conv1(x, self.to_style1(style)) + noise1)
         x = self.activation(self.conv2(x, self.to_style2(style)) + noise2)
         return x, self.to_rgb(x, image, style)

@@ -15,6 +15,7 @@ What is trained is a system, an object with
     averaged, shown                           names: networks to keep a running mean of, losses for the progress bar
     sheets(networks, tests)                   pictures to look at, name -> uint8 (H,W,3)
     generated(networks, tests)                what the KID is measured on, see evaluation.py
+and, where it has numbers besides that a resumed run needs, `scalars`, a dict of them by name.
 Its data have `iterate(first, last)`, which gives the batches, `rank` and `fingerprint`.
 """
 
@@ -76,6 +77,8 @@ class Run:
             arrays = rest.get(f"optimizer.{kind}", {})
             state.fill_optimizer(optimizer, system.named_parameters(kind), arrays, folder / REST)
         state.fill_all(system.networks, weights, folder / WEIGHTS)
+        if hasattr(system, "scalars"):
+            system.scalars.update({name: array.item() for name, array in rest.get("scalars", {}).items()})
         if self.average:
             state.fill_all(self.average.networks, formats.read(folder / MEAN).networks, folder / MEAN)
         system.iteration = step
@@ -159,17 +162,20 @@ class Run:
         system, model = self.system, self.system.model
         files = {
             WEIGHTS: lambda: state.weights_checkpoint(system.networks, model, WEIGHTS),
-            REST: lambda: Checkpoint(self._optimizers(), "paddle", {}),
+            REST: lambda: Checkpoint(self._rest(), "paddle", {}),
         }
         if self.average:
             files[MEAN] = lambda: state.weights_checkpoint(self.average.networks, model, MEAN)
         return files
 
-    def _optimizers(self):
-        return {
+    def _rest(self):
+        found = {
             f"optimizer.{kind}": state.optimizer_arrays(optimizer, self.system.named_parameters(kind))
             for kind, optimizer in self.system.optimizers.items()
         }
+        if scalars := getattr(self.system, "scalars", {}):
+            found["scalars"] = {name: np.float64([value]) for name, value in scalars.items()}
+        return found
 
     def _about(self):
         versions = {"paddle": paddle.__version__, "numpy": np.__version__}

@@ -10,6 +10,7 @@ from paddle_ugatit import formats, weights
 from paddle_ugatit.data.folders import TrainingData, test_images
 from paddle_ugatit.errors import InputError, UsageError
 from paddle_ugatit.metrics import FeatureExtractor
+from paddle_ugatit.training import stylegan2
 from paddle_ugatit.training.checkpoints import Checkpoints
 from paddle_ugatit.training.config import Config
 from paddle_ugatit.training.evaluation import Evaluation
@@ -17,7 +18,10 @@ from paddle_ugatit.training.options import read_options
 from paddle_ugatit.training.state import fill
 from paddle_ugatit.training.trainer import Trainer
 
-SYSTEMS = {"ugatit": (Config, Trainer)}  # the `system` of a configuration file -> its options and its iteration
+SYSTEMS = {
+    "ugatit": (Config, Trainer),
+    "stylegan2": (stylegan2.Config, stylegan2.Trainer),
+}  # the `system` of a configuration file -> its options and its iteration
 
 
 def configuration(path, assignments=()):

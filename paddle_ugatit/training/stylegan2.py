@@ -14,13 +14,13 @@ import paddle
 from paddle_ugatit import styles
 from paddle_ugatit.augment import AUGMENTATIONS, COUNT, augment
 from paddle_ugatit.compat import constant
-from paddle_ugatit.losses import gradient_penalty, hinge, path_lengths
+from paddle_ugatit.losses import gradient_penalty, hinge_discriminator_loss, hinge_generator_loss, path_lengths
 from paddle_ugatit.models.stylegan2 import Discriminator, Generator, StyleVectorizer, require_image_size
 from paddle_ugatit.training import distributed
 from paddle_ugatit.training.diverged import require_finite
 from paddle_ugatit.training.options import RunOptions
 
-REAL, FAKE = -1, 1  # quirk: the public code has its discriminator give real images less, generated ones more
+SIGN = -1  # quirk: the public code has its discriminator give real images less, generated ones more
 
 
 @dataclass(frozen=True)
@@ -198,7 +198,7 @@ class Trainer:
         for each in images.values():
             each.stop_gradient = not penalised
         logits = {name: self._verdict(each, random, name) for name, each in images.items()}
-        adversarial = hinge(logits["real"], REAL) + hinge(logits["d"], FAKE)
+        adversarial = hinge_discriminator_loss(logits["real"], logits["d"], SIGN)
         penalty = paddle.zeros([], adversarial.dtype)
         if penalised:
             gradients = [paddle.grad(logits[name].sum(), [images[name]], create_graph=True)[0] for name in images]
@@ -208,7 +208,7 @@ class Trainer:
     def _g_losses(self, random, measured):
         styles = self._styles(random, "g")
         fake = self.networks["G"](styles, random["g_noise"])
-        adversarial = -REAL * self._verdict(fake, random, "g").mean()
+        adversarial = hinge_generator_loss(self._verdict(fake, random, "g"), SIGN)
         path = length = paddle.zeros([], adversarial.dtype)
         if measured:
             directions = random["path"] / self.config.img_size

@@ -5,10 +5,10 @@ import copy
 import torch
 
 from torch_ref.augment import augment
-from torch_ref.losses import gradient_penalty, hinge, path_lengths
+from torch_ref.losses import gradient_penalty, hinge_discriminator_loss, hinge_generator_loss, path_lengths
 from torch_ref.models.stylegan2 import Discriminator, Generator, StyleVectorizer
 
-REAL, FAKE = -1, 1  # quirk: the public code has its discriminator give real images less, generated ones more
+SIGN = -1  # quirk: the public code has its discriminator give real images less, generated ones more
 
 
 class Trainer:
@@ -54,7 +54,7 @@ class Trainer:
         fake = self.networks["G"](self._styles(random, "d"), random["d_noise"]).detach()
         real, fake = real.requires_grad_(), fake.requires_grad_()
         on_real, on_fake = self._verdict(real, random, "real"), self._verdict(fake, random, "d")
-        adversarial = hinge(on_real, REAL) + hinge(on_fake, FAKE)
+        adversarial = hinge_discriminator_loss(on_real, on_fake, SIGN)
         penalty = torch.zeros(())
         if penalised:
             pairs = ((on_real, real), (on_fake, fake))
@@ -65,7 +65,7 @@ class Trainer:
     def _g_losses(self, random, measured):
         styles = self._styles(random, "g")
         fake = self.networks["G"](styles, random["g_noise"])
-        adversarial = self._verdict(fake, random, "g").mean()
+        adversarial = hinge_generator_loss(self._verdict(fake, random, "g"), SIGN)
         path = length = torch.zeros(())
         if measured:
             directions = random["path"] / self.config.img_size
