@@ -12,6 +12,7 @@ import warnings
 import paddle
 
 from paddle_ugatit import formats
+from paddle_ugatit.formats.checkpoint import is_text
 from paddle_ugatit.formats.torch_upgrade import modernised
 from paddle_ugatit.layers.norm import require_revision
 from paddle_ugatit.weights import inception, stylegan2, ugatit
@@ -70,6 +71,7 @@ def convert(checkpoint, framework, path, model=None):
     model = _model(checkpoint.metadata, path, model)
     networks, options, notes = {}, {}, []
     checkpoint = _unpacked(checkpoint, path, notes)
+    texts = _texts(checkpoint, path)
     for name, state in checkpoint.networks.items():
         where = f"{path}: {name}" if name else f"{path}"
         if checkpoint.framework == "torch":
@@ -88,7 +90,10 @@ def convert(checkpoint, framework, path, model=None):
     dtypes = {formats.dtype_name(next(iter(state.values()))) for state in networks.values()}
     dtype = dtypes.pop() if len(dtypes) == 1 else "mixed"
     metadata = {"model": model, "revision": MODELS[model], "dtype": dtype, "networks": options}
-    converted = formats.Checkpoint(networks, framework, metadata)
+    if texts:
+        metadata["texts"] = texts
+        notes.append(f"kept beside the networks: {', '.join(f'{name} {text!r}' for name, text in texts.items())}")
+    converted = formats.Checkpoint(networks, framework, metadata, texts if framework == "torch" else {})
     return _packed(converted), notes
 
 
@@ -97,6 +102,14 @@ def _unpacked(checkpoint, path, notes):
         if hasattr(system, "unpacked") and (found := system.unpacked(checkpoint, path, notes)) is not None:
             return found
     return checkpoint
+
+
+def _texts(checkpoint, path):
+    """The texts beside the networks that a public file has, or had where its metadata tell."""
+    texts = checkpoint.texts or checkpoint.metadata.get("texts", {})
+    if not isinstance(texts, dict) or not all(is_text(text) for pair in texts.items() for text in pair):
+        raise WeightError(f"{path}: its metadata name texts that are none")
+    return texts
 
 
 def _packed(checkpoint):

@@ -5,9 +5,10 @@ version of the public code. There the discriminator stands twice, since the publ
 its images: "D_aug.D." repeats "D.". The repetition is dropped where it is one, and made again in a PyTorch file.
 """
 
+from dataclasses import replace
+
 import numpy as np
 
-from paddle_ugatit.formats import Checkpoint
 from paddle_ugatit.models.stylegan2 import Discriminator, Generator, StyleVectorizer
 from paddle_ugatit.weights.rules import WeightError, listed
 from paddle_ugatit.weights.shapes import count, shape_of
@@ -22,7 +23,7 @@ NAMES = {
 }
 KINDS = tuple(dict.fromkeys(NAMES.values()))
 EAGER = KINDS  # their layers draw initial values themselves
-_WHOLE, _REPEATED, _EXTRA = "GAN", "D_aug.D.", ("version",)
+_WHOLE, _REPEATED = "GAN", "D_aug.D."
 _FMAP_MAX = 512
 
 
@@ -113,7 +114,7 @@ def unpacked(checkpoint, path, notes):
     if repeated:
         _require_repetition(repeated, networks.get("D", {}), path)
         notes.append(f"{len(repeated)} arrays {_REPEATED}* repeat those of D: dropped, and written again for PyTorch")
-    return Checkpoint(networks, checkpoint.framework, checkpoint.metadata)
+    return replace(checkpoint, networks=networks)
 
 
 def _require_repetition(repeated, original, path):
@@ -134,4 +135,4 @@ def packed(checkpoint):
     for name in NAMES:
         whole |= {f"{name}.{key}": array for key, array in checkpoint.networks.get(name, {}).items()}
     whole |= {f"{_REPEATED}{key}": array for key, array in checkpoint.networks.get("D", {}).items()}
-    return Checkpoint({_WHOLE: whole}, checkpoint.framework, checkpoint.metadata)
+    return replace(checkpoint, networks={_WHOLE: whole})
