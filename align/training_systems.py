@@ -52,6 +52,7 @@ def styles(config, seed):
 # mean) and 5, copies to the running means in 3, updates of them in 5 and 6.
 SMALL_STYLEGAN2 = stylegan2.Config(
     img_size=16,
+    load_size=16,
     latent_dim=8,
     style_depth=2,
     network_capacity=2,

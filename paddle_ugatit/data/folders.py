@@ -133,11 +133,12 @@ class Stream:
     """The endless sequence of training samples of one domain: all files shuffled, then all shuffled anew, and so on.
 
     `domain` is 0 or 1, so that A and B are shuffled independently. Sample n is a function of files, seed, domain and n.
+    With a `load_size` pictures are resized to it, cropped at random and never mirrored; else as U-GAT-IT's.
     """
 
-    def __init__(self, files, size, batch_size, seed, domain, strict=False, say=to_stderr):
+    def __init__(self, files, size, batch_size, seed, domain, strict=False, say=to_stderr, load_size=None):
         self.pictures = Pictures(files, size, strict, say)
-        self.batch_size, self.domain = batch_size, domain
+        self.batch_size, self.domain, self.load_size = batch_size, domain, load_size
         self.seed = _checked(seed, "seed")
         self._orders = {}  # of the epochs in use
 
@@ -145,8 +146,13 @@ class Stream:
         """Sample `number`, counted from 0: float32 (3,S,S)."""
         epoch, position = divmod(number, len(self.pictures.files))
         picture = self.pictures.read(self._order(epoch), position)
-        choice = transforms.draw_choice(self.seed, self.domain, _CHOICE, number)
-        return transforms.to_input(transforms.train_pixels(picture, self.pictures.size, choice))
+        return transforms.to_input(self._varied(picture, self.pictures.size, self.seed, self.domain, _CHOICE, number))
+
+    def _varied(self, picture, size, *key):
+        if self.load_size is None:
+            return transforms.train_pixels(picture, size, transforms.draw_choice(*key))
+        corner = transforms.draw_corner(self.load_size - size, *key)
+        return transforms.crop_pixels(picture, size, self.load_size, corner)
 
     def batch(self, step, rank=0, world_size=1) -> np.ndarray:
         """What process `rank` of `world_size` sees in iteration `step`, counted from 1: float32 (B,3,S,S).
@@ -171,7 +177,7 @@ class TrainingData:
 
     `batch_size` is that of one process of `world_size`; `workers` threads read ahead, 0 for none. `say` is called with
     one line for each bad file and for pictures smaller than `size`, which are enlarged; with `strict` both raise
-    InputError.
+    InputError. `load_size` as in Stream.
     """
 
     def __init__(
@@ -186,6 +192,7 @@ class TrainingData:
         world_size=1,
         say=to_stderr,
         domains=tuple(DOMAINS),
+        load_size=None,
     ):
         if batch_size < 1 or workers < 0 or not 0 <= rank < world_size:
             raise InputError(f"batch size {batch_size}, {workers} workers, process {rank} of {world_size} cannot be")
@@ -197,7 +204,8 @@ class TrainingData:
                     raise InputError(line)
                 say(line)
         self.streams = [
-            Stream(self.files[domain], size, batch_size, seed, DOMAINS[domain], strict, say) for domain in domains
+            Stream(self.files[domain], size, batch_size, seed, DOMAINS[domain], strict, say, load_size)
+            for domain in domains
         ]
         self.rank, self.world_size, self.workers = rank, world_size, workers
         self._pool = ThreadPoolExecutor(workers, "pictures") if workers else None

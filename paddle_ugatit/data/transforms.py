@@ -1,7 +1,8 @@
 """The public pipeline from a picture to network input, pixel by pixel, with its random choices drawn beforehand.
 
-Training: flip with probability 1/2, resize to (size+30)^2, crop size^2, scale. Testing: resize to size^2, scale. The
-resize is Pillow's bilinear filter, which is antialiased; aspect ratios are not kept. align/check_data.py proves it.
+Training: flip with probability 1/2, resize to (size+30)^2, crop size^2, scale. Testing: resize to size^2, scale. Style
+transfer's training: resize to a load size, crop size^2, scale. The resize is Pillow's bilinear filter, which is
+antialiased; aspect ratios are not kept. align/check_data.py proves it.
 """
 
 from dataclasses import dataclass
@@ -46,6 +47,18 @@ def train_pixels(picture, size, choice) -> np.ndarray:
         picture = ImageOps.mirror(picture)
     picture = _resized(picture, size + MARGIN)
     return np.asarray(picture)[choice.top : choice.top + size, choice.left : choice.left + size]
+
+
+def draw_corner(room, *key) -> tuple[int, int]:
+    """Upper left corner of a crop, 0 to `room` each, that belongs to `key`."""
+    top, left = (int(bits % (room + 1)) for bits in random_bits(*key, count=2))
+    return top, left
+
+
+def crop_pixels(picture, size, load_size, corner) -> np.ndarray:
+    """An RGB picture resized to load_size^2 and cropped at the corner (top, left): uint8 (S,S,3)."""
+    top, left = corner
+    return np.asarray(_resized(picture, load_size))[top : top + size, left : left + size]
 
 
 def test_pixels(picture, size) -> np.ndarray:

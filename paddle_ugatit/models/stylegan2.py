@@ -102,6 +102,14 @@ class RGBBlock(nn.Layer):
         return image if self.upsample is None else self.upsample(image)
 
 
+def noise_map(noise):
+    """Noise as a map: (B,H,W,C) -> (B,C,W,H).
+
+    quirk: its rows come to lie where the map has its columns.
+    """
+    return copied_transpose(noise, [0, 3, 2, 1])
+
+
 class GeneratorBlock(nn.Layer):
     """Two modulated convolutions with noise, and their image; figure 2 (d).
 
@@ -124,10 +132,8 @@ class GeneratorBlock(nn.Layer):
     def forward(self, x, image, style, noise):
         x = x if self.upsample is None else self.upsample(x)
         noise = noise[:, : x.shape[2], : x.shape[3]]
-        # quirk: (0,3,2,1) puts the noise's rows where the map has its columns.
-        noise1, noise2 = (copied_transpose(layer(noise), [0, 3, 2, 1]) for layer in (self.to_noise1, self.to_noise2))
-        x = self.activation(self.conv1(x, self.to_style1(style)) + noise1)
-        x = self.activation(self.conv2(x, self.to_style2(style)) + noise2)
+        x = self.activation(self.conv1(x, self.to_style1(style)) + noise_map(self.to_noise1(noise)))
+        x = self.activation(self.conv2(x, self.to_style2(style)) + noise_map(self.to_noise2(noise)))
         return x, self.to_rgb(x, image, style)
 
 

@@ -31,6 +31,8 @@ class RunOptions:
     eval_features: str = "inception"  # the KID is measured on; stand-ins without weights are random and pixels
     eval_weights: str = ""  # file with Inception's weights; by default the one that tools/eval_kid.py finds
 
+    # A system with an option of this name has pictures resized to it and cropped at random, not mirrored.
+    load_size: typing.ClassVar = None
     # Options that may change where a run is resumed: none of them enters an update.
     FREE: typing.ClassVar = (
         *("workers", "log_freq", "print_freq", "save_freq", "keep", "keep_every"),

@@ -110,6 +110,7 @@ def data_of(config, folder, rank, world_size, say):
         world_size=world_size,
         say=say,
         domains=config.domains,
+        load_size=config.load_size,
     )
 
 

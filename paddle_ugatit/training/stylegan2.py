@@ -14,6 +14,7 @@ import paddle
 from paddle_ugatit import styles
 from paddle_ugatit.augment import AUGMENTATIONS, COUNT, augment
 from paddle_ugatit.compat import constant
+from paddle_ugatit.data.folders import DOMAINS
 from paddle_ugatit.losses import gradient_penalty, hinge_discriminator_loss, hinge_generator_loss, path_lengths
 from paddle_ugatit.models.stylegan2 import Discriminator, Generator, StyleVectorizer, require_image_size
 from paddle_ugatit.training import distributed
@@ -29,6 +30,7 @@ class Config(RunOptions):
 
     domain: str = "B"  # trained on train<domain>, compared with test<domain>
     img_size: int = 64  # pixels, a power of 2
+    load_size: int = 64  # pixels to which a picture is resized before it is cropped at random to img_size
     latent_dim: int = 512  # numbers in a latent, and in a style
     style_depth: int = 8  # layers of the style network
     network_capacity: int = 16  # channels before the image are twice as many
@@ -60,8 +62,10 @@ class Config(RunOptions):
     def __post_init__(self):
         super().__post_init__()
         require_image_size(self.img_size)
-        if self.domain not in ("A", "B"):
-            raise ValueError(f"domain must be A or B, got {self.domain!r}")
+        if self.domain not in DOMAINS:
+            raise ValueError(f"domain must be one of {', '.join(DOMAINS)}, got {self.domain!r}")
+        if self.load_size < self.img_size:
+            raise ValueError(f"load_size {self.load_size} is less than img_size {self.img_size}, the crop from it")
         if self.ema:
             raise ValueError("ema must be 0: this system has running means of its own, see mean_decay")
         if self.amp != "off":
