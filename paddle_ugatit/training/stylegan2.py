@@ -68,6 +68,9 @@ class Config(RunOptions):
             raise ValueError(f"load_size {self.load_size} is less than img_size {self.img_size}, the crop from it")
         if self.ema:
             raise ValueError("ema must be 0: this system has running means of its own, see mean_decay")
+        for name in ("mixing", "augment", "path_decay", "mean_decay", "truncation"):
+            if getattr(self, name) > 1:
+                raise ValueError(f"{name} must be 1 at most, got {getattr(self, name)}")
         if self.amp != "off":
             raise ValueError("amp must be off: losses of gradients need more digits")
         if strange := set(self.kinds()) - set(AUGMENTATIONS):
