@@ -76,8 +76,10 @@ def test_when_penalties_and_path_lengths_are_made():
     seen = []
     for _ in range(6):
         seen.append(stepped(trainer, 1))
-    assert [found["d_penalty"] > 0 for found in seen] == [True, False, False, False, True, False]
-    assert [found["g_path_length"] > 0 for found in seen] == [False] * 4 + [True, False]
+    penalties = [found["d_penalty"] for found in seen]  # what is not made is told as it was last
+    assert penalties[0] > 0 and penalties == penalties[:1] * 4 + penalties[4:5] * 2 and penalties[4] != penalties[0]
+    assert [found["d_loss"] > found["d_adv"] for found in seen] == [True, False, False, False, True, False]
+    assert [found["g_path_length"] > 0 for found in seen] == [False] * 4 + [True, True]
     assert trainer.scalars["path_length"] == pytest.approx(seen[4]["g_path_length"])
 
 

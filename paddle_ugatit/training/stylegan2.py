@@ -106,7 +106,7 @@ class Trainer:
             kind: paddle.optimizer.Adam(rate, 0.5, 0.9, parameters=self._parameters(kind))
             for kind, rate in rates.items()
         }
-        self.scalars = {}  # numbers that a checkpoint must hold: the running mean of path lengths, once there is one
+        self.scalars = {}  # what a checkpoint must hold besides: the running mean of path lengths, once there is one
 
     def named_parameters(self, kind):
         """(name, parameter) of one optimiser, in its order."""
@@ -147,7 +147,8 @@ class Trainer:
         if measured:
             self._note_path_length(losses["g_path_length"])
         self._move_means(count)
-        return losses
+        made = {"d_penalty": penalised, "g_path": measured, "g_path_length": measured}
+        return losses | {name: self._latest(name, losses[name], now) for name, now in made.items()}
 
     def sheets(self, networks, tests):
         """Samples by S and G, "samples", and by their running means, "mean"."""
@@ -228,6 +229,12 @@ class Trainer:
     def _note_path_length(self, length):
         length, decay = float(distributed.mean([length.item()])[0]), self.config.path_decay
         self.scalars["path_length"] = decay * self.scalars.get("path_length", length) + (1 - decay) * length
+
+    def _latest(self, name, loss, made):
+        """What is not made in every step is told as it was last."""
+        if made:
+            self.scalars[f"latest {name}"] = loss.item()
+        return constant(self.scalars.get(f"latest {name}", 0.0), loss)
 
     def _move_means(self, count):
         """SE and GE after step `count`."""

@@ -15,7 +15,7 @@ class Trainer:
     """S, G, D and the running means SE, GE; `config` has the fields of paddle_ugatit.training.stylegan2.Config."""
 
     def __init__(self, config):
-        self.config, self.iteration, self.path_length = config, 0, None
+        self.config, self.iteration, self.path_length, self.latest = config, 0, None, {}
         style = StyleVectorizer(config.latent_dim, config.style_depth)
         widths = config.network_capacity, config.fmap_max
         generator = Generator(config.img_size, config.latent_dim, *widths)
@@ -38,6 +38,9 @@ class Trainer:
         if measured:
             self._note_path_length(losses["g_path_length"].item())
         self._move_means(count)
+        made = {"d_penalty": count % self.config.penalty_every == 0, "g_path": measured, "g_path_length": measured}
+        for name, now in made.items():  # what is not made in every step is told as it was last
+            losses[name] = self.latest[name] = losses[name] if now else self.latest.get(name, losses[name])
         return {name: loss.detach() for name, loss in losses.items()}
 
     def _styles(self, random, half):
