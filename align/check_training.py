@@ -34,7 +34,7 @@ def lockstep(config, steps, seed=0, tamper=None, trainers=None, system="ugatit")
     trainers = trainers or case.trainers
     theirs = torch_side.build(lambda _: trainers[0](config), seed)
     ours = paddle_side.build(lambda _: trainers[1](config), seed)
-    same_start(theirs, ours, torch_side, paddle_side, seed)
+    same_start(theirs, ours, torch_side, paddle_side, seed, case.moved)
     if tamper:
         tamper(ours)
     for step, given in zip(range(1, steps + 1), case.given(config, seed), strict=False):
@@ -68,7 +68,7 @@ def main(argv=None):
     parser.add_argument("--system", nargs="+", choices=SYSTEMS, default=list(SYSTEMS), help="what is trained (all)")
     parser.add_argument("--full", action="store_true", help="U-GAT-IT's full generator instead of the light one")
     parser.add_argument("--revision", choices=["current", "initial"], default="current", help="of U-GAT-IT")
-    parser.add_argument("--batch", type=int, default=1, metavar="N", help="batch size (1)")
+    parser.add_argument("--batch", type=int, metavar="N", help="batch size (each system's own small one)")
     parser.add_argument("--seed", type=int, default=0, metavar="K")
     parser.add_argument("--json", metavar="FILE", help="write the report as JSON")
     parser.add_argument("--html", metavar="FILE", help="write the report as a page")
@@ -96,7 +96,9 @@ def _run(arguments):
 
 
 def _config(system, arguments):
-    config = replace(SYSTEMS[system].small, batch_size=arguments.batch, iteration=arguments.steps)
+    config = replace(SYSTEMS[system].small, iteration=arguments.steps)
+    if arguments.batch is not None:
+        config = replace(config, batch_size=arguments.batch)
     if system == "ugatit":
         config = replace(config, light=not arguments.full, revision=arguments.revision)
     return config

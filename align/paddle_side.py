@@ -11,11 +11,12 @@ from paddle import nn
 
 from paddle_ugatit import weights
 from paddle_ugatit.layers import smooth
-from paddle_ugatit.layers.basic import Conv2D, LeakyReLU, Linear, ReflectionPad2D, Upsample
-from paddle_ugatit.layers.batch_norm import FrozenBatchNorm2D
-from paddle_ugatit.layers.norm import ILN, AdaILN, InstanceNorm2D
-from paddle_ugatit.layers.spectral_norm import spectral_norm
-from paddle_ugatit.models import stylegan2
+from paddle_ugatit.layers.basic import Conv2D, ConvTranspose2D, LeakyReLU, Linear, ReflectionPad2D, Upsample
+from paddle_ugatit.layers.batch_norm import BatchNorm2D, FrozenBatchNorm2D
+from paddle_ugatit.layers.norm import ILN, AdaILN, AdaIN, InstanceNorm2D
+from paddle_ugatit.layers.spectral_norm import SpectralNormWrapper, spectral_norm
+from paddle_ugatit.models import sagan, stylegan2
+from paddle_ugatit.models.adain import Decoder, Encoder, StyleTransfer
 from paddle_ugatit.models.inception import InceptionA, InceptionB, InceptionC, InceptionD, InceptionE, InceptionV3
 from paddle_ugatit.models.ugatit import Discriminator, ResnetAdaILNBlock, ResnetBlock, ResnetGenerator, attend
 
@@ -42,11 +43,28 @@ class GroupedConv2DMod(stylegan2.Conv2DMod):
     grouped = True
 
 
+class TwoStyles(nn.Layer):
+    """Style transfer as tools/stylize.py runs it: a mask's two styles, and alpha below 1."""
+
+    def __init__(self, transfer):
+        super().__init__()
+        self.transfer = transfer
+
+    def forward(self, content, style, other, x):
+        mask = x * x / (1 + x * x)
+        return self.transfer(content, style, other, shares=(mask, 1 - mask), alpha=0.6)
+
+
 LAYERS = SimpleNamespace(
     AdaILN=AdaILN,
+    AdaIN=AdaIN,
+    BatchNorm2D=BatchNorm2D,
     CamHead=CamHead,
     Conv2D=Conv2D,
+    ConvTranspose2D=ConvTranspose2D,
+    Decoder=Decoder,
     Discriminator=Discriminator,
+    Encoder=Encoder,
     FrozenBatchNorm2D=FrozenBatchNorm2D,
     GroupedConv2DMod=GroupedConv2DMod,
     ILN=ILN,
@@ -63,7 +81,13 @@ LAYERS = SimpleNamespace(
     ResnetAdaILNBlock=ResnetAdaILNBlock,
     ResnetBlock=ResnetBlock,
     ResnetGenerator=ResnetGenerator,
+    SaganDiscriminator=sagan.Discriminator,
+    SaganGenerator=sagan.Generator,
+    SelfAttention=sagan.SelfAttention,
     Sequential=nn.Sequential,
+    SpectralNormWrapper=SpectralNormWrapper,
+    StyleTransfer=StyleTransfer,
+    TwoStyles=TwoStyles,
     Upsample=Upsample,
     smooth=smooth,
     spectral_norm=spectral_norm,
@@ -91,10 +115,14 @@ class PaddleSide:
 
     def load(self, model, state):
         """Convert a PyTorch state dict of arrays and copy it into the model; WeightError where anything differs."""
-        wanted = {key: np.asarray(value, self.dtype) for key, value in state.items()}
+        wanted = {key: self._of_dtype(value) for key, value in state.items()}
         own = model.state_dict()
         for key, value in weights.to_paddle(wanted, model).items():
             own[key].set_value(value)
+
+    def _of_dtype(self, value):
+        """An array at this side's dtype; whole numbers stay what they are."""
+        return np.asarray(value, None if value.dtype.kind == "i" else self.dtype)
 
     def state(self, model):
         """Every parameter and buffer in PyTorch's layout, as an array of its own; without a rule, as it is."""
@@ -108,7 +136,7 @@ class PaddleSide:
     def set_buffers(self, model, state):
         """Put the buffers back to their values in `state`."""
         for name, buffer in model.named_buffers():
-            buffer.set_value(np.asarray(state[name], self.dtype))
+            buffer.set_value(self._of_dtype(state[name]))
 
     def buffers(self, model):
         """Buffers as arrays of their own."""

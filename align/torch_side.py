@@ -12,9 +12,10 @@ from torch import nn
 
 from torch_ref.layers import smooth
 from torch_ref.layers.batch_norm import FrozenBatchNorm2D
-from torch_ref.layers.norm import ILN, AdaILN
-from torch_ref.layers.spectral_norm import spectral_norm
-from torch_ref.models import stylegan2
+from torch_ref.layers.norm import ILN, AdaILN, AdaIN
+from torch_ref.layers.spectral_norm import SpectralNormWrapper, spectral_norm
+from torch_ref.models import sagan, stylegan2
+from torch_ref.models.adain import Decoder, Encoder, StyleTransfer
 from torch_ref.models.inception import InceptionA, InceptionB, InceptionC, InceptionD, InceptionE, InceptionV3
 from torch_ref.models.ugatit import Discriminator, ResnetAdaILNBlock, ResnetBlock, ResnetGenerator, attend
 
@@ -35,11 +36,28 @@ class CamHead(nn.Module):
         return self.conv1x1(x), logit
 
 
+class TwoStyles(nn.Module):
+    """Style transfer as tools/stylize.py runs it: a mask's two styles, and alpha below 1."""
+
+    def __init__(self, transfer):
+        super().__init__()
+        self.transfer = transfer
+
+    def forward(self, content, style, other, x):
+        mask = x * x / (1 + x * x)
+        return self.transfer(content, style, other, shares=(mask, 1 - mask), alpha=0.6)
+
+
 LAYERS = SimpleNamespace(
     AdaILN=AdaILN,
+    AdaIN=AdaIN,
+    BatchNorm2D=nn.BatchNorm2d,
     CamHead=CamHead,
     Conv2D=nn.Conv2d,
+    ConvTranspose2D=nn.ConvTranspose2d,
+    Decoder=Decoder,
     Discriminator=Discriminator,
+    Encoder=Encoder,
     FrozenBatchNorm2D=FrozenBatchNorm2D,
     GroupedConv2DMod=stylegan2.Conv2DMod,
     ILN=ILN,
@@ -56,7 +74,13 @@ LAYERS = SimpleNamespace(
     ResnetAdaILNBlock=ResnetAdaILNBlock,
     ResnetBlock=ResnetBlock,
     ResnetGenerator=ResnetGenerator,
+    SaganDiscriminator=sagan.Discriminator,
+    SaganGenerator=sagan.Generator,
+    SelfAttention=sagan.SelfAttention,
     Sequential=nn.Sequential,
+    SpectralNormWrapper=SpectralNormWrapper,
+    StyleTransfer=StyleTransfer,
+    TwoStyles=TwoStyles,
     Upsample=lambda: nn.Upsample(scale_factor=2, mode="nearest"),
     smooth=smooth,
     spectral_norm=spectral_norm,

@@ -3,7 +3,7 @@
 import numpy as np
 
 from align.cases import randomise, representable
-from align.verdict import Row
+from align.verdict import ZERO, Row
 from paddle_ugatit import weights
 
 LIMIT = 1e-9  # relative to each tensor's largest value
@@ -46,11 +46,12 @@ def paddle_state(trainer, losses):
     return state
 
 
-def same_start(torch_trainer, paddle_trainer, torch_side, paddle_side, seed):
+def same_start(torch_trainer, paddle_trainer, torch_side, paddle_side, seed, moved=lambda name, state: None):
     """Give both trainers the same weights, moved off the initial values that could hide a fault."""
     for number, (name, net) in enumerate(torch_trainer.networks.items()):
         state = {key: representable(array) for key, array in torch_side.state(net).items()}
-        torch_side.load(net, randomise(state, [seed, number]))
+        moved(name, randomise(state, [seed, number]))
+        torch_side.load(net, state)
         paddle_side.load(paddle_trainer.networks[name], state)
 
 
@@ -72,7 +73,7 @@ def one_step(trainer, side, batch, random):
 
 def compared(torch_numbers, paddle_numbers, step, limit=LIMIT, limits=None):
     """A Row for every number of the state after a step; in the order in which a step makes them."""
-    rows = []
+    rows, layers = [], _largest_moments(torch_numbers)
     for place in sorted(torch_numbers.keys() | paddle_numbers.keys(), key=_order):
         network, what, name = place
         truth, found = torch_numbers.get(place), paddle_numbers.get(place)
@@ -85,13 +86,38 @@ def compared(torch_numbers, paddle_numbers, step, limit=LIMIT, limits=None):
         elif not np.isfinite(found).all():
             note = "NaN or infinite"
         else:
-            error = float(np.abs(truth - found).max() / (np.abs(truth).max() or 1.0))
+            scale = _scale(what, np.abs(truth).max(), layers.get(_layer_of(place), 0.0))
+            error = float(np.abs(truth - found).max() / scale)
         allowed = (limits or {}).get((network, what), limit)
         verdict = "pass" if error is not None and error <= allowed else "fail"
         layer, _, leaf = name.rpartition(".")
         where = f"{network}.{layer}" if layer else network
         rows.append(Row(where, "", step, what, leaf, "state", "float64", shape, error, None, allowed, verdict, note))
     return rows
+
+
+def _layer_of(place):
+    network, what, name = place
+    return network, what, name.rpartition(".")[0]
+
+
+def _largest_moments(numbers):
+    """(network, moment, layer) -> the largest value of that moment in the layer."""
+    largest = {}
+    for place, array in numbers.items():
+        if place[1] in ("moment1", "moment2"):
+            layer = _layer_of(place)
+            largest[layer] = max(largest.get(layer, 0.0), np.abs(array).max())
+    return largest
+
+
+def _scale(what, own, layer):
+    """What an error is relative to: the largest value, but of an analytically zero gradient's moments the layer's.
+
+    Such a gradient (of a bias before a norm, of a key's bias) is rounding on both sides, as in verdict.scales_of.
+    """
+    zero = ZERO**2 if what == "moment2" else ZERO
+    return (layer if own < zero * layer else own) or 1.0
 
 
 def _order(place):

@@ -8,7 +8,9 @@ import numpy as np
 from align.cases import representable
 from align.training_case import batches
 from paddle_ugatit.augment import COUNT
-from paddle_ugatit.training import Config, Trainer, stylegan2
+from paddle_ugatit.training import Config, Trainer, adain, sagan, stylegan2
+from torch_ref.training import adain as torch_adain
+from torch_ref.training import sagan as torch_sagan
 from torch_ref.training import stylegan2 as torch_stylegan2
 from torch_ref.training.trainer import Trainer as TorchTrainer
 
@@ -24,6 +26,7 @@ class System:
     trainers: tuple  # PyTorch's, ours
     sources: tuple  # ours, PyTorch's
     given: Callable
+    moved: Callable = lambda name, state: None  # changes the weights that a network starts with, in place
     limit: float = 1e-9  # relative to each tensor's largest value
     limits: dict = field(default_factory=dict)  # (network, what) -> another limit, its reason beside it
 
@@ -31,6 +34,24 @@ class System:
 def images(config, seed):
     """A batch of each domain, and no random arrays."""
     return ((pair, {}) for pair in batches(config, seed))
+
+
+def images_and_latents(config, seed):
+    """A batch of one domain, and the latents of both steps."""
+    rng = np.random.default_rng([seed, 4])
+    for batch in batches(config, seed, domains=1):
+        yield batch, {kind: representable(rng.standard_normal((config.batch_size, config.z_dim))) for kind in "DG"}
+
+
+def wide_logits(name, state):
+    """Logits on either side of a hinge's corner.
+
+    With all of them between the two, the loss is a mean, its corners are not seen, and the last bias has a gradient
+    that is rounding: Adam, which divides it by itself plus 1e-8, would make a step of 1e-9 of it.
+    """
+    if name == "D":
+        state["last.0.weight"] *= 8
+        state["last.0.bias"] += 1
 
 
 def styles(config, seed):
@@ -73,6 +94,19 @@ SYSTEMS = {
         (TorchTrainer, Trainer),
         ("paddle_ugatit/training/trainer.py", "torch_ref/training/trainer.py"),
         images,
+    ),
+    "adain": System(
+        adain.Config(ch=4, img_size=24, load_size=24),
+        (torch_adain.Trainer, adain.Trainer),
+        ("paddle_ugatit/training/adain.py", "torch_ref/training/adain.py"),
+        images,
+    ),
+    "sagan": System(
+        sagan.Config(img_size=32, load_size=32, conv_dim=8, z_dim=12, batch_size=4, iteration=6),
+        (torch_sagan.Trainer, sagan.Trainer),
+        ("paddle_ugatit/training/sagan.py", "torch_ref/training/sagan.py"),
+        images_and_latents,
+        wide_logits,
     ),
     "stylegan2": System(
         SMALL_STYLEGAN2,

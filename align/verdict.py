@@ -14,6 +14,7 @@ import numpy as np
 FLOOR_FACTOR = 4
 EXTRA, MISSING = "PyTorch has nothing of this name", "Paddle never computed it"
 FLOAT32_ULP = 2.0**-23
+ZERO = 1e-9  # of a layer's largest gradient: what is below it in float64 has cancelled
 WHATS = {
     ("forward", "propagated"): {"output", "state"},
     ("forward", "isolated"): {"input", "output"},
@@ -55,12 +56,12 @@ def error_of(truth, array, scale):
 
 
 def mean_error_of(truth, array, scale):
-    """Root of the mean squared difference, relative to that of the truth (`scale` where it is all zero)."""
+    """Root of the mean squared difference, relative to that of the truth, or to `scale` where that is larger."""
     if truth.shape != array.shape or not truth.size:
         return np.inf
     squares = sum(float(np.vdot(difference, difference)) for difference in _differences(truth, array))
     size = sum(float(np.vdot(part, part)) for part in _parts(truth))
-    error = (squares / size) ** 0.5 if size else squares**0.5 / scale
+    error = squares**0.5 / max(size**0.5, scale)
     return error if np.isfinite(error) else np.inf
 
 
@@ -89,8 +90,9 @@ def error_for(view, dtype, key):
 def scales_of(tensors):
     """What each tensor's error is relative to: its largest value.
 
-    A parameter's gradient counts for at least a thousandth of the largest in its layer: an analytically zero gradient
-    (of a bias before a norm) is rounding on both sides, and can only be held against the terms that cancel in it.
+    A parameter's gradient counts for at least a thousandth of the largest in its layer. An analytically zero one (of a
+    bias before a norm, or of the bias of a key) is rounding on both sides, and can only be held against the terms that
+    cancel in it: it counts for the largest itself.
     """
     own = {key: _largest(array) for key, array in tensors.items()}
     layers = {}
@@ -98,9 +100,14 @@ def scales_of(tensors):
         if key.what == "grad_param":
             layers[key.layer] = max(layers.get(key.layer, 0.0), largest)
     return {
-        key: (max(largest, 1e-3 * layers[key.layer]) if key.what == "grad_param" else largest) or 1.0
+        key: (_beside(layers[key.layer], largest) if key.what == "grad_param" else largest) or 1.0
         for key, largest in own.items()
     }
+
+
+def _beside(layer, own):
+    """The scale of a parameter's gradient, from its layer's largest and its own."""
+    return layer if own < ZERO * layer else max(own, 1e-3 * layer)
 
 
 def terms_of(weights, tensors):
@@ -124,6 +131,11 @@ def _largest(array):
     if array is None or not array.size:
         return 0.0
     return max(float(np.abs(part).max()) for part in _parts(array))
+
+
+def dtype_of(truth, dtype):
+    """The dtype that an array must have whose truth is this one: a side's own; whole numbers are whole in any."""
+    return truth.dtype if truth.dtype.kind == "i" else np.dtype(dtype)
 
 
 class Judge:
@@ -162,8 +174,8 @@ class Judge:
         shape = list(array.shape)
         if array.shape != truth.shape:
             return self._row(key, shape, None, f"shape {shape}, PyTorch's is {list(truth.shape)}")
-        if array.dtype != np.dtype(self.dtype):
-            return self._row(key, shape, None, f"dtype {array.dtype}, wanted {self.dtype}")
+        if array.dtype != (wanted := dtype_of(truth, self.dtype)):
+            return self._row(key, shape, None, f"dtype {array.dtype}, wanted {wanted}")
         if not array.size:
             return self._row(key, shape, None, "empty")
         error = error_for(self.view, self.dtype, key)(truth, array, self.reference.scales[key])
@@ -198,10 +210,10 @@ def weight_rows(reference, state, dtype):
             note = "PyTorch has no such key"
         elif state[name].shape != reference.weights[name].shape:
             note = f"shape {shape}, PyTorch's is {list(reference.weights[name].shape)}"
-        elif state[name].dtype != np.dtype(dtype):
-            note = f"dtype {state[name].dtype}, wanted {dtype}"
+        elif state[name].dtype != (kind := dtype_of(reference.weights[name], dtype)):
+            note = f"dtype {state[name].dtype}, wanted {kind}"
         else:
-            wanted = reference.weights[name].astype(dtype)
+            wanted = reference.weights[name].astype(kind)
             error = error_of(wanted, state[name], _largest(wanted) or 1.0)
         verdict = "pass" if error == 0 else "fail"
         kind = reference.types.get(layer, "")

@@ -1,4 +1,4 @@
-"""The sample sheet of the public code: seven rows per image, with CAM heatmaps."""
+"""Many pictures as one: grids, and U-GAT-IT's sample sheet of seven rows per image, with CAM heatmaps."""
 
 import numpy as np
 
@@ -13,6 +13,14 @@ ROWS = ("real", "identity heatmap", "identity", "translation heatmap", "translat
 def sheet(rows) -> np.ndarray:
     """Rows of images of one size, uint8 (H,W,3) each, as one picture: uint8 (rows*H, columns*W, 3)."""
     return np.concatenate([np.concatenate(list(row), axis=1) for row in rows])
+
+
+def grid(images, columns) -> np.ndarray:
+    """Images (n,3,H,W) in [-1,1], line by line: uint8 (lines*H, columns*W, 3); what the last line lacks is white."""
+    pixels = to_pixels(images)
+    empty = np.full((-len(pixels) % columns, *pixels.shape[1:]), 255, np.uint8)
+    pixels = np.concatenate([pixels, empty])
+    return sheet(pixels[i : i + columns] for i in range(0, len(pixels), columns))
 
 
 def sample_sheet(networks, images, direction="a2b") -> np.ndarray:

@@ -1,5 +1,6 @@
 """Named causes: a mistake is named where it reproduces what Paddle gave, and nothing is named where it nearly does."""
 
+from dataclasses import replace
 from functools import lru_cache
 from unittest.mock import patch
 
@@ -22,6 +23,7 @@ from align.page import render
 from align.reference import measure
 from align.report import case_line, document
 from align.torch_side import TorchSide
+from align.training_systems import SYSTEMS
 
 
 @lru_cache
@@ -148,18 +150,19 @@ def test_cause_of_a_training_step():
 
 
 def test_training_step_without_a_known_cause(capsys):
-    step = check_training.Trainer._update
+    trainer = SYSTEMS["ugatit"].trainers[1]
+    step = trainer._update
 
     def louder(self, kind, loss):
         step(self, kind, loss * 1.001)
 
     mistakes = dict(list(causes_of_training().items())[:2])
     with (
-        patch.object(check_training.Trainer, "_update", louder),
+        patch.object(trainer, "_update", louder),
         patch("align.causes.training.MISTAKES", mistakes),
-        patch.object(check_training, "SMALL", TINY),
+        patch.dict(SYSTEMS, ugatit=replace(SYSTEMS["ugatit"], small=TINY)),
     ):
-        assert check_training.main(["--steps", "4"]) == 1
+        assert check_training.main(["--system", "ugatit", "--steps", "4"]) == 1
     assert "cause: unknown (2 mistakes tried)" in capsys.readouterr().out
 
 

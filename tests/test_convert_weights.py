@@ -141,7 +141,7 @@ def test_bad_usage_is_told_from_bad_input(tmp_path, capsys):
         code, line = refusal(capsys, *arguments)
         assert code == (2 if reason == "suffix" else 1) and reason in line
     with pytest.raises(SystemExit) as caught:
-        run("--model", "sagan", source, tmp_path / "b.pdparams")
+        run("--model", "cyclegan", source, tmp_path / "b.pdparams")
     assert caught.value.code == 2 and snapshot(tmp_path) == before
 
 

@@ -6,12 +6,13 @@ import pytest
 
 import paddle_ugatit  # noqa: F401  first: it sets the process up before Paddle, and so before PyTorch
 from align.check import check_case
+from align.faults import layers, sagan
 from align.faults.controls import CONTROLS, SAME_BITS
-from align.faults.layers import CASES, FAULTS
 from align.reference import measure
 from align.torch_side import TorchSide
 
 CHECKS = ("forward", "backward")
+CASES, FAULTS = layers.CASES | sagan.CASES, layers.FAULTS + sagan.FAULTS
 
 
 @lru_cache

@@ -90,7 +90,7 @@ def test_frozen_altogether_stays_frozen(function):
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize(("kernel", "stride"), [(3, 1), (3, 2), (4, 2), (1, 1)])
 def test_conv(kernel, stride, bias):
-    layer = basic.Conv2D(4, 5, kernel, stride, bias)
+    layer = basic.Conv2D(4, 5, kernel, stride, bias=bias)
     weights = [parameter.numpy() for parameter in layer.parameters()]
     cotangent = normal(*layer(paddle.to_tensor(normal(*MAPS))).shape, seed=1)
     out, *gradients = torch_run(

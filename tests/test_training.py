@@ -66,7 +66,7 @@ def test_decay_a_step_early_is_found():
 
 def test_command(tmp_path, capsys):
     page = tmp_path / "p.html"
-    assert check_training.main(["--steps", "2", "--html", str(page)]) == 0
+    assert check_training.main(["--system", "ugatit", "--steps", "2", "--html", str(page)]) == 0
     assert "ALIGNED" in capsys.readouterr().out and "ALIGNED" in page.read_text()
     assert check_training.main(["--steps", "0"]) == 2
     assert capsys.readouterr().err.count("\n") == 1

@@ -177,7 +177,7 @@ def test_model_comes_from_the_metadata_or_the_caller():
     assert converted(states, model="ugatit-initial")[0].metadata["revision"] == "initial"
     initial = {"model": "ugatit-initial"}
     assert converted(states, metadata=initial)[0].metadata["revision"] == "initial"
-    for metadata, model in ((initial, "ugatit"), ({"model": "sagan"}, None), ({"model": [1]}, None)):
+    for metadata, model in ((initial, "ugatit"), ({"model": "cyclegan"}, None), ({"model": [1]}, None)):
         with pytest.raises(weights.WeightError, match=r"^x\.pt: is of the model"):
             converted(states, metadata=metadata, model=model)
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Convert checkpoints of U-GAT-IT, or of FID's Inception, between PyTorch (.pt, .pth), Paddle (.pdparams) and
+"""Convert checkpoints of U-GAT-IT, SAGAN or FID's Inception between PyTorch (.pt, .pth), Paddle (.pdparams) and
 .safetensors, in both directions."""
 
 import argparse
@@ -20,6 +20,7 @@ examples:
   python tools/convert_weights.py selfie2anime_params_1000000.pt selfie2anime.pdparams
   python tools/convert_weights.py selfie2anime.pdparams back.pt
   python tools/convert_weights.py initial.pt initial.safetensors --model ugatit-initial
+  python tools/convert_weights.py 1000000_G.pth sagan_generator.pdparams
   python tools/convert_weights.py pt_inception-2015-12-05-6726825d.pth inception.pdparams
 
 A .safetensors destination takes the other framework's layout unless --framework says otherwise; as a source, its header
@@ -111,7 +112,7 @@ def _origin(arguments, read, model):
         return "by --model"
     if "model" in read.metadata:
         return "by the file's metadata"
-    if model == "inception":
+    if not model.startswith("ugatit"):
         return "by its keys"
     return "the default; --model ugatit-initial for checkpoints of the first revision"
 

@@ -1,6 +1,7 @@
 """Losses of all systems, as pure functions. Twin: paddle_ugatit/losses.py.
 
-Contents: those of U-GAT-IT (Kim et al., ICLR 2020, section 2.2); the hinge losses of SAGAN and StyleGAN2.
+Contents: those of U-GAT-IT (Kim et al., ICLR 2020, section 2.2); AdaIN's (Huang and Belongie, ICCV 2017); the hinge
+losses of SAGAN and StyleGAN2; the two of StyleGAN2 (Karras et al., CVPR 2020) that contain a gradient.
 """
 
 import torch
@@ -8,7 +9,7 @@ import torch.nn.functional as F
 
 
 def least_squares(logit, target):
-    """Mean squared distance of a logit map from a map full of `target` (0 or 1): (B,...) -> ()."""
+    """Mean squared distance from `target`, of the same shape or, for a logit map, 0 or 1: (B,...) -> ()."""
     return ((logit - target) ** 2).mean()
 
 
@@ -44,6 +45,15 @@ def adversarial_loss(fake):
 def cam_loss(translated_cam, identity_cam):
     """Of a generator's own CAM logits: 1 where it translates, 0 where it gets its target domain."""
     return cross_entropy(translated_cam, 1) + cross_entropy(identity_cam, 0)
+
+
+def style_loss(found, wanted):
+    """How far means and deviations of maps are from those of a style's, per layer (mean, deviation): eq. 13 of AdaIN.
+
+    quirk: mean squares per layer, not the norms that the paper prints, as in the public code.
+    """
+    pairs = zip(found, wanted, strict=True)
+    return sum(least_squares(x, y) for moments in pairs for x, y in zip(*moments, strict=True))
 
 
 def hinge(logit, side):

@@ -36,7 +36,9 @@ class Case:
 
 
 def representable(array):
-    """The nearest values that float32 holds exactly, as float64."""
+    """The nearest values that float32 holds exactly, as float64; whole numbers as they are."""
+    if array.dtype.kind == "i":
+        return array
     return array.astype("float32").astype("float64")
 
 
@@ -57,15 +59,15 @@ def randomise(state, seed):
             value[...] = rng.uniform(0, 1, value.shape)
         elif leaf in ("gamma", "beta"):
             value[...] += 0.3 * rng.standard_normal(value.shape)
-        elif key.removesuffix(leaf) + "running_var" in state:
-            value[...] = _frozen_norm(leaf, value, rng)
-        elif not value.any():
+        elif key.removesuffix(leaf) + "running_var" in state and leaf != "num_batches_tracked":
+            value[...] = _batch_norm(leaf, value, rng)
+        elif not value.any() and value.dtype.kind == "f":
             value[...] = 0.3 * rng.standard_normal(value.shape)
     return state
 
 
-def _frozen_norm(leaf, value, rng):
-    """Weights and statistics of a FrozenBatchNorm2D, of which PyTorch's initial values would make the identity."""
+def _batch_norm(leaf, value, rng):
+    """Weights and statistics of a batch norm, of which PyTorch's initial values would make the identity."""
     return (
         rng.uniform(0.5, 1.5, value.shape) if leaf == "running_var" else value + 0.3 * rng.standard_normal(value.shape)
     )

@@ -16,6 +16,7 @@ from align import torch_side
 from align.causes import stylegan2
 from align.causes.norms import norm_rules, spectral_rules
 from align.causes.resize import grid_matrix
+from align.causes.sagan import sagan_rules
 from align.faults.planting import put, run
 from torch_ref.layers.norm import ILN, AdaILN
 from torch_ref.models import ugatit
@@ -25,11 +26,15 @@ attend = ugatit.attend
 
 @dataclass(frozen=True)
 class Rule:
-    """A mistake: `plant(layer)` makes it in a layer, or `patches` (owner, attribute, replacement) in a function."""
+    """A mistake: `plant(layer)` makes it in a layer, or `patches` (owner, attribute, replacement) in a function.
+
+    Where it is `whole`, the plant takes the model, not the blamed layer.
+    """
 
     name: str
     plant: Callable | None = None
     patches: tuple = ()
+    whole: bool = False
 
 
 def layer_rules(model, path, arguments, size):
@@ -53,6 +58,9 @@ def _layer_plants(model, path, leaf, arguments, size):
     if isinstance(leaf, nn.ConvTranspose2d):
         for padding in ((0, 0), (1, 1)):
             yield f"output padding {padding[0]}", put(output_padding=padding)
+    if isinstance(leaf, nn.Softmax):
+        for axis in range(len(size)):
+            yield f"softmax over axis {axis}", put(dim=axis)
     if hasattr(leaf, "p"):
         yield "dropout scales in evaluation, not in training", run(lambda own, layer, *a: own(*a) * (1 - layer.p))
     if len(arguments) == 1 and len(arguments[0]) == 4:
@@ -175,23 +183,26 @@ def _freeze(name):
 
 
 def graph_rules(model, path):
-    """Rules for the code between the layers; their `plant` takes the whole model."""
+    """Rules for the code between the layers."""
     for name, function in ATTENTIONS.items():
         yield Rule(name, None, ((ugatit, "attend", function), (torch_side, "attend", function)))
     for name, replaced in stylegan2.GRAPH_MISTAKES.items():
         yield Rule(name, None, (replaced,))
+    for name, plant in sagan_rules(model, path):
+        yield Rule(name, plant, whole=True)
     parents = [".".join(path.split(".")[:n]) for n in range(path.count(".") + 1)]
     for parent in dict.fromkeys([*reversed(parents), ""]):
         module = model.get_submodule(parent)
         if isinstance(module, nn.Sequential):
             for i in range(len(module) - 1):
                 name = f"layers {parent}.{i} and {parent}.{i + 1} in the other order"
-                yield Rule(name, lambda m, parent=parent, i=i: _swap(m.get_submodule(parent), i))
+                yield Rule(name, lambda m, parent=parent, i=i: _swap(m.get_submodule(parent), i), whole=True)
     for place, module in model.named_modules():
         if hasattr(module, "revision") and not isinstance(module, AdaILN | ILN):
             other = "initial" if module.revision == "current" else "current"
             name = f"revision {other} of {place or 'the model'} (skip {'absent' if other == 'initial' else 'present'})"
-            yield Rule(name, lambda m, place=place, other=other: put(revision=other)(m.get_submodule(place)))
+            plant = lambda m, place=place, other=other: put(revision=other)(m.get_submodule(place))  # noqa: E731
+            yield Rule(name, plant, whole=True)
 
 
 def _swap(sequence, i):
@@ -204,7 +215,10 @@ def _swap(sequence, i):
 
 
 def call_rules(model, path):
-    """Rules for a layer that only one side calls: left out, or run once more, it or what holds it."""
+    """Rules for a layer that only one side calls: left out, or run once more, it or what holds it.
+
+    Every `plant` takes the whole model.
+    """
     parts = path.split(".")
     for n in range(1, len(parts) + 1):
         place = ".".join(parts[:n])
@@ -220,6 +234,8 @@ def call_rules(model, path):
         run(forward)(m)
 
     yield Rule(f"{parts[0]} called once more, after all", all_again)
+    for name, plant in sagan_rules(model, path):
+        yield Rule(name, plant)
 
 
 def _identity(own, layer, x, *more):

@@ -125,7 +125,7 @@ class _Search:
             twin = self._twin()
             try:
                 if rule.plant:
-                    rule.plant(self._target(twin, rule))
+                    rule.plant(twin if rule.whole else twin.get_submodule(self.layer))
                 made = self._isolated(self.theirs, twin, self.check)
                 after = self._distance(found, keys | made.keys(), made)
                 fits = after <= self.case.limit and self._wrong_keys(self.theirs, twin) <= wrong
@@ -152,10 +152,6 @@ class _Search:
         Isolated(side, model, sink, reference).run(reference.inputs, cotangents)
         side.set_buffers(model, buffers)
         return wrong
-
-    def _target(self, twin, rule):
-        whole = rule.name.startswith(("layers ", "revision "))
-        return twin if whole else twin.get_submodule(self.layer)
 
     def _twin(self):
         model = self.theirs.build(self.case.build, self.reference.seed)

@@ -1,6 +1,6 @@
 """The fault catalogue: CATALOGUE (number -> what it is), and every fault planted into a model with its cause.
 
-MODEL_FAULTS are those of layers.py and small.py and a few more; CAUSES say what `find_cause` must name for each.
+MODEL_FAULTS are those of layers.py, small.py and sagan.py and a few more; CAUSES say what `find_cause` must name.
 Training, data, metric and initialisation have faults of their own beside their checks.
 """
 
@@ -8,6 +8,7 @@ import paddle
 
 from align.causes.search import UNKNOWN
 from align.faults import layers as faults
+from align.faults import sagan as sagan_faults
 from align.faults import small as small_faults
 from align.faults import small_twins, stylegan2
 from align.faults.planting import Fault, local, patched
@@ -83,7 +84,7 @@ CATALOGUE = {
     66: "float32 paddle.var over a big map",
     67: "spectral norm's u frozen by to_static",
 }
-CASES = faults.CASES | small_twins.CASES
+CASES = faults.CASES | small_twins.CASES | sagan_faults.CASES
 _load = PaddleSide.load
 
 
@@ -135,14 +136,14 @@ _MORE = [
     patched(67, "u frozen as by to_static", _LOCAL, "model.1", "conv", (spectral_norm, "_set_sigma"), _frozen),
 ]
 _REPLACED = {"spectral norm's u not copied", "spectral norm's v not copied", "weight left at its initial value"}
-MODEL_FAULTS = [f for f in faults.FAULTS if f.name not in _REPLACED] + small_faults.FAULTS + _MORE
+MODEL_FAULTS = [f for f in faults.FAULTS if f.name not in _REPLACED] + small_faults.FAULTS + sagan_faults.FAULTS + _MORE
 MODEL_FAULTS += stylegan2.FAULTS
 
 _LOST, _TURNED = "never loaded: still at its initial value", "weight transposed"
 _EXTRA = "a parameter that PyTorch has not, at a value that changes nothing"
 _DIM, _FOLDED = "spectral norm over the wrong dim", "biased variance of the instance, and the layer's made from it"
 _DROPOUT, _BOTH = "dropout scales in evaluation, not in training", "arguments 1 and 2 swapped"
-CAUSES = {
+CAUSES = sagan_faults.CAUSES | {
     "square Linear loaded transposed": "transposed",
     "square Linear applied transposed": _TURNED,
     "frozen bias that PyTorch has not": _EXTRA,

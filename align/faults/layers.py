@@ -142,12 +142,12 @@ def _iterate_with_gradient(weight, u, v, eps):
     return F.normalize(paddle.mv(weight, v), axis=0, epsilon=eps), v
 
 
-def _sigma_detached(layer, inputs):
+def sigma_detached(layer, inputs):
     set_sigma(layer, inputs)
     object.__setattr__(layer, "sigma", layer.sigma.detach())
 
 
-def _iterate_always(layer, inputs):
+def iterate_always(layer, inputs):
     training, layer.training = layer.training, True
     set_sigma(layer, inputs)
     layer.training = training
@@ -183,7 +183,7 @@ WEIGHT_FAULTS = [
     patched(6, "spectral norm of a Linear over the wrong dim", _LINEAR, "", "", _MATRIX, _wrong_linear),
     patched(6, "spectral norm of a Conv2D over the wrong dim", _CONV, "", "", _MATRIX, _wrong_conv),
     patched(8, "power iteration skipped", _LOCAL, "model.1", "conv", _ITERATION, lambda weight, u, v, eps: (u, v)),
-    patched(8, "power iteration in evaluation too", _EVAL, "model.1", "conv", _SET_SIGMA, _iterate_always),
+    patched(8, "power iteration in evaluation too", _EVAL, "model.1", "conv", _SET_SIGMA, iterate_always),
     patched(9, "attention by the normalised weight", _LOCAL, "conv1x1", "gmp_fc", _ATTEND, _attend_normalised),
     patched(10, "gmp by gap's weight", _LIGHT, "conv1x1", "gmp_fc", _ATTEND, _attend_gap_twice),
     local(11, "weight left at its initial value", _LIGHT, "UpBlock1_2.conv1", put_weight("weight", _fresh)),
@@ -259,7 +259,7 @@ FORWARD_FAULTS = [
     ),
 ]
 BACKWARD_FAULTS = [
-    patched(7, "sigma detached", _LOCAL, None, "conv", _SET_SIGMA, _sigma_detached),
+    patched(7, "sigma detached", _LOCAL, None, "conv", _SET_SIGMA, sigma_detached),
     local(37, "LeakyReLU's gradient 1 at zero", "leaky-relu", "", _slope_1_at_zero, forward=None),
     # In float32 a tie is broken by half a unit in the last place, which PyTorch's own floor counts.
     patched(38, "tied maxima share the gradient", "cam-head-ties", None, "", _MAX_POOL, _tied, dtypes=("float64",)),

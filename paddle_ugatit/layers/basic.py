@@ -1,7 +1,7 @@
 """PyTorch's basic layers as PyTorch computes and initialises them, where Paddle's own differ or are slow.
 
-Contents: spatial_sum, spatial_mean, channel_scale, channel_shift, over_sigma; Conv2D, Linear, ReflectionPad2D,
-Upsample, LeakyReLU, whose twins are torch.nn's layers of these names.
+Contents: spatial_sum, spatial_mean, channel_scale, channel_shift, over_sigma; Conv2D, ConvTranspose2D, Linear,
+ReflectionPad2D, Upsample, LeakyReLU, whose twins are torch.nn's layers of these names.
 """
 
 import math
@@ -75,7 +75,9 @@ def channel_shift(x, shift):
 
 
 def over_sigma(out, sigma):
-    """out / sigma: (B,...), (n,) -> (B,...); each of n equal parts of the batch by its own."""
+    """out / sigma: (B,...), (n,) -> (B,...); each of n equal parts of the batch by its own. Without a sigma, out."""
+    if sigma is None:
+        return out
     parts = out.reshape([1, sigma.shape[0], -1, 1])
     return channel_scale(parts, (1 / sigma).reshape([1, -1, 1, 1])).reshape(out.shape)
 
@@ -87,22 +89,27 @@ def _uniform(fan_in):
 
 
 class Conv2D(nn.Conv2D):
-    """Convolution without padding, PyTorch's initial values: (B,in,H,W) -> (B,out,H',W')."""
+    """Convolution, zeros beyond the border, PyTorch's initial values: (B,in,H,W) -> (B,out,H',W')."""
 
-    sigma = None  # set anew at every forward where the layer has spectral_norm, which renames its weight
+    # Spectral normalisation renames the weight, and sets sigma anew at every forward.
+    raw, sigma = "weight", None
 
-    def __init__(self, in_channels, out_channels, kernel_size, stride=1, bias=True):
+    def __init__(self, in_channels, out_channels, kernel_size, stride=1, padding=0, bias=True):
         init = _uniform(in_channels * kernel_size**2)
         super().__init__(
-            in_channels, out_channels, kernel_size, stride, weight_attr=init, bias_attr=init if bias else False
+            in_channels, out_channels, kernel_size, stride, padding, weight_attr=init, bias_attr=init if bias else False
         )
-        self.stride = stride
+        self.stride, self.padding = stride, padding
 
     def forward(self, x):
-        weight = self.weight if self.sigma is None else self.weight_orig
-        out = self._single_output(x, weight) if weight.shape[0] == 1 else conv2d(x, weight, self.stride)
-        out = out if self.sigma is None else over_sigma(out, self.sigma)
+        weight = getattr(self, self.raw)
+        out = over_sigma(self._convolved(x, weight), self.sigma)
         return out if self.bias is None else channel_shift(out, self.bias.reshape([1, -1, 1, 1]))
+
+    def _convolved(self, x, weight):
+        if self.padding:
+            return F.conv2d(x, weight, stride=self.stride, padding=self.padding)
+        return self._single_output(x, weight) if weight.shape[0] == 1 else conv2d(x, weight, self.stride)
 
     def _single_output(self, x, weight):
         """One output channel, in up to 64 partial sums: the same cost, and a digit more in float32.
@@ -115,10 +122,25 @@ class Conv2D(nn.Conv2D):
         return F.conv2d(x, weight, stride=self.stride, groups=groups).sum(1, keepdim=True)
 
 
+class ConvTranspose2D(nn.Conv2DTranspose):
+    """The gradient of a convolution, with PyTorch's initial values: (B,in,H,W) -> (B,out,(H-1)s-2p+k,...)."""
+
+    raw, sigma = "weight", None  # as Conv2D's
+
+    def __init__(self, in_channels, out_channels, kernel_size, stride=1, padding=0):
+        init = _uniform(out_channels * kernel_size**2)  # quirk: PyTorch takes the second axis of (in,out,k,k) for it
+        super().__init__(in_channels, out_channels, kernel_size, stride, padding, weight_attr=init, bias_attr=init)
+        self.stride, self.padding = stride, padding
+
+    def forward(self, x):
+        out = F.conv2d_transpose(x, getattr(self, self.raw), stride=self.stride, padding=self.padding)
+        return channel_shift(over_sigma(out, self.sigma), self.bias.reshape([1, -1, 1, 1]))
+
+
 class Linear(nn.Linear):
     """x W + b with Paddle's weight layout (in, out), PyTorch's initial values: (B,in) -> (B,out)."""
 
-    sigma = None  # as Conv2D's
+    raw, sigma = "weight", None  # as Conv2D's
 
     def __init__(self, in_features, out_features, bias=True):
         init = _uniform(in_features)
@@ -127,7 +149,7 @@ class Linear(nn.Linear):
     def forward(self, x):
         if self.sigma is None:
             return F.linear(x, self.weight, self.bias)
-        out = over_sigma(paddle.matmul(x, self.weight_orig), self.sigma)
+        out = over_sigma(paddle.matmul(x, getattr(self, self.raw)), self.sigma)
         return out if self.bias is None else out + self.bias
 
 

@@ -1,6 +1,7 @@
 """Instance and layer-instance normalisation (Kim et al., ICLR 2020, arXiv 1907.10830, eq. 1).
 
-Contents: AdaILN (gamma and beta from outside), ILN (its own), InstanceNorm2D. Twin: torch_ref/layers/norm.py, which
+Contents: AdaILN (gamma and beta from outside), ILN (its own), InstanceNorm2D; channel_moments, AdaIN (gamma and beta
+from another map; Huang and Belongie, ICCV 2017, arXiv 1703.06868). Twin: torch_ref/layers/norm.py, which
 says the formula plainly. Here the same formula is folded: the layer's moments follow from the channels', and both
 normalisations, gamma and beta become one scale and one shift per channel. Sums over a map are products with ones, which
 is faster than Paddle's `mean`, `var` and the gradients of its broadcasting, and accurate in float32, where `paddle.var`
@@ -125,3 +126,51 @@ class InstanceNorm2D(nn.Layer):
         centred, _, var = instance_stats(x)
         scale = paddle.rsqrt(var * ((pixels - 1) / pixels) + constant(self.eps, x))
         return channel_scale(centred, scale)
+
+
+def channel_moments(x, eps=1e-5):
+    """Mean and sqrt(unbiased variance + eps) of each channel: (B,C,H,W) -> (B,C,1,1), (B,C,1,1)."""
+    require_pixels(x)
+    _, mean, var = instance_stats(x)
+    return mean, paddle.sqrt(var + constant(eps, x))
+
+
+def require_pixels(x):
+    """Raise ValueError for a map of a single pixel, which has no variance."""
+    if x.shape[2] * x.shape[3] < 2:
+        raise ValueError("a map of a single pixel has no variance: the image is too small")
+
+
+def weighted_stats(x, share):
+    """Centred maps and unbiased variances with a weight for every pixel: (B,C,H,W), (B or 1,1,H,W) -> as x, (B,C,1,1).
+
+    Of equal weights they are `instance_stats`, of weights 0 and 1 those of a part of the map. ValueError where all the
+    weight is on a single pixel.
+    """
+    total, squares = spatial_sum(share), spatial_sum(share * share)
+    if bool((total * total <= squares).any()):
+        raise ValueError("a style's share is of a single pixel of the map, which has no variance")
+    total, squares = total.unsqueeze([2, 3]), squares.unsqueeze([2, 3])
+    centred = x - spatial_sum(x * share).unsqueeze([2, 3]) / total
+    return centred, spatial_sum(centred * centred * share).unsqueeze([2, 3]) / (total - squares / total)
+
+
+class AdaIN(nn.Layer):
+    """sigma(y) (x - mu(x)) / sigma(x) + mu(y), sigma = sqrt(unbiased variance + eps), eq. 8 of its paper.
+
+    (B,C,H,W), (B or 1,C,h,w) -> (B,C,H,W). With `share` (B or 1,1,H,W), y's share of every pixel, mu(x) and sigma(x)
+    are weighted by it. ValueError for a map of a single pixel.
+    """
+
+    def __init__(self, eps=1e-5):
+        super().__init__()
+        self.eps = eps
+
+    def forward(self, x, y, share=None):
+        require_pixels(x)
+        mean, deviation = channel_moments(y, self.eps)
+        if share is None:
+            centred, _, var = instance_stats(x)
+        else:
+            centred, var = weighted_stats(x, share)
+        return channel_shift(channel_scale(centred, deviation * paddle.rsqrt(var + constant(self.eps, x))), mean)

@@ -1,7 +1,9 @@
-"""Spectral normalisation (Miyato et al., ICLR 2018, arXiv 1802.05957, algorithm 1), as PyTorch's hook computes it.
+"""Spectral normalisation (Miyato et al., ICLR 2018, arXiv 1802.05957, algorithm 1).
 
-W / sigma(W) with sigma = u^T W v, W reshaped to (out, -1); one power iteration per forward in training mode, none in
-evaluation; state `weight_orig`, `weight_u`, `weight_v`. Twin: torch_ref/layers/spectral_norm.py.
+W / sigma(W) with sigma = u^T W v, W reshaped to (its first axis, -1); one power iteration per forward in training mode,
+none in evaluation. Two faces: spectral_norm, PyTorch's hook, with the state `weight_orig`, `weight_u`, `weight_v`; and
+SpectralNormWrapper, the layer of the public SAGAN, with `module.weight_bar`, `module.weight_u`, `module.weight_v`.
+Twin: torch_ref/layers/spectral_norm.py.
 
 The layer applies W as it is and divides what comes out by sigma, since W is larger than a map. Passes that run as one
 batch make an iteration each, and each part of the batch is divided by its own sigma: `passes_in_one`.
@@ -16,7 +18,10 @@ from paddle import nn
 
 
 def matrix(layer, weight):
-    """The weight of a Conv2D or a Linear as (out, -1); Paddle stores that of a Linear as (in, out)."""
+    """The weight as (first axis, -1), that of a Linear turned round, which Paddle stores as (in, out).
+
+    The first axis is out, of a ConvTranspose2D in: PyTorch's hook takes the second there, the public SAGAN does not.
+    """
     # Not by flatten: the gradient of that is a copy.
     return weight.t() if isinstance(layer, nn.Linear) else weight.reshape([weight.shape[0], -1])
 
@@ -30,7 +35,7 @@ def power_iteration(weight, u, v, eps):
 
 
 def _set_sigma(layer, _inputs):
-    weight = matrix(layer, layer.weight_orig)
+    weight = matrix(layer, getattr(layer, layer.raw))
     # New tensors, copied into the buffers: those that a graph still holds stay as they were in its forward.
     u, v, pairs = layer.weight_u.clone(), layer.weight_v.clone(), []
     for _ in range(layer.spectral_norm_passes):
@@ -58,17 +63,32 @@ def passes_in_one(network, count):
             layer.spectral_norm_passes = 1
 
 
-def spectral_norm(layer, eps=1e-12):
-    """Give a Conv2D or a Linear of layers/basic.py spectral normalisation, and return it.
+def spectral_norm(layer, raw="weight_orig", eps=1e-12):
+    """Give a layer of layers/basic.py with a weight spectral normalisation, and return it.
 
-    `weight` becomes the parameter `weight_orig`; `weight_u` (out,) and `weight_v` (in,) start as normalised Gaussians.
+    `weight` becomes the parameter named by `raw`; `weight_u` (out,) and `weight_v` (in,) start as normalised Gaussians.
     """
     weight = layer.weight
     del layer.weight
-    layer.add_parameter("weight_orig", weight)
+    layer.add_parameter(raw, weight)
     rows, columns = matrix(layer, weight).shape
     for name, size in (("weight_u", rows), ("weight_v", columns)):
         layer.register_buffer(name, F.normalize(paddle.randn([size], weight.dtype), axis=0, epsilon=eps))
-    layer.spectral_norm_eps, layer.spectral_norm_passes = eps, 1
+    layer.raw, layer.spectral_norm_eps, layer.spectral_norm_passes = raw, eps, 1
     layer.register_forward_pre_hook(_set_sigma)
     return layer
+
+
+class SpectralNormWrapper(nn.Layer):
+    """`module` with its weight divided by sigma: the shapes are the module's.
+
+    quirk: the public one iterates in evaluation mode too, and moves u and v under a forward whose backward pass is
+    still to come; this one does neither, and gives the gradients of what its forward computed.
+    """
+
+    def __init__(self, module):
+        super().__init__()
+        self.module = spectral_norm(module, raw="weight_bar")
+
+    def forward(self, x):
+        return self.module(x)

@@ -10,7 +10,7 @@ from paddle_ugatit import formats, weights
 from paddle_ugatit.data.folders import TrainingData, test_images
 from paddle_ugatit.errors import InputError, UsageError
 from paddle_ugatit.metrics import FeatureExtractor
-from paddle_ugatit.training import stylegan2
+from paddle_ugatit.training import adain, sagan, stylegan2
 from paddle_ugatit.training.checkpoints import Checkpoints
 from paddle_ugatit.training.config import Config
 from paddle_ugatit.training.evaluation import Evaluation
@@ -18,10 +18,12 @@ from paddle_ugatit.training.options import read_options
 from paddle_ugatit.training.state import fill
 from paddle_ugatit.training.trainer import Trainer
 
-SYSTEMS = {
+SYSTEMS = {  # the `system` of a configuration file -> its options and its iteration
     "ugatit": (Config, Trainer),
+    "adain": (adain.Config, adain.Trainer),
+    "sagan": (sagan.Config, sagan.Trainer),
     "stylegan2": (stylegan2.Config, stylegan2.Trainer),
-}  # the `system` of a configuration file -> its options and its iteration
+}
 
 
 def configuration(path, assignments=()):

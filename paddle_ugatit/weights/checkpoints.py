@@ -15,10 +15,10 @@ from paddle_ugatit import formats
 from paddle_ugatit.formats.checkpoint import is_text
 from paddle_ugatit.formats.torch_upgrade import modernised
 from paddle_ugatit.layers.norm import require_revision
-from paddle_ugatit.weights import inception, stylegan2, ugatit
+from paddle_ugatit.weights import adain, inception, sagan, stylegan2, ugatit
 from paddle_ugatit.weights.rules import FLOATS, Rule, WeightError, layout, listed, to_paddle, to_torch
 
-SYSTEMS = (ugatit, inception, stylegan2)
+SYSTEMS = (ugatit, inception, adain, sagan, stylegan2)
 MODELS = {name: revision for system in SYSTEMS for name, revision in system.MODELS.items()}
 
 
@@ -77,11 +77,11 @@ def convert(checkpoint, framework, path, model=None):
         if checkpoint.framework == "torch":
             state = modernised(state, where, notes)
         options[name] = infer_options(state, checkpoint.framework, where)
-        state = {key: array for key, array in state.items() if not key.endswith(".num_batches_tracked")}
         try:
             rules = layout_of(options[name])
         except ValueError as error:
             raise WeightError(f"{where}: {error}") from error
+        state = {key: array for key, array in state.items() if key in rules or not key.endswith(".num_batches_tracked")}
         state = (to_paddle if checkpoint.framework == "torch" else to_torch)(state, rules, where)
         if framework == checkpoint.framework:
             state = (to_torch if framework == "torch" else to_paddle)(state, rules, where)
@@ -167,7 +167,8 @@ def _filled(options, revision, state, dtype):
         paddle.set_default_dtype(default)
     own = network.state_dict()
     for key, array in state.items():
-        own[key].set_value(formats.cast(formats.cast(array, dtype), held))
+        counts = formats.dtype_name(array) not in FLOATS
+        own[key].set_value(array if counts else formats.cast(formats.cast(array, dtype), held))
     if dtype != held:
         network.to(dtype=dtype)  # exact: the values were rounded above, since Paddle 2.6 truncates to bfloat16
     return network

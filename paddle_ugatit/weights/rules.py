@@ -1,7 +1,8 @@
 """The conversion rules: which arrays of a layer are laid out differently in PyTorch and Paddle.
 
 Keys are the same in both. A rule goes by the type of the layer that owns an array and the array's name in it: PyTorch
-keeps a Linear's weight as (out, in), Paddle as (in, out); everything else is the same. Keys, shapes and owners come
+keeps a Linear's weight as (out, in), Paddle as (in, out); everything else is the same. What counts is a whole number in
+both, whatever the dtype of the weights. Keys, shapes and owners come
 from the Paddle network itself. Nothing is guessed and nothing dropped in silence: a key too few or too many, a wrong
 shape or dtype is a WeightError.
 """
@@ -11,24 +12,28 @@ from dataclasses import dataclass
 from paddle import nn
 
 from paddle_ugatit import formats
-from paddle_ugatit.layers.batch_norm import FrozenBatchNorm2D
+from paddle_ugatit.layers.batch_norm import BatchNorm2D, FrozenBatchNorm2D
 from paddle_ugatit.layers.norm import ILN, AdaILN
 from paddle_ugatit.layers.smooth import Blur
-from paddle_ugatit.models.stylegan2 import Conv2DMod, EqualLinear, Generator
+from paddle_ugatit.models import stylegan2
+from paddle_ugatit.models.sagan import SelfAttention
 
 FLOATS = ("float32", "float64", "float16", "bfloat16")
 
-_KEEP, _TRANSPOSE = False, True
+_KEEP, _TRANSPOSE, _COUNT = "keep", "transpose", "count"
 _SPECTRAL = {"weight_u": _KEEP, "weight_v": _KEEP}
 RULES = {  # owner type -> leaf name -> rule
     nn.Linear: {"weight": _TRANSPOSE, "weight_orig": _TRANSPOSE, "bias": _KEEP, **_SPECTRAL},
-    nn.Conv2D: {"weight": _KEEP, "weight_orig": _KEEP, "bias": _KEEP, **_SPECTRAL},
+    nn.Conv2D: {"weight": _KEEP, "weight_orig": _KEEP, "weight_bar": _KEEP, "bias": _KEEP, **_SPECTRAL},
+    nn.Conv2DTranspose: {"weight": _KEEP, "weight_bar": _KEEP, "bias": _KEEP, **_SPECTRAL},
     AdaILN: {"rho": _KEEP},
     ILN: {"rho": _KEEP, "gamma": _KEEP, "beta": _KEEP},
     FrozenBatchNorm2D: {"weight": _KEEP, "bias": _KEEP, "running_mean": _KEEP, "running_var": _KEEP},
-    EqualLinear: {"weight": _TRANSPOSE, "bias": _KEEP},
-    Conv2DMod: {"weight": _KEEP},
-    Generator: {"initial_block": _KEEP},
+    BatchNorm2D: {"num_batches_tracked": _COUNT},
+    SelfAttention: {"gamma": _KEEP},
+    stylegan2.EqualLinear: {"weight": _TRANSPOSE, "bias": _KEEP},
+    stylegan2.Conv2DMod: {"weight": _KEEP},
+    stylegan2.Generator: {"initial_block": _KEEP},
     Blur: {"f": _KEEP},
 }
 
@@ -39,11 +44,12 @@ class WeightError(formats.CheckpointError):
 
 @dataclass(frozen=True)
 class Rule:
-    """One array of a network: its shape on either side, and whether the two are each other's transpose."""
+    """One array of a network: its shape on either side, whether the two are each other's transpose, or a count."""
 
     shape_torch: tuple
     shape_paddle: tuple
     transpose: bool
+    count: bool = False
 
 
 def layout(layer) -> dict[str, Rule]:
@@ -67,7 +73,8 @@ def rules_of(layer) -> dict:
 def _rule(owner, leaf, shape):
     for kind, leaves in RULES.items():
         if isinstance(owner, kind) and leaf in leaves:
-            return Rule(shape[::-1] if leaves[leaf] else shape, shape, leaves[leaf])
+            transpose = leaves[leaf] == _TRANSPOSE
+            return Rule(shape[::-1] if transpose else shape, shape, transpose, leaves[leaf] == _COUNT)
     return None
 
 
@@ -102,6 +109,10 @@ def _require_match(state, rules, where, source):
         if tuple(state[key].shape) != wanted:
             raise WeightError(f"{prefix}{key!r} has the shape {state[key].shape}, the network needs {wanted}")
         dtype = formats.dtype_name(state[key])
+        if rule.count:
+            if dtype != "int64":
+                raise WeightError(f"{prefix}{key!r} is {dtype or state[key].dtype}, a count is int64")
+            continue
         if dtype not in FLOATS:
             raise WeightError(f"{prefix}{key!r} is {dtype or state[key].dtype}, weights are {', '.join(FLOATS)}")
         if dtype != first:

@@ -1,0 +1,132 @@
+"""Faults planted in SAGAN's layers, and the cause that must be named for each; numbers are the catalogue's."""
+
+import paddle
+
+from align.cases import Case
+from align.faults.layers import iterate_always, sigma_detached
+from align.faults.planting import local, patched, put, put_weight, run, swap
+from paddle_ugatit.layers import spectral_norm
+from paddle_ugatit.layers.basic import channel_scale
+
+
+def _square_wrapped(layers):
+    return layers.SpectralNormWrapper(layers.ConvTranspose2D(8, 8, 4, stride=2, padding=1))
+
+
+_FILE = "layers/spectral_norm.py"
+CASES = {
+    case.name: case
+    for case in [
+        Case("spectral-wrapper-square", _square_wrapped, [(3, 8, 9, 7)], "", _FILE, "SpectralNormWrapper", calls=3),
+    ]
+}
+_MATRIX, _SET_SIGMA = (spectral_norm, "matrix"), (spectral_norm, "_set_sigma")
+_ATTENTION, _GENERATOR, _DISCRIMINATOR = "self-attention", "sagan-generator", "sagan-discriminator"
+_SQUARE, _EVAL = "spectral-wrapper-square", "spectral-wrapper-eval"
+
+
+def _second_axis(layer, weight):
+    """As PyTorch's own hook has it for a transposed convolution, and Paddle's."""
+    return weight.transpose([1, 0, 2, 3]).flatten(1)
+
+
+def _maps(layer, x):
+    return [conv(x).flatten(2) for conv in (layer.query_conv, layer.key_conv, layer.value_conv)]
+
+
+def _ended(layer, x, out, attention):
+    return channel_scale(
+        out.reshape(x.shape), layer.gamma.reshape([1, 1, 1, 1]).expand([1, x.shape[1], 1, 1])
+    ) + x, attention
+
+
+def _attended(layer, x, query, key, value, scale=1.0, turned=True):
+    attention = layer.softmax(paddle.matmul(query, key, transpose_x=True) * scale)
+    return paddle.matmul(value, attention, transpose_y=turned), attention
+
+
+def _transposed(own, layer, x):
+    return _ended(layer, x, *_attended(layer, x, *_maps(layer, x), turned=False))
+
+
+def _scaled(own, layer, x):
+    query, key, value = _maps(layer, x)
+    return _ended(layer, x, *_attended(layer, x, query, key, value, scale=query.shape[1] ** -0.5))
+
+
+def _swapped(own, layer, x):
+    query, key, value = _maps(layer, x)
+    return _ended(layer, x, *_attended(layer, x, key, query, value))
+
+
+def _without_gamma(own, layer, x):
+    out, attention = _attended(layer, x, *_maps(layer, x))
+    return out.reshape(x.shape) + 0 * layer.gamma + x, attention
+
+
+def _without_skip(own, layer, x):
+    out, attention = own(x)
+    return out - x, attention
+
+
+def _value_not_convolved(own, layer, x):
+    query, key = layer.query_conv(x).flatten(2), layer.key_conv(x).flatten(2)
+    return _ended(layer, x, *_attended(layer, x, query, key, x.flatten(2)))
+
+
+def _attention_detached(own, layer, x):
+    query, key, value = _maps(layer, x)
+    attention = layer.softmax(paddle.matmul(query, key, transpose_x=True)).detach()
+    return _ended(layer, x, paddle.matmul(value, attention, transpose_y=True), attention)
+
+
+_weights_swapped = swap("query_conv.weight", "key_conv.weight")
+
+FAULTS = [
+    patched(6, "wrapper over the second axis", _SQUARE, "module", "module", _MATRIX, _second_axis),
+    patched(7, "sigma detached in a wrapper", "spectral-wrapper", None, "module", _SET_SIGMA, sigma_detached),
+    patched(8, "wrapper iterates in evaluation too", _EVAL, "module", "module", _SET_SIGMA, iterate_always),
+    local(
+        12,
+        "query's and key's weights swapped",
+        _ATTENTION,
+        "",
+        _weights_swapped,
+        forward="query_conv",
+        backward="key_conv",
+    ),
+    local(13, "momentum inverted in SAGAN", _GENERATOR, "l2.1", put(momentum=0.9), backward=None),
+    local(14, "eps in momentum's place in SAGAN", _GENERATOR, "l3.1", put(momentum=1e-5, eps=0.1)),
+    local(26, "LeakyReLU's slope 0.2 in SAGAN", _DISCRIMINATOR, "l2.1", put(slope=0.2)),
+    local(29, "tanh missing in SAGAN", _GENERATOR, "last.1", run(lambda own, layer, x: x * 1)),
+    local(33, "wrapped layout transposed", _SQUARE, "module", put_weight("weight_bar", lambda w: w.swapaxes(0, 1))),
+    local(39, "attention detached", _ATTENTION, "", run(_attention_detached), forward=None, backward="softmax"),
+    local(0, "attention transposed", _ATTENTION, "", run(_transposed), backward="softmax"),
+    local(0, "softmax over the queries", _ATTENTION, "softmax", put(_axis=1)),
+    local(0, "energy divided by a root", _ATTENTION, "", run(_scaled), forward="softmax", backward="key_conv"),
+    local(0, "query and key swapped", _ATTENTION, "", run(_swapped), forward="softmax", backward="key_conv"),
+    local(0, "gamma missing", _ATTENTION, "", run(_without_gamma), backward="softmax"),
+    local(0, "attention without its skip", _ATTENTION, "", run(_without_skip)),
+    local(
+        0, "value not convolved", _ATTENTION, "", run(_value_not_convolved), forward="value_conv", backward="value_conv"
+    ),
+]
+CAUSES = {
+    "wrapper over the second axis": "spectral norm over the wrong dim",
+    "sigma detached in a wrapper": "sigma detached",
+    "wrapper iterates in evaluation too": "power iteration in evaluation too",
+    "query's and key's weights swapped": "the values of key_conv.weight",
+    "momentum inverted in SAGAN": "momentum's meaning inverted",
+    "eps in momentum's place in SAGAN": "eps 0.1 and momentum 1e-05",
+    "LeakyReLU's slope 0.2 in SAGAN": "activation: slope 0.2",
+    "tanh missing in SAGAN": "activation: none",
+    "wrapped layout transposed": "transposed",
+    "attention detached": "attention detached",
+    "attention transposed": "attention transposed",
+    "softmax over the queries": "softmax over axis 1",
+    "energy divided by a root": "energy divided by the root of the key's channels",
+    "query and key swapped": "query and key swapped",
+    "gamma missing": "gamma missing",
+    "attention without its skip": "attention without its skip",
+    "value not convolved": "value not convolved",
+}

@@ -1,0 +1,165 @@
+"""Training of AdaIN (Huang and Belongie, ICCV 2017, section 6.2): options, and the iteration of the public code.
+
+Only the decoder learns; the encoder is frozen. Domain A are the contents, domain B the styles.
+Twin: torch_ref/training/adain.py.
+"""
+
+import itertools
+import typing
+from dataclasses import dataclass
+
+import numpy as np
+import paddle
+from paddle import nn
+
+from paddle_ugatit import formats, weights
+from paddle_ugatit.data.transforms import to_input, to_pixels
+from paddle_ugatit.errors import InputError
+from paddle_ugatit.layers.norm import AdaIN, channel_moments
+from paddle_ugatit.losses import least_squares, style_loss
+from paddle_ugatit.models.adain import Decoder, Encoder, StyleTransfer, require_size
+from paddle_ugatit.stylising import style_sheet, stylise
+from paddle_ugatit.training.distributed import average_gradients
+from paddle_ugatit.training.diverged import require_finite
+from paddle_ugatit.training.options import RunOptions
+from paddle_ugatit.training.precision import Precision
+from paddle_ugatit.training.state import fill
+
+CENTRED = np.array([[0.2, 0.3, 0.2], [0.3, 1.0, 0.3], [0.2, 0.3, 0.2]])
+CENTRED /= (CENTRED**2).mean() ** 0.5
+
+
+@dataclass(frozen=True)
+class Config(RunOptions):
+    """Every option, with the public default. ValueError for a value that cannot be."""
+
+    iteration: int = 160_000  # iterations of the whole run
+    batch_size: int = 8  # contents, and as many styles, in one iteration on each device
+    encoder: str = ""  # file with VGG's weights, vgg_normalised.pth; without one the filters are random
+    ch: int = 64  # channels of the encoder's first layer; 64 is VGG's
+    load_size: int = 512  # pixels to which a picture is resized, height and width
+    img_size: int = 256  # pixels of the random crop from it
+    lr: float = 1e-4  # Adam's learning rate at first
+    lr_decay: float = 5e-5  # after i iterations the rate is lr / (1 + lr_decay i)
+    content_weight: float = 1.0  # of the distance between relu4_1 and what the decoder was given
+    style_weight: float = 10.0  # of the distance between the moments, on all four layers
+
+    LEAST: typing.ClassVar = {**RunOptions.LEAST, **dict.fromkeys(("ch", "load_size", "img_size"), 1)}
+    img_ch: typing.ClassVar = 3  # channels of an image
+    mirror: typing.ClassVar = False  # training pictures are not mirrored at random
+
+    def __post_init__(self):
+        super().__post_init__()
+        require_size(self.img_size, self.img_size)
+        if self.load_size < self.img_size:
+            raise ValueError(f"load_size {self.load_size} is less than img_size {self.img_size}, the crop from it")
+
+    def lr_at(self, step):
+        """Learning rate of iteration `step`, counted from 1."""
+        return self.lr / (1 + self.lr_decay * (step - 1))
+
+
+class Trainer:
+    """The frozen encoder and the decoder that learns, under these names in `networks`, and its optimiser."""
+
+    model = "adain"
+    averaged = ("decoder",)  # networks of which a running mean may be kept
+    shown = ("content", "style")  # losses beside a progress bar
+
+    def __init__(self, config):
+        self.config, self.iteration, self.precision = config, 0, Precision(config.amp)
+        self.networks = {"encoder": Encoder(config.ch), "decoder": Decoder(config.ch)}
+        if config.encoder:
+            self.notes = read_encoder(self.networks["encoder"], config.encoder)
+        else:
+            self.notes = ["no file of VGG's weights is given (encoder=FILE): the encoder's filters are random"]
+            random_filters(self.networks["encoder"], config.seed)
+        for parameter in self.networks["encoder"].parameters():
+            parameter.stop_gradient = True
+        self.adain = AdaIN()
+        self.optimizers = {"decoder": paddle.optimizer.Adam(config.lr, parameters=self._parameters())}
+
+    def named_parameters(self, kind):
+        """(name, parameter) of the network `kind`, in the optimiser's order."""
+        return [(f"{kind}.{key}", parameter) for key, parameter in self.networks[kind].named_parameters()]
+
+    def _parameters(self):
+        return self.networks["decoder"].parameters()
+
+    def step(self, contents, styles):
+        """One iteration on a batch of contents and one of styles, (B,3,S,S) in [-1,1]; the named losses, () each."""
+        self.iteration += 1
+        parts, found = self.config.accumulate, {}
+        for content, style in zip(contents.chunk(parts), styles.chunk(parts), strict=True):
+            with self.precision.forward():
+                losses = self._losses((content + 1) / 2, (style + 1) / 2)
+            require_finite(losses, "loss", self.iteration)
+            self.precision.backward(losses["loss"] / parts)
+            for name, loss in losses.items():
+                found[name] = found.get(name, 0) + loss.detach() / parts
+        self._update()
+        return found
+
+    def _losses(self, content, style):
+        """The weighted terms of images in [0,1], eq. 11 to 13."""
+        encoder, decoder = self.networks["encoder"], self.networks["decoder"]
+        with paddle.no_grad():
+            styles = encoder(style)
+            target = self.adain(encoder(content)[-1], styles[-1])
+            wanted = [channel_moments(tap) for tap in styles]
+        found = encoder(decoder(target))
+        losses = {
+            "content": self.config.content_weight * least_squares(found[-1], target),
+            "style": self.config.style_weight * style_loss([channel_moments(tap) for tap in found], wanted),
+        }
+        return losses | {"loss": losses["content"] + losses["style"]}
+
+    def _update(self):
+        optimizer = self.optimizers["decoder"]
+        average_gradients(self._parameters())
+        optimizer.set_lr(self.config.lr_at(self.iteration))
+        self.precision.step(optimizer)
+        optimizer.clear_grad()
+
+    def sheets(self, networks, tests):
+        """Test pictures of A in the styles of test pictures of B, (n,3,S,S) each: contents above, styles left."""
+        contents, styles = (to_pixels(tests[domain]) for domain in "AB")
+        return {"stylised": style_sheet(_transfer(networks), contents, styles)}
+
+    def generated(self, networks, tests):
+        """Test pictures of A, each in the style of one of B, and that they should look like B."""
+        transfer, (contents, styles) = _transfer(networks), (to_pixels(tests[domain]) for domain in "AB")
+        pairs = zip(contents, itertools.cycle(styles))  # noqa: B905  the second has no end
+        yield "A2B", (to_input(stylise(transfer, content, [style])) for content, style in pairs), "B"
+
+
+def _transfer(networks):
+    return StyleTransfer(networks["encoder"], networks["decoder"])
+
+
+def read_encoder(encoder, path):
+    """Give an encoder the weights of a file of either framework; returns notes. InputError in one line."""
+    checkpoint, notes = weights.convert(formats.read(path), "paddle", path)
+    options = checkpoint.metadata["networks"]
+    name = next((name for name, chosen in options.items() if chosen["kind"] == "encoder"), None)
+    if name is None:
+        raise InputError(f"{path}: holds {', '.join(chosen['kind'] for chosen in options.values())}, no encoder")
+    fill(encoder, checkpoint.networks[name], path)
+    return notes
+
+
+def random_filters(encoder, seed):
+    """Give an encoder random filters, the same for the same seed everywhere, through which a decoder can learn.
+
+    Normal ones of variance 2 / fan_in (He et al., ICCV 2015), so that no layer's maps vanish or explode, with most of
+    the weight in the centre: of nine filters on top of one another, the plain ones leave little of where things are.
+    The first layer brings [0,1] to mean 0 and deviation 1, more or less.
+    """
+    rng = np.random.default_rng([seed, 0])
+    for place, layer in enumerate(encoder.children()):
+        if isinstance(layer, nn.Conv2D):
+            shape = layer.weight.shape
+            filters = rng.standard_normal(shape) * CENTRED * (2 / np.prod(shape[1:])) ** 0.5
+            weight, bias = (4 * np.eye(3).reshape(shape), -2.0) if place == 0 else (filters, 0.0)
+            layer.weight.set_value(paddle.to_tensor(weight, layer.weight.dtype))
+            layer.bias.set_value(paddle.full_like(layer.bias, bias))

@@ -1,0 +1,102 @@
+"""SAGAN (Zhang et al., ICML 2019, arXiv 1805.08318): a GAN whose last but one and last maps attend to themselves.
+
+Contents: SelfAttention, Generator, Discriminator. Twin: paddle_ugatit/models/sagan.py.
+Attribute names are those of the public checkpoint. The public network is of 64 pixels; here every width follows from
+the image size, and the names stay: l1, l2, ... double the map, attn1 stands before the last of them, attn2 after it.
+"""
+
+import torch
+from torch import nn
+
+from torch_ref.layers.spectral_norm import SpectralNormWrapper
+
+
+class SelfAttention(nn.Module):
+    """gamma o + x with o = v softmax(q^T k)^T over all N = H W places, eq. 1 to 3: (B,C,H,W) -> (B,C,H,W), (B,N,N).
+
+    Row i of the attention says what place i looks at; it sums to 1.
+    """
+
+    def __init__(self, dim):
+        super().__init__()
+        self.query_conv = nn.Conv2d(dim, dim // 8, 1)
+        self.key_conv = nn.Conv2d(dim, dim // 8, 1)
+        self.value_conv = nn.Conv2d(dim, dim, 1)
+        self.gamma = nn.Parameter(torch.zeros(1))
+        self.softmax = nn.Softmax(-1)
+
+    def forward(self, x):
+        query = self.query_conv(x).flatten(2)  # (B,C/8,N)
+        key = self.key_conv(x).flatten(2)  # (B,C/8,N)
+        value = self.value_conv(x).flatten(2)  # (B,C,N)
+        attention = self.softmax(query.mT @ key)  # (B,N,N)
+        out = (value @ attention.mT).reshape(x.shape)
+        return self.gamma * out + x, attention
+
+
+class Generator(nn.Module):
+    """Latent (B,z) or (B,z,1,1) -> image (B,3,S,S) in [-1,1], attention (B,N,N) of N = (S/4)^2 and of N = (S/2)^2."""
+
+    def __init__(self, image_size=64, z_dim=100, conv_dim=64):
+        super().__init__()
+        self.image_size, self.z_dim, self.depth = image_size, z_dim, depth_of(image_size)
+        require_width(conv_dim)
+        widths = [z_dim] + [conv_dim * 2**i for i in reversed(range(self.depth))]
+        for i in range(self.depth):
+            conv = nn.ConvTranspose2d(widths[i], widths[i + 1], 4, **({"stride": 2, "padding": 1} if i else {}))
+            layers = SpectralNormWrapper(conv), nn.BatchNorm2d(widths[i + 1]), nn.ReLU()
+            setattr(self, f"l{i + 1}", nn.Sequential(*layers))  # (B,widths[i+1],4 2^i,4 2^i)
+        self.last = nn.Sequential(nn.ConvTranspose2d(conv_dim, 3, 4, stride=2, padding=1), nn.Tanh())  # (B,3,S,S)
+        self.attn1 = SelfAttention(2 * conv_dim)
+        self.attn2 = SelfAttention(conv_dim)
+
+    def forward(self, z):
+        x = z.reshape(z.shape[0], self.z_dim, 1, 1)
+        for i in range(1, self.depth):
+            x = getattr(self, f"l{i}")(x)
+        x, attention1 = self.attn1(x)
+        x, attention2 = self.attn2(getattr(self, f"l{self.depth}")(x))
+        return self.last(x), attention1, attention2
+
+
+class Discriminator(nn.Module):
+    """Image (B,3,S,S) -> logit (B,), attention (B,N,N) of N = 8^2 and of N = 4^2."""
+
+    def __init__(self, image_size=64, conv_dim=64):
+        super().__init__()
+        self.image_size, self.depth = image_size, depth_of(image_size)
+        require_width(conv_dim)
+        widths = [3] + [conv_dim * 2**i for i in range(self.depth)]
+        for i in range(self.depth):
+            conv = nn.Conv2d(widths[i], widths[i + 1], 4, stride=2, padding=1)
+            setattr(self, f"l{i + 1}", nn.Sequential(SpectralNormWrapper(conv), nn.LeakyReLU(0.1)))
+        self.last = nn.Sequential(nn.Conv2d(widths[-1], 1, 4))  # (B,1,1,1)
+        self.attn1 = SelfAttention(widths[-2])
+        self.attn2 = SelfAttention(widths[-1])
+
+    def forward(self, x):
+        require_images(x, self.image_size)
+        for i in range(1, self.depth):
+            x = getattr(self, f"l{i}")(x)
+        x, attention1 = self.attn1(x)
+        x, attention2 = self.attn2(getattr(self, f"l{self.depth}")(x))
+        return self.last(x).flatten(), attention1, attention2
+
+
+def depth_of(image_size):
+    """How many of l1, l2, ... there are, log2(S) - 2; ValueError for an image size that cannot be."""
+    if image_size < 16 or image_size & (image_size - 1):
+        raise ValueError(f"SAGAN needs an image size of 16, 32, 64, ..., got {image_size}")
+    return image_size.bit_length() - 3
+
+
+def require_width(conv_dim):
+    """Raise ValueError for a width of which the attention's eighth would be nothing."""
+    if conv_dim < 8:
+        raise ValueError(f"SAGAN needs a conv_dim of 8 or more, got {conv_dim}")
+
+
+def require_images(x, image_size):
+    """Raise ValueError unless x are images of the discriminator's size."""
+    if list(x.shape[2:]) != [image_size, image_size]:
+        raise ValueError(f"this discriminator takes {image_size}x{image_size} images only, got {list(x.shape[2:])}")

@@ -1,0 +1,62 @@
+"""Training of SAGAN (Zhang et al. 2018, sections 3 and 4) as the public code runs it: every pass on its own.
+
+Twin: paddle_ugatit/training/sagan.py, which makes the same updates with less work.
+"""
+
+import torch
+
+from torch_ref.losses import hinge, hinge_generator_loss
+from torch_ref.models.sagan import Discriminator, Generator
+
+
+class Trainer:
+    """Generator and discriminator, and an optimiser each; `config` has the fields of the twin's Config."""
+
+    def __init__(self, config):
+        self.config, self.iteration = config, 0
+        self.networks = {
+            "G": Generator(config.img_size, config.z_dim, config.conv_dim),
+            "D": Discriminator(config.img_size, config.conv_dim),
+        }
+        self.optimizers = {"G": self._adam("G", config.lr_g), "D": self._adam("D", config.lr_d)}
+
+    def _adam(self, kind, rate):
+        betas = self.config.beta1, self.config.beta2
+        return torch.optim.Adam(self.networks[kind].parameters(), rate, betas=betas)
+
+    def draw(self, count):
+        """The latents of the discriminator's and of the generator's step, (B,z) each."""
+        return {kind: torch.randn(count, self.config.z_dim) for kind in "DG"}
+
+    def step(self, real, random=None):
+        """One iteration on a batch of images (B,3,S,S) in [-1,1]; the named losses and attention's gammas."""
+        self.iteration += 1
+        random = random or self.draw(real.shape[0])
+        losses = self._discriminator_losses(real, random["D"])
+        self._update("D", losses["d_loss"])
+        losses |= self._generator_losses(random["G"])
+        self._update("G", losses["g_loss"])
+        return {name: loss.detach() for name, loss in losses.items()} | self._gammas()
+
+    def _discriminator_losses(self, real, z):
+        on_real = self.networks["D"](real)[0]
+        fake = self.networks["G"](z)[0]
+        on_fake = self.networks["D"](fake.detach())[0]
+        losses = {"d_real": hinge(on_real, 1), "d_fake": hinge(on_fake, -1)}
+        return losses | {"d_loss": losses["d_real"] + losses["d_fake"]}
+
+    def _generator_losses(self, z):
+        fake = self.networks["G"](z)[0]
+        return {"g_loss": hinge_generator_loss(self.networks["D"](fake)[0])}
+
+    def _update(self, kind, loss):
+        for optimizer in self.optimizers.values():
+            optimizer.zero_grad()
+        loss.backward()
+        self.optimizers[kind].step()
+
+    def _gammas(self):
+        """How much of its attention each map takes, after the step: 0 at first."""
+        places = [(kind, number) for kind in "gd" for number in (1, 2)]
+        layers = {(kind, n): getattr(self.networks[kind.upper()], f"attn{n}") for kind, n in places}
+        return {f"{kind}_gamma{n}": layer.gamma.detach().clone().reshape(()) for (kind, n), layer in layers.items()}
