@@ -9,9 +9,9 @@ import pytest
 
 from align.check_training import lockstep
 from align.training_systems import SMALL_STYLEGAN2
-from paddle_ugatit import styles
 from paddle_ugatit.data.images import write_image
 from paddle_ugatit.models.stylegan2 import Conv2DMod
+from paddle_ugatit.styles import StyleGan2
 from paddle_ugatit.training import loop, start
 from paddle_ugatit.training.records import Records
 from paddle_ugatit.training.stylegan2 import Config, Trainer
@@ -194,20 +194,21 @@ def test_samples_and_their_kid(faces, tmp_path):
 
 def test_seeds_truncation_and_mixing():
     nets = made(TINY, "float32").networks
-    style, generator = nets["S"], nets["G"]
-    one, again, other = (np.stack(list(styles.sampled(style, generator, [seed]))) for seed in (3, 3, 4))
+    samplers = {truncation: StyleGan2(nets["S"], nets["G"], truncation) for truncation in (1.0, 0.0, 0.5)}
+    sampler = samplers[1.0]
+    one, again, other = (sampler.images(sampler.latents([seed]))[0] for seed in (3, 3, 4))
     assert np.array_equal(one, again) and not np.array_equal(one, other) and np.abs(one).max() <= 1
-    batch = np.stack(list(styles.sampled(style, generator, range(20))))
-    assert np.allclose(batch[3], one[0], atol=1e-5)
-    mean, latents = styles.mean_style(style), styles.latents_of([1, 2], 8)
-    whole, none, half = (styles.styles_of(style, latents, truncation) for truncation in (1.0, 0.0, 0.5))
-    assert np.allclose(none, mean) and np.allclose(half, (whole + mean) / 2, atol=1e-6)
-    table = styles.mixed(generator, whole, whole, [1, 2], 1)
-    plain = np.stack(list(styles.pictures(generator, styles.everywhere(generator, whole), [1, 2])))
+    assert np.allclose(sampler.images(sampler.latents(range(20)))[0][3], one[0], atol=1e-5)
+    whole, none, half = (samplers[truncation].latents([1, 2]) for truncation in (1.0, 0.0, 0.5))
+    assert np.allclose(none[:, :-1], sampler.mean) and np.allclose(half, (whole + none) / 2, atol=1e-6)
+    plain, _ = sampler.images(whole)
+    table = sampler.mixed(whole, whole, 1)
     assert table.shape == (2, 2, 3, 16, 16) and np.allclose(table[0, 0], plain[0], atol=1e-5)
     assert not np.allclose(table[0, 1], plain[0], atol=1e-3) and not np.allclose(table[0, 1], plain[1], atol=1e-3)
-    way = styles.between(whole[0], whole[1], 5)
-    assert np.array_equal(way[0], whole[0]) and np.allclose(way[-1], whole[1], atol=1e-6) and len(way) == 5
+    assert np.allclose(sampler.mixed(whole, whole, 3)[1, 0], plain[1], atol=1e-5)  # nothing is left to the column
+    way = sampler.between(whole[0], whole[1], 5)
+    assert np.array_equal(way[0], whole[0]) and np.allclose(way[-1, :-1], whole[1, :-1], atol=1e-12) and len(way) == 5
+    assert set(way[:, -1]) == {1.0}  # the noise does not flicker
 
 
 def test_pictures_leave_in_the_projects_range():

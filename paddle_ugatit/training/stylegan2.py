@@ -9,14 +9,16 @@ import typing
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import numpy as np
 import paddle
 
-from paddle_ugatit import styles
 from paddle_ugatit.augment import AUGMENTATIONS, COUNT, augment
 from paddle_ugatit.compat import constant
 from paddle_ugatit.data.folders import DOMAINS
 from paddle_ugatit.losses import gradient_penalty, hinge_discriminator_loss, hinge_generator_loss, path_lengths
 from paddle_ugatit.models.stylegan2 import Discriminator, Generator, StyleVectorizer, require_image_size
+from paddle_ugatit.sheets import grid
+from paddle_ugatit.styles import TRUNCATION, StyleGan2
 from paddle_ugatit.training import distributed
 from paddle_ugatit.training.diverged import require_finite
 from paddle_ugatit.training.options import RunOptions
@@ -50,7 +52,7 @@ class Config(RunOptions):
     mean_after: int = 20_000  # the step after which they begin
     copy_every: int = 1000  # steps between two copies of S and G to SE and GE
     copy_until: int = 25_000  # the last step that may copy
-    truncation: float = 0.75  # of the samples that are shown and measured
+    truncation: float = TRUNCATION  # of the samples that are shown and measured
 
     LEAST: typing.ClassVar = {
         **RunOptions.LEAST,
@@ -152,17 +154,16 @@ class Trainer:
 
     def sheets(self, networks, tests):
         """Samples by S and G, "samples", and by their running means, "mean"."""
-        return {name: styles.grid(images) for name, images, _ in self._sampled(networks, 16)}
+        return {name: grid(np.stack(list(images)), 4) for name, images, _ in self._sampled(networks, 16)}
 
     def generated(self, networks, tests):
         """As many samples as there are test pictures, and the domain they should look like."""
         yield from self._sampled(networks, len(tests[self.config.domain]))
 
     def _sampled(self, networks, count):
-        seeds = range(count)
         for name, style, generator in (("mean", "SE", "GE"), ("samples", "S", "G")):
-            pair = networks[style], networks[generator]
-            yield name, styles.sampled(*pair, seeds, self.config.truncation), self.config.domain
+            sampler = StyleGan2(networks[style], networks[generator], self.config.truncation)
+            yield name, sampler.stream(sampler.latents(range(count))), self.config.domain
 
     def _parts(self, real, random):
         """(images, random numbers) of each part in which the batch is computed."""
