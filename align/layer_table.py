@@ -22,6 +22,8 @@ BEGIN, END = "<!-- layer table: align/layer_table.py --write -->", "<!-- end of 
 BUILT_IN = {
     "Conv2D": "torch.nn.Conv2d",
     "Linear": "torch.nn.Linear",
+    "ConvTranspose2D": "torch.nn.ConvTranspose2d",
+    "BatchNorm2D": "torch.nn.BatchNorm2d",
     "ReflectionPad2D": "torch.nn.ReflectionPad2d",
     "Upsample": "torch.nn.Upsample",
     "LeakyReLU": "torch.nn.LeakyReLU",
@@ -31,14 +33,15 @@ BUILT_IN = {
 
 def link(room, case):
     """Markdown link to the line where the case's layer is defined in that room."""
-    if room == "torch_ref" and case.layer in BUILT_IN:
-        return f"`{BUILT_IN[case.layer]}`"
     path = f"{room}/{case.file}"
-    for node in ast.walk(ast.parse((ROOT / path).read_text(encoding="utf-8"))):
+    source = (ROOT / path).read_text(encoding="utf-8") if (ROOT / path).exists() else ""
+    for node in ast.walk(ast.parse(source)):
         if getattr(node, "name", None) == case.layer or (
             isinstance(node, ast.ImportFrom) and case.layer in [alias.name for alias in node.names]
         ):
             return f"[{case.layer}]({path}#L{node.lineno})"
+    if room == "torch_ref" and case.layer in BUILT_IN:
+        return f"`{BUILT_IN[case.layer]}`"
     raise LookupError(f"{path} has no {case.layer}")
 
 

@@ -56,7 +56,7 @@ def parse(argv):
     parser.add_argument("--out", required=True, metavar="FILE|DIR", help="picture of a grid, or folder of pictures")
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--seeds", metavar="LIST", help="such as 3,8-14")
-    which.add_argument("--count", type=int, metavar="N", help="the seeds 0 to N-1 (64; 8 with --attention)")
+    which.add_argument("--count", type=int, metavar="N", help="the seeds 0 to N-1 (64; 8 with --attention or --mix)")
     parser.add_argument("--columns", type=int, metavar="N", help="of a grid (8)")
     parser.add_argument("--interpolate", action="store_true", help="a line from each seed to the next")
     parser.add_argument("--frames", type=int, metavar="N", help="of a line, both ends included (9)")
@@ -74,7 +74,7 @@ def seeds_of(arguments):
     if arguments.seeds is None:
         count = arguments.count
         if count is None:
-            count = 8 if arguments.attention else 64
+            count = 8 if arguments.attention or arguments.mix is not None else 64
         if not 1 <= count <= MOST:
             raise UsageError(f"--count must be 1 to {MOST}, got {count}")
         return list(range(count))

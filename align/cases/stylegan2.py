@@ -23,7 +23,7 @@ STYLEGAN2_CASES = [
         "style-network",
         lambda L: L.stylegan2.StyleVectorizer(5, 3),
         [_STYLE],
-        "layers of z / |z|",
+        "layers of z / sqrt(sum z^2)",
         "StyleVectorizer",
     ),
     _case("modulated-activations", lambda L: L.stylegan2.Conv2DMod(6, 8, 3), [_MAPS, (3, 6)], _MODULATED, "Conv2DMod"),
