@@ -61,8 +61,8 @@ CASES = {
         _discriminator("discriminator-local", ndf=4, n_layers=5),
         _discriminator("discriminator-global", ndf=2, n_layers=7),
         _stylegan2("StyleVectorizer", 16, 2),
-        _stylegan2("Generator", 8, 16, 4),
-        _stylegan2("Discriminator", 8, 2),
+        _stylegan2("Generator", 8, 16, 24),
+        _stylegan2("Discriminator", 8, 12),
         Case("discriminator-gaussian", lambda L: gaussian_discriminator(L), [], "", _MODEL, "Discriminator"),
     )
 }
