@@ -38,8 +38,8 @@ def check_case(case, reference, check, dtypes=("float64", "float32"), tamper=Non
         "title": f"{case.layer}: {case.name}",
         "layer": case.layer,
         "equation": case.equation,
-        "paddle": f"paddle_ugatit/{case.file}",
-        "torch": f"torch_ref/{case.file}",
+        "paddle": case.sources[0],
+        "torch": case.sources[1],
         "options": {"shapes": case.shapes, "calls": case.calls, "training": case.training, "seed": reference.seed},
         "verdict": verdict,
         "note": problem,
@@ -55,7 +55,7 @@ def check_case(case, reference, check, dtypes=("float64", "float32"), tamper=Non
 
 
 def _rows(case, reference, check, dtype, tamper):
-    side = PaddleSide(dtype)
+    side = (case.paddle_side or PaddleSide)(dtype)
     model = side.build(case.build, reference.seed)
     try:
         side.load(model, reference.weights)

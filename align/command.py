@@ -5,6 +5,7 @@ import json
 import os
 import sys
 import time
+from dataclasses import fields
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -32,6 +33,7 @@ def parser(check):
     result.add_argument("cases", nargs="*", metavar="CASE", help="cases to run, default all; --list names them")
     result.add_argument("--list", action="store_true", help="name the cases and stop")
     result.add_argument("--weights", metavar="FILE", help="a checkpoint, of either framework, as the cases")
+    result.add_argument("--pair", metavar="FILE", help="a pair of models of your own; align/pair.py says how")
     result.add_argument("--revision", choices=["current", "initial"], help="of the networks in --weights")
     result.add_argument("--size", type=int, metavar="N", help="image size for --weights (256, or as the model demands)")
     result.add_argument("--batch", type=int, default=1, metavar="N", help="batch size for --weights (1)")
@@ -41,6 +43,7 @@ def parser(check):
     result.add_argument("--seed", type=int, default=0, metavar="K", help="of weights, inputs and gradients (0)")
     result.add_argument("--json", metavar="FILE", help="write the report as JSON")
     result.add_argument("--html", metavar="FILE", help="write the report as a page")
+    result.add_argument("--repro", metavar="DIR", help="write a script that shows the first difference alone")
     result.add_argument("--layers", choices=["all", "failed", "none"], default="all", help="tables on the console")
     return result
 
@@ -75,9 +78,13 @@ def _run(check, arguments):
         reference = get_reference()
         _progress(f"[{number}/{len(work)}] {case.name}: Paddle", start)
         entry = check_case(case, reference, check, dtypes, causes=True)
+        if arguments.repro and entry["blamed"] and not any(done["blamed"] for done in entries):
+            entry["repro"] = _repro(check, arguments, case, reference, entry)
         del reference  # gigabytes, before the next one is made
         _progress("", start)
         print(case_line(entry), flush=True)
+        if "repro" in entry:
+            print(f"    shown alone by: python {entry['repro']}")
         if arguments.layers == "all" or (arguments.layers == "failed" and entry["verdict"] != "aligned"):
             print(layer_lines(entry), flush=True)
         entries.append(entry)
@@ -85,6 +92,24 @@ def _run(check, arguments):
     _write(report, arguments)
     print(f"{report['verdict'].upper()}: {report['summary']}; {report['seconds']:.0f} s, {report['peak_gib']:.1f} GiB")
     return exit_code(report["verdict"])
+
+
+def _repro(check, arguments, case, reference, entry):
+    """Write the script that shows the first difference alone; its path."""
+    from align import repro
+    from align.verdict import Row
+
+    names = {field.name for field in fields(Row)}
+    blamed = Row(**{name: value for name, value in entry["blamed"].items() if name in names})
+    if arguments.pair:
+        imports, expression = "from align.pair import load_pair", f"load_pair({os.path.abspath(arguments.pair)!r})"
+    elif arguments.weights:
+        given = os.path.abspath(arguments.weights), arguments.revision, arguments.size, arguments.batch
+        imports = "from align.real_weights import network_cases"
+        expression = f"network_cases{given!r}[0][{case.name!r}]"
+    else:
+        imports, expression = "from align.cases import CASES", f"CASES[{case.name!r}]"
+    return str(repro.write(arguments.repro, case, imports, expression, reference, blamed, check))
 
 
 def _progress(text, start):
@@ -106,7 +131,15 @@ def _plan(check, arguments, float32):
     backward = check == "backward"
     weights = {}
     about = {"reference": {"kind": "live", "file": None, "torch": TorchSide.version}, "weights": None}
-    if arguments.weights:
+    if arguments.pair:
+        from align.pair import load_pair
+
+        for option in ("weights", "image", "size", "revision"):
+            if getattr(arguments, option):
+                raise ValueError(f"--{option} does not go with --pair: the file says what is compared")
+        pair = load_pair(arguments.pair)
+        cases = {pair.name: pair}
+    elif arguments.weights:
         from align.real_weights import network_cases
 
         cases, weights = network_cases(arguments.weights, arguments.revision, arguments.size, arguments.batch)
@@ -119,13 +152,14 @@ def _plan(check, arguments, float32):
 
     def reference_of(case):
         inputs = _pictures(picture, case) if picture else None
-        return measure(case, TorchSide, arguments.seed, weights.pop(case.name, None), inputs, backward, float32)
+        side = case.torch_side or TorchSide
+        return measure(case, side, arguments.seed, weights.pop(case.name, None), inputs, backward, float32)
 
     return [(case, lambda case=case: reference_of(case)) for case in chosen(cases, arguments.cases)], about
 
 
 def _recorded(arguments):
-    for option in ("weights", "image", "size", "revision"):
+    for option in ("weights", "image", "size", "revision", "pair", "repro"):
         if getattr(arguments, option):
             raise ValueError(f"--{option} does not go with --reference: a recording has its own")
     pairs, manifest = load_recording(arguments.reference)

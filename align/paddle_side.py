@@ -154,6 +154,10 @@ class PaddleSide:
         """A tensor at this side's dtype, a leaf of the graph where `grad`."""
         return paddle.to_tensor(np.asarray(array, self.dtype), stop_gradient=not grad)
 
+    def is_tensor(self, value):
+        """Whether this is a tensor of this framework."""
+        return isinstance(value, paddle.Tensor)
+
     def array(self, tensor):
         """The tensor's values; None for None."""
         return None if tensor is None else tensor.numpy()

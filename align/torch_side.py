@@ -143,6 +143,10 @@ class TorchSide:
             array = array * (1 + np.resize(noise, array.shape))
         return torch.from_numpy(np.ascontiguousarray(array, self.dtype)).requires_grad_(grad)
 
+    def is_tensor(self, value):
+        """Whether this is a tensor of this framework."""
+        return isinstance(value, torch.Tensor)
+
     def array(self, tensor):
         """The tensor's values (shared, not copied); None for None."""
         return None if tensor is None else tensor.detach().numpy()

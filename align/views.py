@@ -29,9 +29,12 @@ def tapped(side, model, tap):
     calls, leaves = Counter(), side.leaves(model)
 
     def wrap(path, forward):
-        def tapped_forward(*arguments):
+        def tapped_forward(*arguments, **options):
             calls[path] += 1
-            return tap(path, calls[path] - 1, forward, arguments)
+            tensors = [argument for argument in arguments if side.is_tensor(argument)]
+            if len(tensors) == len(arguments) and not options:
+                return tap(path, calls[path] - 1, forward, arguments)
+            return tap(path, calls[path] - 1, _with_the_rest(side, forward, arguments, options), tensors)
 
         return tapped_forward
 
@@ -42,6 +45,16 @@ def tapped(side, model, tap):
     finally:
         for leaf in leaves.values():
             del leaf.forward  # the class's own again
+
+
+def _with_the_rest(side, forward, arguments, options):
+    """`forward` as a function of the positional tensors alone; None, numbers and keywords stay as they were given."""
+
+    def of_tensors(*tensors):
+        left = iter(tensors)
+        return forward(*(next(left) if side.is_tensor(argument) else argument for argument in arguments), **options)
+
+    return of_tensors
 
 
 class Propagated:

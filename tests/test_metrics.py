@@ -205,3 +205,10 @@ def test_ten_thousand_samples_a_side_fit_in_a_gibibyte():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert float(done.stdout) < 1.0, done.stderr[-500:]
+
+
+@pytest.mark.parametrize("size", [50, 100])  # the Gram matrix of every subset, and that of all samples, is less
+def test_subsets_alone_are_those_of_kid(size):
+    x, y = (np.random.default_rng(seed).standard_normal((500, 20)) + seed / 9 for seed in (0, 1))
+    values = mmd.subset_kid(x, y, 30, size)
+    np.testing.assert_allclose(values, kid(x, y, 30, size, bootstrap=0).values, rtol=1e-9)

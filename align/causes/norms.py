@@ -17,6 +17,7 @@ def norm_rules(leaf):
         yield "momentum's meaning inverted", put(momentum=1 - leaf.momentum)
         for eps, momentum in ((leaf.momentum, leaf.eps), (leaf.momentum, leaf.momentum)):
             yield f"eps {eps:g} and momentum {momentum:g}", put(eps=eps, momentum=momentum)
+        yield "running variance from the biased one", run(_biased_running)
     if hasattr(leaf, "eps"):
         for eps in EPSILONS:
             if eps != leaf.eps:
@@ -30,6 +31,15 @@ def norm_rules(leaf):
     if isinstance(leaf, nn.InstanceNorm2d):
         for name, correction in (("unbiased variance", 1), ("biased variance", 0)):
             yield name, run(lambda own, layer, x, c=correction: _instance(x, c, layer.eps))
+
+
+def _biased_running(own, layer, x):
+    count, before = x.numel() // x.shape[1], layer.running_var.clone()
+    out = own(x)
+    with torch.no_grad():
+        kept = before * (1 - layer.momentum)
+        layer.running_var.copy_(kept + (layer.running_var - kept) * ((count - 1) / count))
+    return out
 
 
 def _instance(x, correction, eps):

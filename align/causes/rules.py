@@ -190,6 +190,7 @@ def graph_rules(model, path):
         yield Rule(name, None, (replaced,))
     for name, plant in sagan_rules(model, path):
         yield Rule(name, plant, whole=True)
+    yield from _softmaxes()
     parents = [".".join(path.split(".")[:n]) for n in range(path.count(".") + 1)]
     for parent in dict.fromkeys([*reversed(parents), ""]):
         module = model.get_submodule(parent)
@@ -203,6 +204,20 @@ def graph_rules(model, path):
             name = f"revision {other} of {place or 'the model'} (skip {'absent' if other == 'initial' else 'present'})"
             plant = lambda m, place=place, other=other: put(revision=other)(m.get_submodule(place))  # noqa: E731
             yield Rule(name, plant, whole=True)
+
+
+def _softmaxes():
+    """Every softmax over another axis, whichever way it is called."""
+    for axis in (-1, -2, -3, 0, 1):
+        for owner in (F, torch, torch.Tensor):
+            yield Rule(f"softmax over axis {axis}", None, ((owner, "softmax", _softmax_over(owner.softmax, axis)),))
+
+
+def _softmax_over(right, axis):
+    def softmax(x, *_dim, **_options):  # a function, since only that becomes a method of a tensor
+        return right(x, axis)
+
+    return softmax
 
 
 def _swap(sequence, i):

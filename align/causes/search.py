@@ -18,6 +18,7 @@ from align.paddle_side import PaddleSide
 from align.reference import set_mode
 from align.verdict import EXTRA, MISSING, error_of
 from align.views import Isolated, Key, Propagated
+from paddle_ugatit.weights import WeightError
 
 SECONDS = 120  # after which no further mistake is tried
 LARGE = 50_000_000  # weights, of a model that is not built again and again: its cause is unknown
@@ -33,7 +34,8 @@ def find_cause(case, reference, check, blamed, tamper=None, seconds=SECONDS):
 
     if sum(array.size for array in reference.weights.values()) > LARGE:
         return {"name": UNKNOWN, "before": None, "after": None, "tried": 0}
-    search = _Search(case, reference, check, blamed, PaddleSide("float64"), TorchSide("float64"), seconds)
+    ours, theirs = (case.paddle_side or PaddleSide)("float64"), (case.torch_side or TorchSide)("float64")
+    search = _Search(case, reference, check, blamed, ours, theirs, seconds)
     with np.errstate(all="ignore"):
         return search.run(tamper)
 
@@ -48,7 +50,10 @@ class _Search:
         case, reference, ours = self.case, self.reference, self.ours
         model = ours.build(case.build, reference.seed)
         initial = ours.state(model)
-        ours.load(model, reference.weights)
+        try:
+            ours.load(model, reference.weights)
+        except WeightError:  # an array too few, too many or of another shape: the message says so
+            return self._answer()
         if tamper:
             tamper(model)
         set_mode(model, case.training)

@@ -3,9 +3,9 @@
     k(x, y) = (x.y / d + 1)^3
     MMD^2   = mean k(x, x') + mean k(y, y') - 2 mean k(x, y)          x != x', y != y'
 
-Contents: kid (what others call), Kid (its result), draws (which samples a subset takes). The sums are made in gram.py,
-interval and p-value in spread.py. No twin: align/check_metric.py compares all with a plain statement of the formula,
-and with torch-fidelity.
+Contents: kid (what others call), Kid (its result), subset_kid (its subsets alone), draws (which samples a subset
+takes). The sums are made in gram.py, interval and p-value in spread.py. No twin: align/check_metric.py compares all
+with a plain statement of the formula, and with torch-fidelity.
 """
 
 from dataclasses import dataclass
@@ -89,6 +89,20 @@ def kid(
         samples=(len(x), len(y)),
         dimensions=x.shape[1],
     )
+
+
+def subset_kid(features_x, features_y, subsets=SUBSETS, subset_size=SUBSET_SIZE, seed=SEED) -> np.ndarray:
+    """`kid(...).values` alone, (subsets,): what torch-fidelity computes. For sets so large that all pairs take long.
+
+    Makes the Gram matrix of all samples once or that of every subset, whichever is less. Raises InputError.
+    """
+    x, y = checked(features_x, features_y)
+    require_subsets(subsets, subset_size, len(x), len(y))
+    members = draws(len(x), len(y), subsets, subset_size, seed)
+    if (len(x) + len(y)) ** 2 <= subsets * (2 * subset_size) ** 2:
+        return unbiased(*gram_sums(x, y, members).columns, subset_size, subset_size)
+    chosen = (column.astype(bool) for column in members.T)
+    return np.array([all_pairs(gram_sums(x[own[: len(x)]], y[own[len(x) :]])) for own in chosen])
 
 
 def checked(features_x, features_y):
