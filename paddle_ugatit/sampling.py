@@ -89,7 +89,7 @@ def of(networks, path, latest=False):
         if isinstance(network, sagan.Generator):
             return Sagan(network)
     kinds = ", ".join(sorted({type(network).__name__ for network in networks.values()}))
-    raise InputError(f"{path}: holds no generator of SAGAN or StyleGAN2: {kinds}")
+    raise InputError(f"{path}: holds no generator of SAGAN or StyleGAN2{kinds and ': '}{kinds}")
 
 
 def attention_rows(images, maps) -> np.ndarray:
