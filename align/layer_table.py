@@ -20,10 +20,10 @@ from paddle_ugatit.formats import atomic  # noqa: E402
 BEGIN, END = "<!-- layer table: align/layer_table.py --write -->", "<!-- end of layer table -->"
 # PyTorch's own classes have no file here.
 BUILT_IN = {
-    "Conv2D": "torch.nn.Conv2d",
-    "Linear": "torch.nn.Linear",
-    "ConvTranspose2D": "torch.nn.ConvTranspose2d",
     "BatchNorm2D": "torch.nn.BatchNorm2d",
+    "Conv2D": "torch.nn.Conv2d",
+    "ConvTranspose2D": "torch.nn.ConvTranspose2d",
+    "Linear": "torch.nn.Linear",
     "ReflectionPad2D": "torch.nn.ReflectionPad2d",
     "Upsample": "torch.nn.Upsample",
     "LeakyReLU": "torch.nn.LeakyReLU",

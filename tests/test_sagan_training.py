@@ -2,6 +2,7 @@
 
 import dataclasses
 from contextlib import contextmanager
+from pathlib import Path
 from unittest.mock import patch
 
 import numpy as np
@@ -12,8 +13,8 @@ from align.check_training import lockstep, main
 from align.training_systems import SYSTEMS
 from paddle_ugatit import formats
 from paddle_ugatit.data.images import write_image
-from paddle_ugatit.training import sagan
-from tools import sample, train
+from paddle_ugatit.training import sagan, start
+from tools import make_dataset, sample, train
 
 SMALL = SYSTEMS["sagan"].small
 
@@ -174,6 +175,37 @@ def test_the_generator_alone_can_be_exported_and_drawn_from(finished, tmp_path, 
     weights = finished / "checkpoints/latest/ema.pdparams"
     assert sample.main(["--weights", str(weights), "--out", str(tmp_path / "grid.png"), "--count", "5"]) == 0
     assert "5 pictures, 16x16 pixels each" in capsys.readouterr().out
+
+
+@pytest.fixture(scope="module")
+def cartoons(tmp_path_factory):
+    """The procedural faces, tiny."""
+    folder = tmp_path_factory.mktemp("cartoons") / "faces"
+    assert make_dataset.main(["--out", str(folder), "--train", "200", "--test", "100", "--size", "16"]) == 0
+    return folder
+
+
+def distances(folder, iterations, **changes):
+    """KID on pixels of the samples to the test pictures, untrained and after some iterations; the demo's options."""
+    small = dict(img_size=16, load_size=16, conv_dim=8, z_dim=16, iteration=iterations, ema=0, eval_every=1)
+    path = Path(train.__file__).parent.parent / "work/configs/sagan_demo.yaml"
+    config = start.configuration(path).replaced(**small, eval_features="pixels", **changes)
+    system, evaluation = start.system_of(config), start.evaluation_of(config, folder, print)
+    found = [evaluation.measure(system, system.networks)["samples"]]
+    with start.data_of(config, folder, 0, 1, print) as data:
+        for (batch,) in data.iterate(1, iterations):
+            system.step(paddle.to_tensor(batch))
+    return [*found, evaluation.measure(system, system.networks)["samples"]]
+
+
+def test_samples_come_nearer_to_the_data(cartoons):
+    before, after = distances(cartoons, 120)
+    assert after < before / 2
+
+
+def test_samples_of_a_generator_that_does_not_learn_come_no_nearer(cartoons):
+    before, after = distances(cartoons, 20, lr_g=0)
+    assert after > before / 2
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,12 @@ import numpy as np
 import paddle
 import pytest
 
+from align import command
 from paddle_ugatit import formats, weights
+from paddle_ugatit.errors import InputError
 from paddle_ugatit.models import stylegan2
+from paddle_ugatit.training import start
+from paddle_ugatit.training import stylegan2 as stylegan2_training
 from tools import convert_weights
 
 torch = pytest.importorskip("torch")
@@ -98,6 +102,23 @@ def test_a_damaged_file_is_one_line(tmp_path, capsys, change, told):
     error = capsys.readouterr().err
     assert told in error and error.count("\n") == 1
     assert not (tmp_path / "m.pdparams").exists()
+
+
+def test_networks_of_a_public_file_are_aligned(tmp_path, capsys):
+    public_file(tmp_path / "m.pt")
+    assert command.main("backward", ["--weights", str(tmp_path / "m.pt")]) == 0
+    assert "ALIGNED" in (printed := capsys.readouterr().out) and printed.count("\naligned") == 5
+
+
+def test_training_goes_on_from_a_public_file(tmp_path):
+    theirs = public_file(tmp_path / "m.pt")
+    config = stylegan2_training.Config(img_size=16, load_size=16, latent_dim=6, style_depth=3, network_capacity=2)
+    system = start.system_of(config)
+    start.take_weights(system, str(tmp_path / "m.pt"))
+    wanted = theirs["GE"].state_dict()["blocks.1.conv2.weight"].numpy()
+    assert np.array_equal(system.networks["GE"].blocks[1].conv2.weight.numpy(), wanted)
+    with pytest.raises(InputError, match="has the shape"):
+        start.take_weights(start.system_of(config.replaced(network_capacity=4)), str(tmp_path / "m.pt"))
 
 
 def test_a_generator_alone_is_known(tmp_path):

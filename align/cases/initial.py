@@ -63,6 +63,8 @@ CASES = {
         _stylegan2("StyleVectorizer", 16, 2),
         _stylegan2("Generator", 8, 16, 24),
         _stylegan2("Discriminator", 8, 12),
+        Case("sagan-generator", lambda L: L.SaganGenerator(32, 16, 8), [], "", "models/sagan.py", "Generator"),
+        Case("sagan-discriminator", lambda L: L.SaganDiscriminator(32, 8), [], "", "models/sagan.py", "Discriminator"),
         Case("discriminator-gaussian", lambda L: gaussian_discriminator(L), [], "", _MODEL, "Discriminator"),
     )
 }

@@ -12,6 +12,20 @@ def _case(name, build, shapes, equation, layer, file=_MODEL, **more):
     return Case(name, build, shapes, equation, file, layer, **more)
 
 
+def stylegan2_case(name, kind, batch, options):
+    """A network of a checkpoint, from what paddle_ugatit/weights/stylegan2.py says of it."""
+    if kind == "stylegan2-style":
+        build = lambda L: L.stylegan2.StyleVectorizer(**options)  # noqa: E731
+        return _case(name, build, [(batch, options["latent_dim"])], "style", "StyleVectorizer")
+    size = options["image_size"]
+    if kind == "stylegan2-discriminator":
+        build = lambda L: L.stylegan2.Discriminator(**options)  # noqa: E731
+        return _case(name, build, [(batch, 3, size, size)], "logit", "Discriminator")
+    build = lambda L: L.stylegan2.Generator(**options)  # noqa: E731
+    shapes = [(batch, size.bit_length() - 2, options["latent_dim"]), (batch, size, size, 1)]
+    return _case(name, build, shapes, "image", "Generator")
+
+
 STYLEGAN2_CASES = [
     _case("smooth-conv", lambda L: L.smooth.Conv2D(6, 8, 3, 2, 1), [_MAPS], "W * x + b", "Conv2D", _SMOOTH),
     _case("smooth-linear", lambda L: L.smooth.Linear(5, 8), [_STYLE], "x W^T + b", "Linear", _SMOOTH),

@@ -58,9 +58,6 @@ def _layer_plants(model, path, leaf, arguments, size):
     if isinstance(leaf, nn.ConvTranspose2d):
         for padding in ((0, 0), (1, 1)):
             yield f"output padding {padding[0]}", put(output_padding=padding)
-    if isinstance(leaf, nn.Softmax):
-        for axis in range(len(size)):
-            yield f"softmax over axis {axis}", put(dim=axis)
     if hasattr(leaf, "p"):
         yield "dropout scales in evaluation, not in training", run(lambda own, layer, *a: own(*a) * (1 - layer.p))
     if len(arguments) == 1 and len(arguments[0]) == 4:

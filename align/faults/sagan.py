@@ -123,7 +123,7 @@ CAUSES = {
     "wrapped layout transposed": "transposed",
     "attention detached": "attention detached",
     "attention transposed": "attention transposed",
-    "softmax over the queries": "softmax over axis 1",
+    "softmax over the queries": "softmax over axis -2",
     "energy divided by a root": "energy divided by the root of the key's channels",
     "query and key swapped": "query and key swapped",
     "gamma missing": "gamma missing",

@@ -79,7 +79,9 @@ class Trainer:
 
     def _adam(self, kind, rate):
         parameters = self.networks[kind].parameters()
-        return paddle.optimizer.Adam(rate, self.config.beta1, self.config.beta2, parameters=parameters)
+        return paddle.optimizer.Adam(
+            float(rate), float(self.config.beta1), float(self.config.beta2), parameters=parameters
+        )
 
     def named_parameters(self, kind):
         """(name, parameter) of "G" or "D", in the optimiser's order."""

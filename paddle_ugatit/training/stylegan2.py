@@ -59,6 +59,7 @@ class Config(RunOptions):
         **dict.fromkeys(("latent_dim", "style_depth", "network_capacity", "fmap_max"), 1),
         **dict.fromkeys(("penalty_every", "path_every", "mean_every", "copy_every"), 1),
     }
+    FREE: typing.ClassVar = (*RunOptions.FREE, "truncation")
     img_ch: typing.ClassVar = 3
 
     def __post_init__(self):

@@ -61,12 +61,13 @@ def _blank(options, revision="current"):
         return build(options, revision)
 
 
-def convert(checkpoint, framework, path, model=None):
+def convert(checkpoint, framework, path, model=None, packed=True):
     """A checkpoint in the layout of `framework`, "torch" or "paddle", and notes for the user.
 
     Every network is checked against the network its shapes describe, also where nothing is to be transposed. `model`,
     a key of MODELS, is by default what the file's metadata say, or else what its keys do. The result's metadata name
-    model, revision, dtype and each network's options. Raises WeightError, whose message begins with `path`.
+    model, revision, dtype and each network's options. For PyTorch it is what the system's public files are, or, if not
+    `packed`, the networks by name. Raises WeightError, whose message begins with `path`.
     """
     model = _model(checkpoint.metadata, path, model)
     networks, options, notes = {}, {}, []
@@ -94,7 +95,7 @@ def convert(checkpoint, framework, path, model=None):
         metadata["texts"] = texts
         notes.append(f"kept beside the networks: {', '.join(f'{name} {text!r}' for name, text in texts.items())}")
     converted = formats.Checkpoint(networks, framework, metadata, texts if framework == "torch" else {})
-    return _packed(converted), notes
+    return _packed(converted) if packed else converted, notes
 
 
 def _unpacked(checkpoint, path, notes):
@@ -170,5 +171,15 @@ def _filled(options, revision, state, dtype):
         counts = formats.dtype_name(array) not in FLOATS
         own[key].set_value(array if counts else formats.cast(formats.cast(array, dtype), held))
     if dtype != held:
-        network.to(dtype=dtype)  # exact: the values were rounded above, since Paddle 2.6 truncates to bfloat16
+        _narrow(network, dtype)
     return network
+
+
+def _narrow(network, dtype):
+    """Exact: the values were rounded before, since Paddle 2.6 truncates to bfloat16. Counts stay whole numbers."""
+    layers = network.sublayers(include_self=True)
+    buffers = [(layer, leaf, buffer) for layer in layers for leaf, buffer in layer._buffers.items()]
+    counts = [(layer, leaf, buffer.clone()) for layer, leaf, buffer in buffers if buffer.dtype == paddle.int64]
+    network.to(dtype=dtype)
+    for layer, leaf, count in counts:
+        setattr(layer, leaf, count)

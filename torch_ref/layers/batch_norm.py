@@ -1,14 +1,11 @@
 """Batch normalisation (Ioffe & Szegedy, ICML 2015, arXiv 1502.03167). Twin: paddle_ugatit/layers/batch_norm.py.
 
-Contents: FrozenBatchNorm2D, of a network that is never trained here; BatchNorm2D is the framework's own.
+Contents: FrozenBatchNorm2D, of a network that is never trained here. The one that is trained is the framework's own.
 """
 
 import torch
 import torch.nn.functional as F
 from torch import nn
-from torch.nn import BatchNorm2d as BatchNorm2D
-
-__all__ = ["BatchNorm2D", "FrozenBatchNorm2D"]
 
 
 class FrozenBatchNorm2D(nn.Module):
