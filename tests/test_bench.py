@@ -1,6 +1,7 @@
 """The benchmark runs, and compares like with like; its figures are not judged here."""
 
 import dataclasses
+import importlib.util
 import json
 
 import pytest
@@ -60,6 +61,17 @@ def test_a_side_prints_a_line_per_turn(side, capsys):
     assert bench_side.main(["iteration", side, "--config", json.dumps(config), "--warm-up", "0", "--turns", "2"]) == 0
     costs = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert len(costs) == 2 and all(cost["wall"] > 0 and cost["peak"] > 0 for cost in costs)
+
+
+def test_inference_in_onnx_runtime(capsys):
+    """Neither is a dependency; without them the table says so."""
+    config = json.dumps(dataclasses.asdict(Config(light=True, ch=4, n_res=1, img_size=96)))
+    if not all(importlib.util.find_spec(name) for name in ("onnx", "onnxruntime")):
+        assert bench.main(["infer", *TINY, "--only", "ours", "ONNX"]) == 0
+        assert "No module named 'onnx" in capsys.readouterr().out
+        return
+    assert bench_side.main(["infer", "onnx", "--config", config, "--turns", "1"]) == 0
+    assert json.loads(capsys.readouterr().out)["wall"] > 0
 
 
 def test_the_savings_in_torch_change_no_update():

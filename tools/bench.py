@@ -49,6 +49,7 @@ VARIANTS = {
     "infer": {
         PLAIN: ("torch-plain", {}),
         "PyTorch, torch.compile": ("torch-compiled", {}),
+        "ONNX Runtime": ("onnx", {}),  # needs onnx and onnxruntime, which the project does not
         "ours": ("paddle", {}),
     },
 }

@@ -7,9 +7,12 @@ the sides in turns. Those of PyTorch load no Paddle, and so none of its process 
 """
 
 import argparse
+import contextlib
 import json
+import os
 import resource
 import sys
+import tempfile
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -66,6 +69,25 @@ def torch_infer(options, kind):
     return translate
 
 
+def onnx_infer(options, _kind):
+    """A callable that translates one batch with the reference's generator in ONNX Runtime, on as many threads."""
+    import onnxruntime
+    import torch
+
+    from torch_ref.models.ugatit import ResnetGenerator
+
+    network = ResnetGenerator(3, 3, **_generator(options)).eval()
+    image = torch.rand(_shape(SimpleNamespace(**options))) * 2 - 1
+    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(sys.stderr):
+        path = f"{folder}/generator.onnx"
+        torch.onnx.export(network, (image,), path, input_names=["image"], dynamo=False)
+        settings = onnxruntime.SessionOptions()
+        settings.intra_op_num_threads = int(os.environ.get("OMP_NUM_THREADS", "1"))
+        session = onnxruntime.InferenceSession(path, settings, providers=["CPUExecutionProvider"])
+    given = {"image": image.numpy()}
+    return lambda: session.run(None, given)
+
+
 def paddle_infer(options, _kind):
     """A callable that translates one batch with our generator."""
     import paddle_ugatit  # noqa: I001  first
@@ -95,6 +117,7 @@ WORK = {
     ("iteration", "torch"): torch_iteration,
     ("iteration", "paddle"): paddle_iteration,
     ("infer", "torch"): torch_infer,
+    ("infer", "onnx"): onnx_infer,
     ("infer", "paddle"): paddle_infer,
 }
 
@@ -112,7 +135,7 @@ def main(argv=None):
     """Warm up, then work; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("what", choices=["iteration", "infer"])
-    parser.add_argument("side", choices=["torch-plain", "torch-saving", "torch-compiled", "paddle"])
+    parser.add_argument("side", choices=["torch-plain", "torch-saving", "torch-compiled", "paddle", "onnx"])
     parser.add_argument("--config", required=True, metavar="JSON", help="every field of the training configuration")
     parser.add_argument("--warm-up", type=int, default=1, metavar="N", help="turns before those that count (1)")
     parser.add_argument("--turns", type=int, default=2, metavar="N", help="turns that count (2)")
