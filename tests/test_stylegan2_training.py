@@ -186,7 +186,8 @@ def test_a_lost_path_length_would_be_noticed(faces, tmp_path, unbroken):
 def test_samples_and_their_kid(faces, tmp_path):
     run = new_run(tmp_path / "run", faces, eval_every=6, eval_features="pixels")
     run.train()
-    assert "KID after iteration 6" in (tmp_path / "run/log.txt").read_text()
+    log = (tmp_path / "run/log.txt").read_text()
+    assert "KID after iteration 0" in log and "KID after iteration 6" in log
     assert {path.name for path in (tmp_path / "run/samples").iterdir()} >= {"0000006_mean.png", "0000006_samples.png"}
     columns = (tmp_path / "run/losses.csv").read_text().splitlines()[0]
     assert columns == "iteration,d_adv,d_penalty,d_loss,g_adv,g_path,g_path_length,g_loss,lr_gen,lr_dis"

@@ -105,6 +105,8 @@ class Run:
         distributed.share_networks(self.system.networks)
         if first == 1:
             self._look(0)
+            if self.evaluation:
+                self._evaluate(0)
         with (
             _Stopping(self._stop, self.records),
             Progress("training", last, done=first - 1) as progress,
@@ -191,7 +193,7 @@ class Run:
                 self.records.picture(step, name, picture)
 
     def _evaluate(self, step):
-        """Measure the KID to the target domain, and keep the networks if it is the least so far."""
+        """Measure the KID to the target domain; keep the networks if they are trained and it is the least so far."""
         if self.data.rank != 0:
             return
         found = self.evaluation.measure(self.system, self._shown_networks())
@@ -199,7 +201,7 @@ class Run:
         told = ", ".join(f"{name} {value:.5f}" for name, value in found.items())
         best, score = self.checkpoints.best_score(), next(iter(found.values()))
         self.records.say(f"KID after iteration {step}, {self.evaluation.features}: {told}")
-        if score >= best:
+        if score >= best or step == 0:  # nothing is learnt yet: only told, to hold the others against
             return
         files = {WEIGHTS: lambda: state.weights_checkpoint(self._shown_networks(), self.system.model, WEIGHTS)}
         try:

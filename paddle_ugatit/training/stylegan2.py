@@ -104,7 +104,7 @@ class Trainer:
         generator = Generator(config.img_size, config.latent_dim, *widths)
         self.networks = {"S": style, "G": generator, "D": Discriminator(config.img_size, *widths)}
         self.networks |= {"SE": copy.deepcopy(style), "GE": copy.deepcopy(generator)}
-        rates = {"gen": config.lr, "dis": config.lr * config.lr_dis_factor}
+        rates = {"gen": float(config.lr), "dis": float(config.lr * config.lr_dis_factor)}
         self.optimizers = {
             kind: paddle.optimizer.Adam(rate, 0.5, 0.9, parameters=self._parameters(kind))
             for kind, rate in rates.items()
