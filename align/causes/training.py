@@ -25,7 +25,7 @@ def find_training_cause(config, step, seed, tamper, trainers, steps, first, befo
     last = min(step + 1, steps)
     place = config, last, seed
     found = _paddle_states(*place, tamper, trainers, sides, system)
-    mistakes = MISTAKES_OF.get(system, {})
+    mistakes = MISTAKES if system == "ugatit" else OTHERS.get(system, {})
     order = sorted(mistakes, key=lambda name: mistakes[name][0] != first)
     for number, name in enumerate(order, 1):
         try:
@@ -288,4 +288,4 @@ MISTAKES = {
     "rho clipped before the step": ("parameter", _clip_first),
     **{f"rho of {name} alone clipped": ("parameter", _clip((name,))) for name in ("genA2B", "genB2A")},
 }
-MISTAKES_OF = {"ugatit": MISTAKES, "stylegan2": stylegan2.MISTAKES}
+OTHERS = {"stylegan2": stylegan2.MISTAKES}  # of the other systems
