@@ -1,8 +1,8 @@
 """Layers with a second derivative, for losses that contain a gradient. Twin: torch_ref/layers/smooth.py.
 
 Contents: spread, Conv2D, Linear (initial values by Kaiming), LeakyReLU, Upsample, Blur. The layers of basic.py are
-faster but differentiate once: their own backward passes are not operations that a graph records, and Paddle's bilinear
-interpolation has no second derivative at all. Here every step is a product, a sum or Paddle's own convolution.
+faster but are meant to be differentiated once: of the Conv2D there a second time is an error. Paddle's own bilinear
+interpolation has no second derivative either. Here every step is a product, a sum or Paddle's own convolution.
 
 quirk: of Paddle's convolution the second derivative is right where the first was taken in its input, and silently wrong
 where it was taken in its filter alone. So a filter must never depend on what a gradient is asked in.

@@ -47,10 +47,10 @@ class StyleVectorizer(nn.Layer):
 class Conv2DMod(nn.Layer):
     """Convolution by w (y + 1), eq. 1, divided by its length if `demod`, eq. 3: (B,in,H,W), (B,in) -> (B,out,H,W).
 
-    Written so that the activations are modulated, conv(x (y + 1)) / length, the same sums in another order: 2.5 times
-    as fast on a CPU, and its second derivatives are right. The grouped form modulates a filter for each image; where
-    a gradient is asked in the style, the filter's alone may be what is needed, and Paddle's second derivative of that
-    is wrong (layers/smooth.py). Raises ValueError for an even kernel.
+    Written so that the activations are modulated, conv(x (y + 1)) / length, the same sums in another order: up to 3
+    times as fast on a CPU where maps are small, and its second derivatives are right. The grouped form modulates a
+    filter for each image; where a gradient is asked in the style, the filter's alone may be what is needed, and
+    Paddle's second derivative of that is wrong (layers/smooth.py). Raises ValueError for an even kernel.
     """
 
     grouped = False  # compute as the article does; for comparison
