@@ -73,10 +73,11 @@ def compared(name, wanted, found, kind, tests):
         note = f"shape {shape}, PyTorch's is {list(wanted[0].shape)}"
     elif not np.isfinite(found).all():
         note = "NaN or infinite"
-    elif leaf not in _VECTORS and _constant(wanted):
-        error = float(np.abs(np.subtract(found, wanted[0].flat[0])).max())
-        note = "" if error == 0 else f"PyTorch's is {wanted[0].flat[0]:.3g} throughout, Paddle's {_summary(found)}"
-    elif found[0].size > 1 and all(np.array_equal(found[0], array) for array in found[1:]):
+    elif leaf not in _VECTORS and (_constant(wanted) or _the_same(wanted)):
+        error = float(np.abs(np.subtract(found, wanted[0])).max())
+        value = f"{wanted[0].flat[0]:.3g} throughout" if _constant(wanted) else "the same whatever the seed"
+        note = "" if error == 0 else f"PyTorch's is {value}, Paddle's {_summary(found)}"
+    elif found[0].size > 1 and _the_same(found):
         note = f"the same values whatever the seed: {_summary(found)}"
     elif leaf in _VECTORS and _length_error(found) > _LENGTH:
         error, bound, note = _length_error(found), _LENGTH, f"not of length 1: {_summary(found)}"
@@ -94,6 +95,10 @@ def _length_error(vectors):
 
 def _constant(arrays):
     return all((array == arrays[0].flat[0]).all() for array in arrays)
+
+
+def _the_same(arrays):
+    return all(np.array_equal(arrays[0], array) for array in arrays[1:])
 
 
 def _summary(arrays):

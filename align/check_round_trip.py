@@ -24,7 +24,9 @@ def differences(before, after):
             lines.append(f"{key}: only {'before' if key in before else 'after'}")
             continue
         a, b = before[key], after[key]
-        if (a.dtype, a.shape) != (b.dtype, b.shape):
+        if not isinstance(a, torch.Tensor) or not isinstance(b, torch.Tensor):  # a version, say
+            lines += [] if type(a) is type(b) and a == b else [f"{key}: {a!r:.40} became {b!r:.40}"]
+        elif (a.dtype, a.shape) != (b.dtype, b.shape):
             lines.append(f"{key}: {a.dtype} {list(a.shape)} became {b.dtype} {list(b.shape)}")
         elif not torch.equal(_bits(a), _bits(b)):
             lines.append(f"{key}: {int((_bits(a) != _bits(b)).any(-1).sum())} of {a.numel()} values differ")
@@ -36,7 +38,7 @@ def differences(before, after):
 def _flat(state, prefix=""):
     flat = {}
     for key, value in state.items():
-        flat |= {prefix + key: value} if isinstance(value, torch.Tensor) else _flat(value, f"{prefix}{key}/")
+        flat |= _flat(value, f"{prefix}{key}/") if isinstance(value, dict) else {prefix + key: value}
     return flat
 
 

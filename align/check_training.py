@@ -87,9 +87,9 @@ def _run(arguments):
     for system in arguments.system:
         config = _config(system, arguments)
         for result in lockstep(config, arguments.steps, arguments.seed, system=system):
-            if (blamed := result["blamed"]) and system == "ugatit":
+            if blamed := result["blamed"]:
                 place = blamed["call"], arguments.seed, None, SYSTEMS[system].trainers, arguments.steps
-                blamed["cause"] = find_training_cause(config, *place, blamed["what"], blamed["error"])
+                blamed["cause"] = find_training_cause(config, *place, blamed["what"], blamed["error"], system)
             print(case_line(result), flush=True)
             entries.append(result)
     return finish("training", entries, start, arguments, TorchSide.version)

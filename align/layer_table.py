@@ -33,14 +33,15 @@ BUILT_IN = {
 
 def link(room, case):
     """Markdown link to the line where the case's layer is defined in that room."""
-    if room == "torch_ref" and case.layer in BUILT_IN:
-        return f"`{BUILT_IN[case.layer]}`"
     path = f"{room}/{case.file}"
-    for node in ast.walk(ast.parse((ROOT / path).read_text(encoding="utf-8"))):
+    source = (ROOT / path).read_text(encoding="utf-8") if (ROOT / path).exists() else ""
+    for node in ast.walk(ast.parse(source)):
         if getattr(node, "name", None) == case.layer or (
             isinstance(node, ast.ImportFrom) and case.layer in [alias.name for alias in node.names]
         ):
             return f"[{case.layer}]({path}#L{node.lineno})"
+    if room == "torch_ref" and case.layer in BUILT_IN:
+        return f"`{BUILT_IN[case.layer]}`"
     raise LookupError(f"{path} has no {case.layer}")
 
 

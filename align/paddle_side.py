@@ -10,11 +10,12 @@ import paddle
 from paddle import nn
 
 from paddle_ugatit import weights
+from paddle_ugatit.layers import smooth
 from paddle_ugatit.layers.basic import Conv2D, ConvTranspose2D, LeakyReLU, Linear, ReflectionPad2D, Upsample
 from paddle_ugatit.layers.batch_norm import BatchNorm2D, FrozenBatchNorm2D
 from paddle_ugatit.layers.norm import ILN, AdaILN, AdaIN, InstanceNorm2D
 from paddle_ugatit.layers.spectral_norm import SpectralNormWrapper, spectral_norm
-from paddle_ugatit.models import sagan
+from paddle_ugatit.models import sagan, stylegan2
 from paddle_ugatit.models.adain import Decoder, Encoder, StyleTransfer
 from paddle_ugatit.models.inception import InceptionA, InceptionB, InceptionC, InceptionD, InceptionE, InceptionV3
 from paddle_ugatit.models.ugatit import Discriminator, ResnetAdaILNBlock, ResnetBlock, ResnetGenerator, attend
@@ -34,6 +35,12 @@ class CamHead(nn.Layer):
     def forward(self, x):
         x, logit = attend(x, self.gap_fc, self.gmp_fc, getattr(self.gap_fc, self.leaf), getattr(self.gmp_fc, self.leaf))
         return self.conv1x1(x), logit
+
+
+class GroupedConv2DMod(stylegan2.Conv2DMod):
+    """StyleGAN2's modulated convolution in the article's form, as PyTorch's twin has it."""
+
+    grouped = True
 
 
 class TwoStyles(nn.Layer):
@@ -59,6 +66,7 @@ LAYERS = SimpleNamespace(
     Discriminator=Discriminator,
     Encoder=Encoder,
     FrozenBatchNorm2D=FrozenBatchNorm2D,
+    GroupedConv2DMod=GroupedConv2DMod,
     ILN=ILN,
     InceptionA=InceptionA,
     InceptionB=InceptionB,
@@ -81,7 +89,9 @@ LAYERS = SimpleNamespace(
     StyleTransfer=StyleTransfer,
     TwoStyles=TwoStyles,
     Upsample=Upsample,
+    smooth=smooth,
     spectral_norm=spectral_norm,
+    stylegan2=stylegan2,
 )
 
 

@@ -10,10 +10,11 @@ import numpy as np
 import torch
 from torch import nn
 
+from torch_ref.layers import smooth
 from torch_ref.layers.batch_norm import FrozenBatchNorm2D
 from torch_ref.layers.norm import ILN, AdaILN, AdaIN
 from torch_ref.layers.spectral_norm import SpectralNormWrapper, spectral_norm
-from torch_ref.models import sagan
+from torch_ref.models import sagan, stylegan2
 from torch_ref.models.adain import Decoder, Encoder, StyleTransfer
 from torch_ref.models.inception import InceptionA, InceptionB, InceptionC, InceptionD, InceptionE, InceptionV3
 from torch_ref.models.ugatit import Discriminator, ResnetAdaILNBlock, ResnetBlock, ResnetGenerator, attend
@@ -58,6 +59,7 @@ LAYERS = SimpleNamespace(
     Discriminator=Discriminator,
     Encoder=Encoder,
     FrozenBatchNorm2D=FrozenBatchNorm2D,
+    GroupedConv2DMod=stylegan2.Conv2DMod,
     ILN=ILN,
     InceptionA=InceptionA,
     InceptionB=InceptionB,
@@ -80,7 +82,9 @@ LAYERS = SimpleNamespace(
     StyleTransfer=StyleTransfer,
     TwoStyles=TwoStyles,
     Upsample=lambda: nn.Upsample(scale_factor=2, mode="nearest"),
+    smooth=smooth,
     spectral_norm=spectral_norm,
+    stylegan2=stylegan2,
 )
 
 

@@ -7,9 +7,11 @@ import numpy as np
 
 from align.cases import representable
 from align.training_case import batches
-from paddle_ugatit.training import Config, Trainer, adain, sagan
+from paddle_ugatit.augment import COUNT
+from paddle_ugatit.training import Config, Trainer, adain, sagan, stylegan2
 from torch_ref.training import adain as torch_adain
 from torch_ref.training import sagan as torch_sagan
+from torch_ref.training import stylegan2 as torch_stylegan2
 from torch_ref.training.trainer import Trainer as TorchTrainer
 
 
@@ -52,6 +54,38 @@ def wide_logits(name, state):
         state["last.0.bias"] += 1
 
 
+def styles(config, seed):
+    """A batch of images, and what a step of StyleGAN2 draws: every second one augmented, with a cut that varies."""
+    rng, layers, size = np.random.default_rng([seed, 4]), config.img_size.bit_length() - 2, config.img_size
+    for step, batch in enumerate(batches(config, seed, 1)):
+        count = len(batch[0])
+        random = {"path": rng.standard_normal((count, 3, size, size))}
+        for number, half in enumerate(("d", "g")):
+            random[f"{half}_latents"] = rng.standard_normal((count, 2, config.latent_dim))
+            random[f"{half}_mix"] = np.arange(layers) < (step + number) % (layers + 1)
+            random[f"{half}_noise"] = rng.uniform(0, 1, (count, size, size, 1))
+        for images in ("real", "d", "g") if step % 2 else ():
+            random[f"{images}_augment"] = rng.uniform(0, 1, (count, COUNT))
+        yield batch, {name: representable(array) for name, array in random.items()}
+
+
+# A gradient penalty in the steps 1, 3, 5 counted from 1, a path length in 3 (the first, which only begins the running
+# mean) and 5, copies to the running means in 3, updates of them in 5 and 6.
+SMALL_STYLEGAN2 = stylegan2.Config(
+    img_size=16,
+    load_size=16,
+    latent_dim=8,
+    style_depth=2,
+    network_capacity=2,
+    penalty_every=2,
+    path_every=2,
+    path_after=0,
+    mean_every=1,
+    mean_after=3,
+    copy_every=20,
+    copy_until=2,
+    iteration=6,
+)
 # The decay of the learning rate begins within the run, and the last step has a rate of 0.
 SMALL = Config(light=True, ch=4, n_res=1, img_size=48, global_layers=6, local_layers=4, iteration=6)
 SYSTEMS = {
@@ -73,5 +107,11 @@ SYSTEMS = {
         ("paddle_ugatit/training/sagan.py", "torch_ref/training/sagan.py"),
         images_and_latents,
         wide_logits,
+    ),
+    "stylegan2": System(
+        SMALL_STYLEGAN2,
+        (torch_stylegan2.Trainer, stylegan2.Trainer),
+        ("paddle_ugatit/training/stylegan2.py", "torch_ref/training/stylegan2.py"),
+        styles,
     ),
 }

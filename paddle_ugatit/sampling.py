@@ -6,7 +6,7 @@ A sampler is a generator at work, in evaluation mode and without gradients. It h
     between(one, other, count)   `count` latents on the way from one (z,) to another, both included: (count,z)
     images(latents)       (n,3,S,S) in [-1,1], and its attention maps, (n,N,N) each; none where it has no attention
     stream(latents)       the images one by one, with the memory of a batch
-`of` finds the sampler of a checkpoint's networks.
+`of` finds the sampler of a checkpoint's networks: Sagan here, StyleGan2 in styles.py.
 """
 
 import numpy as np
@@ -14,21 +14,16 @@ import paddle
 from PIL import Image
 
 from paddle_ugatit.data import heatmaps
-from paddle_ugatit.data.transforms import random_bits, to_pixels
+from paddle_ugatit.data.transforms import random_normal, to_pixels
 from paddle_ugatit.errors import InputError
 from paddle_ugatit.inference import evaluating
-from paddle_ugatit.models.sagan import Generator
+from paddle_ugatit.models import sagan, stylegan2
 from paddle_ugatit.sheets import sheet
+from paddle_ugatit.styles import StyleGan2
 
 BATCH = 16
 PLACES = ((0.3, 0.35), (0.3, 0.65), (0.5, 0.5), (0.8, 0.5))  # down and across: where attention is looked at
 DOTS = ((255, 0, 0), (0, 255, 0), (0, 128, 255), (255, 255, 0))
-
-
-def normal(seed, count) -> np.ndarray:
-    """`count` standard normal numbers, a pure function of the seed, by Box and Muller: float64 (count,)."""
-    one, other = (random_bits(seed, count=2 * count).astype(np.float64).reshape(2, count) + 0.5) / 2.0**64
-    return np.sqrt(-2 * np.log(one)) * np.cos(2 * np.pi * other)
 
 
 def slerp(one, other, count) -> np.ndarray:
@@ -52,7 +47,7 @@ class Sagan:
 
     def latents(self, seeds):
         """Normal latents: float64 (n,z)."""
-        return np.stack([normal(seed, self.network.z_dim) for seed in seeds])
+        return np.stack([random_normal(seed, count=self.network.z_dim) for seed in seeds])
 
     def between(self, one, other, count):
         """Along the great circle."""
@@ -79,13 +74,22 @@ class Sagan:
         return images, *maps
 
 
-def of(networks, path):
-    """The sampler of the networks in a file (name -> layer); InputError where there is no such generator."""
+def of(networks, path, latest=False):
+    """The sampler of the networks in a file (name -> layer); InputError where there is no such generator.
+
+    Of StyleGAN2 the running means where the file has them, or the `latest` networks.
+    """
+    for names in (("S", "G"), ("SE", "GE")) if latest else (("SE", "GE"), ("S", "G")):
+        style, generator = (networks.get(name) for name in names)
+        if style is not None and isinstance(generator, stylegan2.Generator):
+            return StyleGan2(style, generator)
+    if any(isinstance(network, stylegan2.Generator | stylegan2.StyleVectorizer) for network in networks.values()):
+        raise InputError(f"{path}: StyleGAN2 needs its style network S and its generator G, or SE and GE")
     for network in networks.values():
-        if isinstance(network, Generator):
+        if isinstance(network, sagan.Generator):
             return Sagan(network)
     kinds = ", ".join(sorted({type(network).__name__ for network in networks.values()}))
-    raise InputError(f"{path}: holds no generator of SAGAN: {kinds}")
+    raise InputError(f"{path}: holds no generator of SAGAN or StyleGAN2{kinds and ': '}{kinds}")
 
 
 def attention_rows(images, maps) -> np.ndarray:

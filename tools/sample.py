@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Draw pictures from a trained generator of SAGAN, from a checkpoint of either framework."""
+"""Draw pictures from a trained generator of SAGAN or StyleGAN2, from a checkpoint of either framework."""
 
 import argparse
 import os
@@ -14,7 +14,7 @@ from paddle_ugatit import command  # noqa: E402
 import numpy as np  # noqa: E402
 import paddle  # noqa: E402
 
-from paddle_ugatit import sampling  # noqa: E402
+from paddle_ugatit import sampling, styles  # noqa: E402
 from paddle_ugatit.command import Progress  # noqa: E402
 from paddle_ugatit.data.images import write_image  # noqa: E402
 from paddle_ugatit.data.transforms import to_pixels  # noqa: E402
@@ -31,11 +31,17 @@ examples:
   python tools/sample.py --weights 1000000_G.pth --out grid.png --seeds 3,8-14 --columns 4 --attention
   python tools/sample.py --weights run/checkpoints/latest/ema.pdparams --out way.png --seeds 1,5,9 --interpolate
   python tools/sample.py --weights run/checkpoints/latest/ema.pdparams --out samples --count 500
+  python tools/sample.py --weights model_150.pt --out mixed.png --seeds 3-8 --mix 2 --truncation 0.6
 
 A seed gives the same picture every time, beside whatever others. --out FILE.png gets a grid of them, line by line; a
 folder gets a file for each, seed000003.png, so that tools/eval_kid.py can take it as it is. --interpolate draws a line
 of --frames pictures from each seed to the next. --attention also writes FILE-attention.png: of each picture four
 places, marked by dots, then what each of them looks at, in the first attention and in the second; red is most.
+
+Of StyleGAN2 the running means SE and GE are drawn from where the file has them; --latest draws from S and G.
+--truncation draws styles towards their mean: 0 is the mean alone, 1 all of the variety. --mix N makes a table: above
+and at the left the pictures of the seeds, and where they meet the left one's style in the first N blocks (pose, shape),
+the upper one's in the rest (colours).
 
 exit code: 0 done, 1 the input or output is bad, 2 bad usage, 130 interrupted
 """
@@ -50,11 +56,15 @@ def parse(argv):
     parser.add_argument("--out", required=True, metavar="FILE|DIR", help="picture of a grid, or folder of pictures")
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--seeds", metavar="LIST", help="such as 3,8-14")
-    which.add_argument("--count", type=int, metavar="N", help="the seeds 0 to N-1 (64; 8 with --attention)")
+    which.add_argument("--count", type=int, metavar="N", help="the seeds 0 to N-1 (64; 8 with --attention or --mix)")
     parser.add_argument("--columns", type=int, metavar="N", help="of a grid (8)")
     parser.add_argument("--interpolate", action="store_true", help="a line from each seed to the next")
     parser.add_argument("--frames", type=int, metavar="N", help="of a line, both ends included (9)")
     parser.add_argument("--attention", action="store_true", help="also write where the generator looks")
+    style = parser.add_argument_group("of StyleGAN2")
+    style.add_argument("--truncation", type=float, metavar="PSI", help=f"0 to 1, or beyond ({styles.TRUNCATION})")
+    style.add_argument("--mix", type=int, metavar="N", help="a table of styles mixed after N blocks")
+    style.add_argument("--latest", action="store_true", help="draw from S and G, not from their running means")
     parser.add_argument("--device", metavar="NAME", help="cpu, gpu, gpu:1 ... (Paddle's own choice)")
     return parser.parse_args(argv)
 
@@ -64,7 +74,7 @@ def seeds_of(arguments):
     if arguments.seeds is None:
         count = arguments.count
         if count is None:
-            count = 8 if arguments.attention else 64
+            count = 8 if arguments.attention or arguments.mix is not None else 64
         if not 1 <= count <= MOST:
             raise UsageError(f"--count must be 1 to {MOST}, got {count}")
         return list(range(count))
@@ -94,6 +104,13 @@ def require_sense(arguments, seeds):
         raise UsageError("--interpolate needs two seeds or more, and a picture as --out")
     if arguments.attention and (arguments.interpolate or is_folder(arguments.out)):
         raise UsageError("--attention goes with a grid only: a picture as --out, no --interpolate")
+    if arguments.mix is not None:
+        if arguments.interpolate or arguments.attention or arguments.columns or is_folder(arguments.out):
+            raise UsageError("--mix makes a table of its own: a picture as --out, no --columns, lines or attention")
+        if (len(seeds) + 1) ** 2 > ON_A_SHEET:
+            raise UsageError(f"--mix of {len(seeds)} seeds has too many pictures for one file: name fewer by --seeds")
+    if arguments.truncation is not None and not -2 <= arguments.truncation <= 2:
+        raise UsageError(f"--truncation must be between -2 and 2, got {arguments.truncation}")
     pictures = len(seeds) * ((arguments.frames or 9) if arguments.interpolate else 1)
     if not is_folder(arguments.out) and pictures > ON_A_SHEET:
         raise UsageError(f"{pictures} pictures are too many for one file ({ON_A_SHEET}): give a folder, or fewer")
@@ -140,6 +157,21 @@ def write_picture(sampler, seeds, arguments):
     print(f"{arguments.out}: {told}, {sampler.size}x{sampler.size} pixels each")
 
 
+def write_mixed(sampler, seeds, arguments):
+    """The table of --mix."""
+    latents = sampler.latents(seeds)
+    try:
+        mixed = sampler.mixed(latents, latents, arguments.mix)
+    except ValueError as error:
+        raise UsageError(f"--mix {arguments.mix}: {error}") from error
+    plain, _ = sampler.images(latents)
+    white = np.ones_like(plain[:1])
+    rows = [np.concatenate([left[None], row]) for left, row in zip(plain, mixed, strict=True)]
+    write_image(arguments.out, grid(np.concatenate([white, plain, *rows]), len(seeds) + 1))
+    told = f"the first {arguments.mix} blocks of the seeds at the left, the rest of those above"
+    print(f"{arguments.out}: {len(seeds)}x{len(seeds)} pictures, {told}")
+
+
 def write_attention(sampler, seeds, out):
     """Where each picture looks, beside the grid."""
     rows = []
@@ -153,6 +185,17 @@ def write_attention(sampler, seeds, out):
     print(f"{stem}-attention{suffix}: {len(seeds)} rows, a picture and what four places of it look at")
 
 
+def sampler_of(arguments):
+    """The generator at work; UsageError where options are not of its kind."""
+    networks = load_networks(arguments.weights, "float32", only=("", "G", "S", "GE", "SE"))
+    sampler = sampling.of(networks, arguments.weights, arguments.latest)
+    if isinstance(sampler, styles.StyleGan2):
+        sampler.truncation = styles.TRUNCATION if arguments.truncation is None else arguments.truncation
+    elif arguments.mix is not None or arguments.truncation is not None or arguments.latest:
+        raise UsageError(f"{arguments.weights}: --mix, --truncation and --latest are of StyleGAN2, this is SAGAN")
+    return sampler
+
+
 def sample(arguments):
     """Do all that the command line says."""
     seeds = seeds_of(arguments)
@@ -162,9 +205,12 @@ def sample(arguments):
             paddle.set_device(arguments.device)
         except (ValueError, RuntimeError) as error:
             raise UsageError(f"--device {arguments.device}: {error}") from error
-    sampler = sampling.of(load_networks(arguments.weights, "float32"), arguments.weights)
+    sampler = sampler_of(arguments)
     if is_folder(arguments.out):
         write_folder(sampler, seeds, arguments.out)
+        return
+    if arguments.mix is not None:
+        write_mixed(sampler, seeds, arguments)
         return
     write_picture(sampler, seeds, arguments)
     if arguments.attention:

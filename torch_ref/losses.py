@@ -1,7 +1,7 @@
 """Losses of all systems, as pure functions. Twin: paddle_ugatit/losses.py.
 
 Contents: those of U-GAT-IT (Kim et al., ICLR 2020, section 2.2); AdaIN's (Huang and Belongie, ICCV 2017); the hinge
-losses of SAGAN and StyleGAN2.
+losses of SAGAN and StyleGAN2; the two of StyleGAN2 (Karras et al., CVPR 2020) that contain a gradient.
 """
 
 import torch
@@ -72,3 +72,13 @@ def hinge_discriminator_loss(real, fake, sign=1):
 def hinge_generator_loss(fake, sign=1):
     """What the discriminator's logits of generated images cost the generator, -sign mean: (B,...) -> ()."""
     return -sign * fake.mean()
+
+
+def gradient_penalty(gradients):
+    """Mean squared length of a discriminator's gradients in its images: (B,3,S,S) -> (); centred at 0."""
+    return gradients.flatten(1).norm(dim=1).square().mean()
+
+
+def path_lengths(gradients):
+    """How far an image moves with its styles (StyleGAN2, eq. 4), from gradients in them: (B,layers,latent) -> (B,)."""
+    return (gradients**2).sum(2).mean(1).sqrt()

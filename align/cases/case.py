@@ -58,7 +58,7 @@ def chosen(cases, names):
 
 
 def randomise(state, seed):
-    """Move the norms' parameters off their initial values, where rho 0 or gamma 1 would hide a fault; in place."""
+    """Move parameters off initial values that would hide a fault: rho 0, gamma 1, weights that are all 0; in place."""
     rng = np.random.default_rng(seed)
     for key, value in state.items():
         leaf = key.rpartition(".")[2]
@@ -68,6 +68,8 @@ def randomise(state, seed):
             value[...] += 0.3 * rng.standard_normal(value.shape)
         elif key.removesuffix(leaf) + "running_var" in state and leaf != "num_batches_tracked":
             value[...] = _batch_norm(leaf, value, rng)
+        elif not value.any() and value.dtype.kind == "f":
+            value[...] = 0.3 * rng.standard_normal(value.shape)
     return state
 
 

@@ -47,6 +47,11 @@ def _discriminator(name, **options):
     return Case(name, lambda L: L.Discriminator(input_nc=3, **options), [], "", _MODEL, "Discriminator")
 
 
+def _stylegan2(kind, *options):
+    name = f"stylegan2-{kind.lower()}"
+    return Case(name, lambda L: getattr(L.stylegan2, kind)(*options), [], "", "models/stylegan2.py", kind)
+
+
 CASES = {
     case.name: case
     for case in (
@@ -56,6 +61,9 @@ CASES = {
         _discriminator("discriminator-local", ndf=4, n_layers=5),
         _discriminator("discriminator-global", ndf=2, n_layers=7),
         Case("decoder", lambda L: L.Decoder(4), [], "", "models/adain.py", "Decoder"),
+        _stylegan2("StyleVectorizer", 16, 2),
+        _stylegan2("Generator", 8, 16, 24),
+        _stylegan2("Discriminator", 8, 12),
         Case("sagan-generator", lambda L: L.SaganGenerator(32, 16, 8), [], "", "models/sagan.py", "Generator"),
         Case("sagan-discriminator", lambda L: L.SaganDiscriminator(32, 8), [], "", "models/sagan.py", "Discriminator"),
         Case("discriminator-gaussian", lambda L: gaussian_discriminator(L), [], "", _MODEL, "Discriminator"),

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from align import torch_side
+from align.causes import stylegan2
 from align.causes.norms import norm_rules, spectral_rules
 from align.causes.resize import grid_matrix
 from align.causes.sagan import sagan_rules
@@ -47,6 +48,7 @@ def _layer_plants(model, path, leaf, arguments, size):
     yield from getattr(leaf, "mistakes", dict)().items()  # those that a layer knows of itself
     yield from norm_rules(leaf)
     yield from spectral_rules(leaf)
+    yield from stylegan2.layer_mistakes(leaf)
     if isinstance(leaf, nn.ReflectionPad2d | nn.ZeroPad2d | nn.ReplicationPad2d):
         yield from _pads(leaf)
     if isinstance(leaf, nn.AvgPool2d | nn.MaxPool2d):
@@ -181,6 +183,8 @@ def graph_rules(model, path):
     """Rules for the code between the layers."""
     for name, function in ATTENTIONS.items():
         yield Rule(name, None, ((ugatit, "attend", function), (torch_side, "attend", function)))
+    for name, replaced in stylegan2.GRAPH_MISTAKES.items():
+        yield Rule(name, None, (replaced,))
     for name, plant in sagan_rules(model, path):
         yield Rule(name, plant, whole=True)
     yield from _softmaxes()

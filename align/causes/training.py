@@ -8,24 +8,28 @@ from copy import copy
 
 import torch
 
+from align.causes import stylegan2
 from align.paddle_side import PaddleSide
 from align.torch_side import TorchSide
-from align.training_case import batches, compared, paddle_state, same_start, torch_state
+from align.training_case import compared, one_step, paddle_state, same_start, torch_state
+from align.training_systems import SYSTEMS
 from torch_ref import losses
 from torch_ref.training import trainer
 
 _right_update, _right_losses = trainer.Trainer._update, trainer.Trainer._discriminator_losses
 
 
-def find_training_cause(config, step, seed, tamper, trainers, steps, first, before):
+def find_training_cause(config, step, seed, tamper, trainers, steps, first, before, system="ugatit"):
     """{"name", "before", "after", "tried"}; `step` is the first that differed, `first` what did, `before` how far."""
     sides = TorchSide("float64"), PaddleSide("float64")
     last = min(step + 1, steps)
-    found = _paddle_states(config, last, seed, tamper, trainers, sides)
-    order = sorted(MISTAKES, key=lambda name: MISTAKES[name][0] != first)
+    place = config, last, seed
+    found = _paddle_states(*place, tamper, trainers, sides, system)
+    mistakes = MISTAKES if system == "ugatit" else OTHERS.get(system, {})
+    order = sorted(mistakes, key=lambda name: mistakes[name][0] != first)
     for number, name in enumerate(order, 1):
         try:
-            after = _distance(found, _twin_states(config, last, seed, MISTAKES[name][1], trainers, sides))
+            after = _distance(found, _twin_states(*place, mistakes[name][1], trainers, sides, system))
         except (AttributeError, KeyError, TypeError):
             continue  # a trainer without that part
         if after is not None:
@@ -40,21 +44,21 @@ def _started(config, seed, trainers, sides):
     return theirs, ours
 
 
-def _paddle_states(config, steps, seed, tamper, trainers, sides):
+def _paddle_states(config, steps, seed, tamper, trainers, sides, system):
     _, ours = _started(config, seed, trainers, sides)
     if tamper:
         tamper(ours)
-    pairs = zip(range(steps), batches(config, seed), strict=False)
-    return [paddle_state(ours, ours.step(*map(sides[1].tensor, pair))) for _, pair in pairs]
+    given = zip(range(steps), SYSTEMS[system].given(config, seed), strict=False)
+    return [paddle_state(ours, one_step(ours, sides[1], *arrays)) for _, arrays in given]
 
 
-def _twin_states(config, steps, seed, plant, trainers, sides):
+def _twin_states(config, steps, seed, plant, trainers, sides, system):
     """A generator, so that a mistake that the first step refutes costs one."""
     theirs, _ = _started(config, seed, trainers, sides)
     if plant:
         plant(theirs)
-    for _, pair in zip(range(steps), batches(config, seed), strict=False):
-        yield torch_state(theirs, theirs.step(*map(sides[0].tensor, pair)))
+    for _, arrays in zip(range(steps), SYSTEMS[system].given(config, seed), strict=False):
+        yield torch_state(theirs, one_step(theirs, sides[0], *arrays))
 
 
 def _distance(found, states):
@@ -284,3 +288,4 @@ MISTAKES = {
     "rho clipped before the step": ("parameter", _clip_first),
     **{f"rho of {name} alone clipped": ("parameter", _clip((name,))) for name in ("genA2B", "genB2A")},
 }
+OTHERS = {"stylegan2": stylegan2.MISTAKES}  # of the other systems

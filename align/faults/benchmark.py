@@ -18,7 +18,7 @@ from align.check import check_case
 from align.faults import data as data_faults
 from align.faults import initial as init_faults
 from align.faults import metric as metric_faults
-from align.faults import training
+from align.faults import stylegan2, training
 from align.faults.catalogue import CASES, CATALOGUE, CAUSES, MODEL_FAULTS
 from align.faults.small_layer import rules
 from align.reference import measure
@@ -82,7 +82,7 @@ class Outcome:
 def plans(numbers=None):
     """(number, name, function that gives the Outcome) of every fault, or of those of these numbers."""
     every = [(f.number, f.name, lambda f=f: _model(f)) for f in MODEL_FAULTS]
-    every += [(f.number, f.name, lambda f=f: _training(f)) for f in training.FAULTS]
+    every += [(f.number, f.name, lambda f=f: _training(f)) for f in training.FAULTS + stylegan2.TRAINING]
     every += [(f.number, f.name, lambda f=f: _init(f)) for f in init_faults.FAULTS]
     every += [(f.number, f.name, lambda f=f: _data(f)) for f in data_faults.FAULTS if f.number]
     every += [(f.number, f.name, lambda f=f: _metric(f)) for f in metric_faults.FAULTS if f.name in METRIC]
@@ -142,8 +142,8 @@ def _training(fault):
     with rules(), fault.planted() as tamper:
         blamed = fault.entries(tamper)[-1]["blamed"]
         if blamed:
-            arguments = (fault.trainers, fault.steps, blamed["what"], blamed["error"])
-            outcome.take(find_training_cause(training.TINY, blamed["call"], 0, tamper, *arguments))
+            arguments = (fault.trainers, fault.steps, blamed["what"], blamed["error"], fault.system)
+            outcome.take(find_training_cause(fault.config, blamed["call"], 0, tamper, *arguments))
     if blamed:
         outcome.caught, outcome.message = True, blamed["message"]
         outcome.wanted_layer = f"step {fault.step}: {fault.what} of {fault.network}"

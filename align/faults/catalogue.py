@@ -11,7 +11,7 @@ from align.faults import adain as adain_faults
 from align.faults import layers as faults
 from align.faults import sagan as sagan_faults
 from align.faults import small as small_faults
-from align.faults import small_twins
+from align.faults import small_twins, stylegan2
 from align.faults.planting import Fault, local, patched
 from align.paddle_side import PaddleSide
 from paddle_ugatit.layers import spectral_norm
@@ -139,6 +139,7 @@ _MORE = [
 _REPLACED = {"spectral norm's u not copied", "spectral norm's v not copied", "weight left at its initial value"}
 MODEL_FAULTS = [f for f in faults.FAULTS if f.name not in _REPLACED] + small_faults.FAULTS + sagan_faults.FAULTS + _MORE
 MODEL_FAULTS += adain_faults.FAULTS
+MODEL_FAULTS += stylegan2.FAULTS
 
 _LOST, _TURNED = "never loaded: still at its initial value", "weight transposed"
 _EXTRA = "a parameter that PyTorch has not, at a value that changes nothing"
@@ -218,3 +219,4 @@ CAUSES = adain_faults.CAUSES | sagan_faults.CAUSES | {
     "power iteration with a gradient": "power iteration with a gradient",
     "filter's gradient asked alone": "the second derivative through the output lost",
 }
+CAUSES |= stylegan2.CAUSES

@@ -14,7 +14,8 @@ from paddle import nn
 from align.cases import initial as init_cases
 from align.check_init import SEEDS, check_case
 from align.paddle_side import PaddleSide
-from paddle_ugatit.layers import basic, norm, spectral_norm
+from paddle_ugatit.layers import basic, norm, smooth, spectral_norm
+from paddle_ugatit.models import stylegan2
 
 _parameter, _normalize = norm._parameter, spectral_norm.F.normalize
 
@@ -98,6 +99,22 @@ FAULTS = [
         "model.1.weight_orig",
         "Kaiming uniform",
         ((*_INIT, lambda fan_in: _uniform_attribute(math.sqrt(6 / fan_in))),),
+    ),
+    InitFault(
+        55,
+        "StyleGAN2's convolutions by PyTorch's default",
+        "stylegan2-discriminator",
+        "blocks.0.conv_res.weight",
+        _DEFAULT,
+        ((smooth, "_kaiming", lambda weight, fan_in: None),),
+    ),
+    InitFault(
+        0,
+        "StyleGAN2's noise not silent at first",
+        "stylegan2-generator",
+        "blocks.0.to_noise1.weight",
+        _NORMAL,
+        ((stylegan2, "_silent", lambda layer: layer),),
     ),
     InitFault(
         0,

@@ -37,6 +37,8 @@ class TrainingFault:
     step: int = 1
     steps: int = 3
     trainers: tuple = TRAINERS
+    system: str = "ugatit"
+    config: object = TINY
 
     @contextmanager
     def planted(self):
@@ -48,7 +50,7 @@ class TrainingFault:
 
     def entries(self, tamper, seed=0):
         """The steps of the check, as `lockstep` gives them."""
-        return list(lockstep(TINY, self.steps, seed, tamper, self.trainers))
+        return list(lockstep(self.config, self.steps, seed, tamper, self.trainers, self.system))
 
 
 def _adam(kind=paddle.optimizer.Adam, **wrong):

@@ -30,6 +30,12 @@ def random_bits(*key, count=1) -> np.ndarray:
     return np.random.PCG64(np.random.SeedSequence(key)).random_raw(count)
 
 
+def random_normal(*key, count=1) -> np.ndarray:
+    """`count` standard normal numbers that belong to `key`, by Box and Muller: float64."""
+    one, other = (random_bits(*key, count=2 * count).astype(np.float64).reshape(2, count) + 0.5) / 2.0**64
+    return np.sqrt(-2 * np.log(one)) * np.cos(2 * np.pi * other)
+
+
 def draw_choice(*key) -> Choice:
     """The Choice that belongs to `key`, whole numbers of 0 or more."""
     flip, top, left = (int(bits) for bits in random_bits(*key, count=3))

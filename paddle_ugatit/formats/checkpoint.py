@@ -21,6 +21,7 @@ DTYPES = {
 }
 _NAMES = {dtype: name for name, dtype in DTYPES.items()}
 MAX_AXES = 32  # of an array in numpy 1
+_LONGEST_TEXT = 80
 _CHUNK = 32 << 20  # bytes held at once while an array is written
 
 
@@ -39,6 +40,7 @@ class Checkpoint:
     networks: dict[str, dict[str, np.ndarray]]  # name -> key -> array; a bare state dict stands under the name ""
     framework: str  # "torch" or "paddle": who lays out the weights of a Linear
     metadata: dict = field(default_factory=dict)  # JSON values
+    texts: dict[str, str] = field(default_factory=dict)  # beside the networks of a .pt file, such as a version
 
     def tensors(self):
         """Every (network, key, array) in order."""
@@ -73,6 +75,19 @@ def require_writable(path, checkpoint):
 def joined(network, key) -> str:
     """The key with its network, "network/key"; the key alone for a bare state dict."""
     return f"{network}/{key}" if network else key
+
+
+def split_texts(value):
+    """What a pickle held without the short texts that stand beside its networks; and these, by name."""
+    if not isinstance(value, dict) or not any(isinstance(entry, dict) for entry in value.values()):
+        return value, {}
+    texts = {name: entry for name, entry in value.items() if is_text(name) and is_text(entry)}
+    return {name: entry for name, entry in value.items() if name not in texts}, texts
+
+
+def is_text(value) -> bool:
+    """Whether this may stand beside networks, or name what does."""
+    return isinstance(value, str) and len(value) <= _LONGEST_TEXT and value.isprintable()
 
 
 def split_networks(path, value, is_leaf):

@@ -6,7 +6,7 @@ that order, the number of elements (int64) and the elements.
 
 import struct
 
-from paddle_ugatit.formats.checkpoint import DTYPES, CheckpointError, joined, split_networks
+from paddle_ugatit.formats.checkpoint import DTYPES, CheckpointError, joined, split_networks, split_texts
 from paddle_ugatit.formats.torch_tensors import TorchMachine, View, array_of
 
 _MAGIC = 0x1950A86A20F9469CFC6C
@@ -20,7 +20,7 @@ def recognises(data) -> bool:
 
 
 def read_networks(path, data):
-    """Network -> key -> read-only array over `data`."""
+    """Network -> key -> read-only array over `data`; and the texts beside the networks."""
     machine = TorchMachine(path, data, len(_START))
     protocol = machine.load()
     if protocol != _PROTOCOL:
@@ -28,14 +28,16 @@ def read_networks(path, data):
     facts = machine.load()
     if not isinstance(facts, dict) or facts.get("little_endian") is not True:
         raise CheckpointError(f"{path}: was written on a big-endian machine, which is not supported")
-    networks = split_networks(path, machine.load(), lambda leaf: isinstance(leaf, View))
+    value, texts = split_texts(machine.load())
+    networks = split_networks(path, value, lambda leaf: isinstance(leaf, View))
     bytes_of = _storages(path, data, machine)
-    return {
+    arrays = {
         network: {
             key: array_of(path, joined(network, key), view, bytes_of[view.storage.key]) for key, view in state.items()
         }
         for network, state in networks.items()
     }
+    return arrays, texts
 
 
 def _storages(path, data, machine):

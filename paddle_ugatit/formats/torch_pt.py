@@ -11,7 +11,15 @@ import zipfile
 
 from paddle_ugatit.formats import pickle_writer as p
 from paddle_ugatit.formats import torch_legacy
-from paddle_ugatit.formats.checkpoint import Checkpoint, CheckpointError, chunks, dtype_name, joined, split_networks
+from paddle_ugatit.formats.checkpoint import (
+    Checkpoint,
+    CheckpointError,
+    chunks,
+    dtype_name,
+    joined,
+    split_networks,
+    split_texts,
+)
 from paddle_ugatit.formats.torch_tensors import STORAGES, TorchMachine, View, array_of
 
 _CLASS_OF = {dtype: storage for storage, dtype in STORAGES.items()}
@@ -25,12 +33,12 @@ def read(path):
     with open(path, "rb") as file:
         data = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
         if bytes(data[:2]) == b"PK":
-            networks = _read_archive(path, file, data)
+            networks, texts = _read_archive(path, file, data)
         elif torch_legacy.recognises(data):
-            networks = torch_legacy.read_networks(path, data)
+            networks, texts = torch_legacy.read_networks(path, data)
         else:
             raise CheckpointError(f"{path}: is not a PyTorch checkpoint: {_guess(data)}")
-    return Checkpoint(networks, "torch")
+    return Checkpoint(networks, "torch", texts=texts)
 
 
 def _guess(data):
@@ -58,15 +66,16 @@ def _read_archive(path, file, data):
 
     if f"{root}byteorder" in records and bytes(record("byteorder")) != b"little":
         raise CheckpointError(f"{path}: was written on a big-endian machine, which is not supported")
-    value = TorchMachine(path, record("data.pkl")).load()
+    value, texts = split_texts(TorchMachine(path, record("data.pkl")).load())
     networks = split_networks(path, value, lambda leaf: isinstance(leaf, View))
-    return {
+    arrays = {
         network: {
             key: array_of(path, joined(network, key), view, record(f"data/{view.storage.key}"))
             for key, view in state.items()
         }
         for network, state in networks.items()
     }
+    return arrays, texts
 
 
 def _record(path, info, data):
@@ -118,6 +127,8 @@ def _pickled(checkpoint):
         for key, array in state.items():
             out.write(p.text(key) + _tensor(array, str(next(keys))))
         out.write(b"u")
+    for name, text in {} if bare else checkpoint.texts.items():
+        out.write(p.text(name) + p.text(text))
     out.write((b"" if bare else b"u") + p.STOP)
     return out.getvalue()
 

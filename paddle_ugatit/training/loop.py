@@ -16,6 +16,7 @@ What is trained is a system, an object with
     averaged, shown                           names: networks to keep a running mean of, losses for the progress bar
     sheets(networks, tests)                   pictures to look at, name -> uint8 (H,W,3)
     generated(networks, tests)                what the KID is measured on, see evaluation.py
+and, where it has numbers besides that a resumed run needs, `scalars`, a dict of them by name.
 Its data have `iterate(first, last)`, which gives the batches, `rank` and `fingerprint`.
 """
 
@@ -77,6 +78,8 @@ class Run:
             arrays = rest.get(f"optimizer.{kind}", {})
             state.fill_optimizer(optimizer, system.named_parameters(kind), arrays, folder / REST)
         state.fill_all(system.networks, weights, folder / WEIGHTS)
+        if hasattr(system, "scalars"):
+            system.scalars.update({name: array.item() for name, array in rest.get("scalars", {}).items()})
         if self.average:
             state.fill_all(self.average.networks, formats.read(folder / MEAN).networks, folder / MEAN)
         system.iteration = step
@@ -103,6 +106,8 @@ class Run:
         distributed.share_networks(self.system.networks)
         if first == 1:
             self._look(0)
+            if self.evaluation:
+                self._evaluate(0)
         with (
             _Stopping(self._stop, self.records),
             Progress("training", last, done=first - 1) as progress,
@@ -160,17 +165,20 @@ class Run:
         system, model = self.system, self.system.model
         files = {
             WEIGHTS: lambda: state.weights_checkpoint(system.networks, model, WEIGHTS),
-            REST: lambda: Checkpoint(self._optimizers(), "paddle", {}),
+            REST: lambda: Checkpoint(self._rest(), "paddle", {}),
         }
         if self.average:
             files[MEAN] = lambda: state.weights_checkpoint(self.average.networks, model, MEAN)
         return files
 
-    def _optimizers(self):
-        return {
+    def _rest(self):
+        found = {
             f"optimizer.{kind}": state.optimizer_arrays(optimizer, self.system.named_parameters(kind))
             for kind, optimizer in self.system.optimizers.items()
         }
+        if scalars := getattr(self.system, "scalars", {}):
+            found["scalars"] = {name: np.float64([value]) for name, value in scalars.items()}
+        return found
 
     def _about(self):
         versions = {"paddle": paddle.__version__, "numpy": np.__version__}
@@ -186,7 +194,7 @@ class Run:
                 self.records.picture(step, name, picture)
 
     def _evaluate(self, step):
-        """Measure the KID to the target domain, and keep the networks if it is the least so far."""
+        """Measure the KID to the target domain; keep the networks if they are trained and it is the least so far."""
         if self.data.rank != 0:
             return
         found = self.evaluation.measure(self.system, self._shown_networks())
@@ -194,7 +202,7 @@ class Run:
         told = ", ".join(f"{name} {value:.5f}" for name, value in found.items())
         best, score = self.checkpoints.best_score(), next(iter(found.values()))
         self.records.say(f"KID after iteration {step}, {self.evaluation.features}: {told}")
-        if score >= best:
+        if score >= best or step == 0:  # nothing is learnt yet: only told, to hold the others against
             return
         files = {WEIGHTS: lambda: state.weights_checkpoint(self._shown_networks(), self.system.model, WEIGHTS)}
         try:

@@ -10,7 +10,7 @@ from paddle_ugatit import formats, weights
 from paddle_ugatit.data.folders import TrainingData, test_images
 from paddle_ugatit.errors import InputError, UsageError
 from paddle_ugatit.metrics import FeatureExtractor
-from paddle_ugatit.training import adain, sagan
+from paddle_ugatit.training import adain, sagan, stylegan2
 from paddle_ugatit.training.checkpoints import Checkpoints
 from paddle_ugatit.training.config import Config
 from paddle_ugatit.training.evaluation import Evaluation
@@ -22,6 +22,7 @@ SYSTEMS = {  # the `system` of a configuration file -> its options and its itera
     "ugatit": (Config, Trainer),
     "adain": (adain.Config, adain.Trainer),
     "sagan": (sagan.Config, sagan.Trainer),
+    "stylegan2": (stylegan2.Config, stylegan2.Trainer),
 }
 
 

@@ -12,12 +12,13 @@ import warnings
 import paddle
 
 from paddle_ugatit import formats
+from paddle_ugatit.formats.checkpoint import is_text
 from paddle_ugatit.formats.torch_upgrade import modernised
 from paddle_ugatit.layers.norm import require_revision
-from paddle_ugatit.weights import adain, inception, sagan, ugatit
+from paddle_ugatit.weights import adain, inception, sagan, stylegan2, ugatit
 from paddle_ugatit.weights.rules import FLOATS, Rule, WeightError, layout, listed, to_paddle, to_torch
 
-SYSTEMS = (ugatit, inception, adain, sagan)
+SYSTEMS = (ugatit, inception, adain, sagan, stylegan2)
 MODELS = {name: revision for system in SYSTEMS for name, revision in system.MODELS.items()}
 
 
@@ -60,16 +61,18 @@ def _blank(options, revision="current"):
         return build(options, revision)
 
 
-def convert(checkpoint, framework, path, model=None):
+def convert(checkpoint, framework, path, model=None, packed=True):
     """A checkpoint in the layout of `framework`, "torch" or "paddle", and notes for the user.
 
     Every network is checked against the network its shapes describe, also where nothing is to be transposed. `model`,
     a key of MODELS, is by default what the file's metadata say, or else what its keys do. The result's metadata name
-    model, revision, dtype and each network's options. Raises WeightError, whose message begins with `path`.
+    model, revision, dtype and each network's options. For PyTorch it is what the system's public files are, or, if not
+    `packed`, the networks by name. Raises WeightError, whose message begins with `path`.
     """
     model = _model(checkpoint.metadata, path, model)
     networks, options, notes = {}, {}, []
     checkpoint = _unpacked(checkpoint, path, notes)
+    texts = _texts(checkpoint, path)
     for name, state in checkpoint.networks.items():
         where = f"{path}: {name}" if name else f"{path}"
         if checkpoint.framework == "torch":
@@ -88,8 +91,11 @@ def convert(checkpoint, framework, path, model=None):
     dtypes = {formats.dtype_name(next(iter(state.values()))) for state in networks.values()}
     dtype = dtypes.pop() if len(dtypes) == 1 else "mixed"
     metadata = {"model": model, "revision": MODELS[model], "dtype": dtype, "networks": options}
-    converted = formats.Checkpoint(networks, framework, metadata)
-    return _packed(converted), notes
+    if texts:
+        metadata["texts"] = texts
+        notes.append(f"kept beside the networks: {', '.join(f'{name} {text!r}' for name, text in texts.items())}")
+    converted = formats.Checkpoint(networks, framework, metadata, texts if framework == "torch" else {})
+    return _packed(converted) if packed else converted, notes
 
 
 def _unpacked(checkpoint, path, notes):
@@ -97,6 +103,14 @@ def _unpacked(checkpoint, path, notes):
         if hasattr(system, "unpacked") and (found := system.unpacked(checkpoint, path, notes)) is not None:
             return found
     return checkpoint
+
+
+def _texts(checkpoint, path):
+    """The texts beside the networks that a public file has, or had where its metadata tell."""
+    texts = checkpoint.texts or checkpoint.metadata.get("texts", {})
+    if not isinstance(texts, dict) or not all(is_text(text) for pair in texts.items() for text in pair):
+        raise WeightError(f"{path}: its metadata name texts that are none")
+    return texts
 
 
 def _packed(checkpoint):

@@ -14,6 +14,8 @@ from paddle import nn
 from paddle_ugatit import formats
 from paddle_ugatit.layers.batch_norm import BatchNorm2D, FrozenBatchNorm2D
 from paddle_ugatit.layers.norm import ILN, AdaILN
+from paddle_ugatit.layers.smooth import Blur
+from paddle_ugatit.models import stylegan2
 from paddle_ugatit.models.sagan import SelfAttention
 
 FLOATS = ("float32", "float64", "float16", "bfloat16")
@@ -29,6 +31,10 @@ RULES = {  # owner type -> leaf name -> rule
     FrozenBatchNorm2D: {"weight": _KEEP, "bias": _KEEP, "running_mean": _KEEP, "running_var": _KEEP},
     BatchNorm2D: {"num_batches_tracked": _COUNT},
     SelfAttention: {"gamma": _KEEP},
+    stylegan2.EqualLinear: {"weight": _TRANSPOSE, "bias": _KEEP},
+    stylegan2.Conv2DMod: {"weight": _KEEP},
+    stylegan2.Generator: {"initial_block": _KEEP},
+    Blur: {"f": _KEEP},
 }
 
 

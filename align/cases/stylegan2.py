@@ -1,0 +1,87 @@
+"""The layers and networks of StyleGAN2 as cases; 16 px, a few channels."""
+
+from align.cases.case import Case
+
+_SMOOTH, _MODEL = "layers/smooth.py", "models/stylegan2.py"
+_MAPS, _EVEN = (3, 6, 9, 7), (3, 6, 8, 8)  # odd; what a block of the generator or discriminator meets
+_STYLE, _NOISE, _IMAGE = (3, 5), (3, 16, 16, 1), (3, 3, 8, 8)
+_MODULATED = "conv(x, w (y + 1) / sqrt(sum (w (y + 1))^2 + 1e-8))"
+
+
+def _case(name, build, shapes, equation, layer, file=_MODEL, **more):
+    return Case(name, build, shapes, equation, file, layer, **more)
+
+
+def stylegan2_case(name, kind, batch, options):
+    """A network of a checkpoint, from what paddle_ugatit/weights/stylegan2.py says of it."""
+    if kind == "stylegan2-style":
+        build = lambda L: L.stylegan2.StyleVectorizer(**options)  # noqa: E731
+        return _case(name, build, [(batch, options["latent_dim"])], "style", "StyleVectorizer")
+    size = options["image_size"]
+    if kind == "stylegan2-discriminator":
+        build = lambda L: L.stylegan2.Discriminator(**options)  # noqa: E731
+        return _case(name, build, [(batch, 3, size, size)], "logit", "Discriminator")
+    build = lambda L: L.stylegan2.Generator(**options)  # noqa: E731
+    shapes = [(batch, size.bit_length() - 2, options["latent_dim"]), (batch, size, size, 1)]
+    return _case(name, build, shapes, "image", "Generator")
+
+
+STYLEGAN2_CASES = [
+    _case("smooth-conv", lambda L: L.smooth.Conv2D(6, 8, 3, 2, 1), [_MAPS], "W * x + b", "Conv2D", _SMOOTH),
+    _case("smooth-linear", lambda L: L.smooth.Linear(5, 8), [_STYLE], "x W^T + b", "Linear", _SMOOTH),
+    _case("smooth-relu", lambda L: L.smooth.LeakyReLU(0.2), [_MAPS], "max(x, 0.2 x)", "LeakyReLU", _SMOOTH, zeros=True),
+    _case("bilinear", lambda L: L.smooth.Upsample(), [_MAPS], "3/4 and 1/4 of two neighbours", "Upsample", _SMOOTH),
+    _case("blur", lambda L: L.smooth.Blur(), [_MAPS], "f f^T / 16, f = [1, 2, 1]", "Blur", _SMOOTH),
+    _case("equal-linear", lambda L: L.stylegan2.EqualLinear(5, 8), [_STYLE], "x (0.1 W)^T + 0.1 b", "EqualLinear"),
+    _case(
+        "style-network",
+        lambda L: L.stylegan2.StyleVectorizer(5, 3),
+        [_STYLE],
+        "layers of z / sqrt(sum z^2)",
+        "StyleVectorizer",
+    ),
+    _case("modulated-activations", lambda L: L.stylegan2.Conv2DMod(6, 8, 3), [_MAPS, (3, 6)], _MODULATED, "Conv2DMod"),
+    _case("modulated-filters", lambda L: L.GroupedConv2DMod(6, 8, 3), [_MAPS, (3, 6)], _MODULATED, "Conv2DMod"),
+    _case(
+        "modulated-no-demod",
+        lambda L: L.stylegan2.Conv2DMod(6, 3, 1, demod=False),
+        [_MAPS, (3, 6)],
+        "conv(x, w (y + 1))",
+        "Conv2DMod",
+    ),
+    _case(
+        "rgb-block",
+        lambda L: L.stylegan2.RGBBlock(5, 6, upsample=True),
+        [_EVEN, _IMAGE, _STYLE],
+        "blur(bilinear(conv(x) + image))",
+        "RGBBlock",
+    ),
+    _case(
+        "generator-block",
+        lambda L: L.stylegan2.GeneratorBlock(5, 6, 4),
+        [_EVEN, (3, 3, 16, 16), _STYLE, _NOISE],
+        "two of LReLU(conv(x, y) + noise), and the image",
+        "GeneratorBlock",
+    ),
+    _case(
+        "discriminator-block",
+        lambda L: L.stylegan2.DiscriminatorBlock(6, 4),
+        [_EVEN],
+        "(net(x) + conv(x)) / sqrt(2)",
+        "DiscriminatorBlock",
+    ),
+    _case(
+        "stylegan2-generator",
+        lambda L: L.stylegan2.Generator(16, 5, 2),
+        [(3, 3, 5), _NOISE],
+        "image",
+        "Generator",
+    ),
+    _case(
+        "stylegan2-discriminator",
+        lambda L: L.stylegan2.Discriminator(16, 1),
+        [(3, 3, 16, 16)],
+        "logit",
+        "Discriminator",
+    ),
+]

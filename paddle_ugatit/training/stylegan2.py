@@ -1,0 +1,265 @@
+"""The options and one training iteration of StyleGAN2 in its small public form. Twin: torch_ref/training/stylegan2.py.
+
+Contents: Config, Trainer. Two of its losses contain a gradient, the penalty on the discriminator's and the length of
+the generator's paths, so their own gradients are second derivatives (layers/smooth.py).
+"""
+
+import copy
+import typing
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import paddle
+
+from paddle_ugatit.augment import AUGMENTATIONS, COUNT, augment
+from paddle_ugatit.compat import constant
+from paddle_ugatit.data.folders import DOMAINS
+from paddle_ugatit.losses import gradient_penalty, hinge_discriminator_loss, hinge_generator_loss, path_lengths
+from paddle_ugatit.models.stylegan2 import Discriminator, Generator, StyleVectorizer, require_image_size
+from paddle_ugatit.sheets import grid
+from paddle_ugatit.styles import TRUNCATION, StyleGan2
+from paddle_ugatit.training import distributed
+from paddle_ugatit.training.diverged import require_finite
+from paddle_ugatit.training.options import RunOptions
+
+SIGN = -1  # quirk: the public code has its discriminator give real images less, generated ones more
+
+
+@dataclass(frozen=True)
+class Config(RunOptions):
+    """Every option, with the public default; steps are counted from 0. ValueError for a value that cannot be."""
+
+    domain: str = "B"  # trained on train<domain>, compared with test<domain>
+    img_size: int = 64  # pixels, a power of 2
+    load_size: int = 64  # pixels to which a picture is resized before it is cropped at random to img_size
+    latent_dim: int = 512  # numbers in a latent, and in a style
+    style_depth: int = 8  # layers of the style network
+    network_capacity: int = 16  # channels before the image are twice as many
+    fmap_max: int = 512  # channels of a layer at most
+    lr: float = 2e-4  # Adam's learning rate
+    lr_dis_factor: float = 1.5  # times that, for the discriminator
+    mixing: float = 0.9  # probability that a batch has styles of two latents
+    augment: float = 0.0  # probability that the discriminator sees a batch augmented
+    augment_kinds: str = ",".join(AUGMENTATIONS)  # how
+    penalty_weight: float = 10.0  # of the gradient penalty
+    penalty_every: int = 4  # steps from one gradient penalty to the next
+    path_every: int = 32  # steps from one path length to the next
+    path_after: int = 5000  # the step after which they begin
+    path_decay: float = 0.99  # of the running mean of path lengths
+    mean_decay: float = 0.995  # of SE and GE, the running means of S and G
+    mean_every: int = 10  # steps between two updates of them
+    mean_after: int = 20_000  # the step after which they begin
+    copy_every: int = 1000  # steps between two copies of S and G to SE and GE
+    copy_until: int = 25_000  # the last step that may copy
+    truncation: float = TRUNCATION  # of the samples that are shown and measured
+
+    LEAST: typing.ClassVar = {
+        **RunOptions.LEAST,
+        **dict.fromkeys(("latent_dim", "style_depth", "network_capacity", "fmap_max"), 1),
+        **dict.fromkeys(("penalty_every", "path_every", "mean_every", "copy_every"), 1),
+    }
+    FREE: typing.ClassVar = (*RunOptions.FREE, "truncation")
+    img_ch: typing.ClassVar = 3
+
+    def __post_init__(self):
+        super().__post_init__()
+        require_image_size(self.img_size)
+        if self.domain not in DOMAINS:
+            raise ValueError(f"domain must be one of {', '.join(DOMAINS)}, got {self.domain!r}")
+        if self.load_size < self.img_size:
+            raise ValueError(f"load_size {self.load_size} is less than img_size {self.img_size}, the crop from it")
+        if self.ema:
+            raise ValueError("ema must be 0: this system has running means of its own, see mean_decay")
+        for name in ("mixing", "augment", "path_decay", "mean_decay", "truncation"):
+            if getattr(self, name) > 1:
+                raise ValueError(f"{name} must be 1 at most, got {getattr(self, name)}")
+        if self.amp != "off":
+            raise ValueError("amp must be off: losses of gradients need more digits")
+        if strange := set(self.kinds()) - set(AUGMENTATIONS):
+            raise ValueError(f"augment_kinds are {', '.join(AUGMENTATIONS)}, not {', '.join(sorted(strange))}")
+
+    @property
+    def domains(self):
+        """The folders that are read."""
+        return (self.domain,)
+
+    def kinds(self):
+        """The names in `augment_kinds`."""
+        return tuple(self.augment_kinds.split(",")) if self.augment_kinds else ()
+
+
+class Trainer:
+    """S, G, D and the running means SE, GE; one optimiser for "gen", G and S, and one for "dis", D."""
+
+    model = "stylegan2"
+    averaged = ()  # the running means here are networks of their own
+    shown = ("d_loss", "g_loss")
+    parts = {"gen": ("G", "S"), "dis": ("D",)}
+
+    def __init__(self, config):
+        self.config, self.iteration = config, 0
+        style = StyleVectorizer(config.latent_dim, config.style_depth)
+        widths = config.network_capacity, config.fmap_max
+        generator = Generator(config.img_size, config.latent_dim, *widths)
+        self.networks = {"S": style, "G": generator, "D": Discriminator(config.img_size, *widths)}
+        self.networks |= {"SE": copy.deepcopy(style), "GE": copy.deepcopy(generator)}
+        rates = {"gen": float(config.lr), "dis": float(config.lr * config.lr_dis_factor)}
+        self.optimizers = {
+            kind: paddle.optimizer.Adam(rate, 0.5, 0.9, parameters=self._parameters(kind))
+            for kind, rate in rates.items()
+        }
+        self.scalars = {}  # what a checkpoint must hold besides: the running mean of path lengths, once there is one
+
+    def named_parameters(self, kind):
+        """(name, parameter) of one optimiser, in its order."""
+        nets = [(name, self.networks[name]) for name in self.parts[kind]]
+        return [(f"{name}.{key}", parameter) for name, net in nets for key, parameter in net.named_parameters()]
+
+    def _parameters(self, kind):
+        return [parameter for _, parameter in self.named_parameters(kind)]
+
+    def draw(self, batch):
+        """The random numbers of one step, by name; all but the `mix` have one row for each image."""
+        config, layers, size = self.config, self.networks["G"].num_layers, self.config.img_size
+        random = {"path": paddle.randn([batch, 3, size, size])}
+        for half in ("d", "g"):
+            first = layers  # how many blocks get the first latent
+            if paddle.rand([1]).item() < config.mixing:
+                first = paddle.randint(0, layers, [1]).item()
+            random[f"{half}_latents"] = paddle.randn([batch, 2, config.latent_dim])
+            random[f"{half}_mix"] = (paddle.arange(layers) < first).astype(paddle.get_default_dtype())
+            random[f"{half}_noise"] = paddle.rand([batch, size, size, 1])
+        for images in ("real", "d", "g"):
+            if paddle.rand([1]).item() < config.augment:
+                random[f"{images}_augment"] = paddle.rand([batch, COUNT])
+        return random
+
+    def step(self, real, random=None):
+        """One iteration on images (B,3,S,S) in [-1,1]; the named losses, () each. `random` as `draw` makes it."""
+        config, count = self.config, self.iteration
+        self.iteration += 1
+        real = (real + 1) / 2
+        parts = self._parts(real, self.draw(len(real)) if random is None else random)
+        penalised = count % config.penalty_every == 0
+        measured = count > config.path_after and count % config.path_every == 0
+        losses = self._accumulated("dis", "d_loss", [lambda p=p: self._d_losses(*p, penalised) for p in parts])
+        with self._frozen_discriminator():
+            halves = [lambda p=p: self._g_losses(p[1], measured) for p in parts]
+            losses |= self._accumulated("gen", "g_loss", halves)
+        if measured:
+            self._note_path_length(losses["g_path_length"])
+        self._move_means(count)
+        made = {"d_penalty": penalised, "g_path": measured, "g_path_length": measured}
+        return losses | {name: self._latest(name, losses[name], now) for name, now in made.items()}
+
+    def sheets(self, networks, tests):
+        """Samples by S and G, "samples", and by their running means, "mean"."""
+        return {name: grid(np.stack(list(images)), 4) for name, images, _ in self._sampled(networks, 16)}
+
+    def generated(self, networks, tests):
+        """As many samples as there are test pictures, and the domain they should look like."""
+        yield from self._sampled(networks, len(tests[self.config.domain]))
+
+    def _sampled(self, networks, count):
+        for name, style, generator in (("mean", "SE", "GE"), ("samples", "S", "G")):
+            sampler = StyleGan2(networks[style], networks[generator], self.config.truncation)
+            yield name, sampler.stream(sampler.latents(range(count))), self.config.domain
+
+    def _parts(self, real, random):
+        """(images, random numbers) of each part in which the batch is computed."""
+        count = self.config.accumulate
+        if count == 1:
+            return [(real, random)]
+        split = {
+            name: [array] * count if name.endswith("_mix") else array.chunk(count) for name, array in random.items()
+        }
+        return [(part, {name: arrays[i] for name, arrays in split.items()}) for i, part in enumerate(real.chunk(count))]
+
+    def _accumulated(self, kind, total, parts):
+        """One update from the means of the parts' losses; each of `parts` computes some by name."""
+        found = {}
+        for part in parts:
+            losses = part()
+            require_finite(losses, total, self.iteration)
+            (losses[total] / len(parts)).backward()
+            for name, loss in losses.items():
+                found[name] = found.get(name, 0) + loss.detach() / len(parts)
+        distributed.average_gradients(self._parameters(kind))
+        self.optimizers[kind].step()
+        self.optimizers[kind].clear_grad()
+        return found
+
+    def _styles(self, random, half):
+        """Styles (B,layers,latent) for the discriminator's half of a step, "d", or the generator's, "g"."""
+        latents, mix = random[f"{half}_latents"], random[f"{half}_mix"].reshape([1, -1, 1])
+        first, second = (self.networks["S"](z).unsqueeze(1) for z in latents.unbind(1))
+        return first * mix + second * (1 - mix)
+
+    def _verdict(self, images, random, name):
+        """The discriminator's logits, through the augmentation that was drawn for these images, if one was."""
+        numbers = random.get(f"{name}_augment")
+        return self.networks["D"](images if numbers is None else augment(images, numbers, self.config.kinds()))
+
+    def _d_losses(self, real, random, penalised):
+        with paddle.no_grad():
+            fake = self.networks["G"](self._styles(random, "d"), random["d_noise"])
+        images = {"real": real.detach(), "d": fake.detach()}
+        for each in images.values():
+            each.stop_gradient = not penalised
+        logits = {name: self._verdict(each, random, name) for name, each in images.items()}
+        adversarial = hinge_discriminator_loss(logits["real"], logits["d"], SIGN)
+        penalty = paddle.zeros([], adversarial.dtype)
+        if penalised:
+            gradients = [paddle.grad(logits[name].sum(), [images[name]], create_graph=True)[0] for name in images]
+            penalty = self.config.penalty_weight * sum(gradient_penalty(gradient) for gradient in gradients)
+        return {"d_adv": adversarial, "d_penalty": penalty, "d_loss": adversarial + penalty}
+
+    def _g_losses(self, random, measured):
+        styles = self._styles(random, "g")
+        fake = self.networks["G"](styles, random["g_noise"])
+        adversarial = hinge_generator_loss(self._verdict(fake, random, "g"), SIGN)
+        path = length = paddle.zeros([], adversarial.dtype)
+        if measured:
+            directions = random["path"] / self.config.img_size
+            lengths = path_lengths(paddle.grad((fake * directions).sum(), [styles], create_graph=True)[0])
+            length = lengths.mean()
+            if "path_length" in self.scalars:  # the first one only begins the running mean
+                path = ((lengths - constant(self.scalars["path_length"], lengths)) ** 2).mean()
+        return {"g_adv": adversarial, "g_path": path, "g_path_length": length, "g_loss": adversarial + path}
+
+    def _note_path_length(self, length):
+        length, decay = float(distributed.mean([length.item()])[0]), self.config.path_decay
+        self.scalars["path_length"] = decay * self.scalars.get("path_length", length) + (1 - decay) * length
+
+    def _latest(self, name, loss, made):
+        """What is not made in every step is told as it was last."""
+        if made:
+            self.scalars[f"latest {name}"] = loss.item()
+        return constant(self.scalars.get(f"latest {name}", 0.0), loss)
+
+    def _move_means(self, count):
+        """SE and GE after step `count`."""
+        config = self.config
+        if count % config.mean_every == 0 and count > config.mean_after:
+            self._set_means(config.mean_decay)
+        if count <= config.copy_until and count % config.copy_every == min(2, config.copy_every - 1):
+            self._set_means(0.0)
+
+    def _set_means(self, decay):
+        with paddle.no_grad():
+            for mean, source in (("SE", "S"), ("GE", "G")):
+                pairs = zip(self.networks[mean].parameters(), self.networks[source].parameters(), strict=True)
+                for slow, fast in pairs:
+                    slow.set_value(slow * decay + fast * (1 - decay) if decay else fast)
+
+    @contextmanager
+    def _frozen_discriminator(self):
+        parameters = self._parameters("dis")
+        for parameter in parameters:
+            parameter.stop_gradient = True
+        try:
+            yield
+        finally:
+            for parameter in parameters:
+                parameter.stop_gradient = False

@@ -1,0 +1,138 @@
+"""StyleGAN2's checkpoints: S, G, D and the running means SE and GE, or one of them bare.
+
+A public file model_N.pt holds all of them in one state dict, "GAN", under the prefixes of their names, and the
+version of the public code. There the discriminator stands twice, since the public code wraps it once more to augment
+its images: "D_aug.D." repeats "D.". The repetition is dropped where it is one, and made again in a PyTorch file.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+
+from paddle_ugatit.models.stylegan2 import Discriminator, Generator, StyleVectorizer
+from paddle_ugatit.weights.rules import WeightError, listed
+from paddle_ugatit.weights.shapes import count, shape_of
+
+MODELS = {"stylegan2": "small"}
+NAMES = {
+    "S": "stylegan2-style",
+    "G": "stylegan2-generator",
+    "D": "stylegan2-discriminator",
+    "SE": "stylegan2-style",
+    "GE": "stylegan2-generator",
+}
+KINDS = tuple(dict.fromkeys(NAMES.values()))
+EAGER = KINDS  # their layers draw initial values themselves
+_WHOLE, _REPEATED = "GAN", "D_aug.D."
+_FMAP_MAX = 512
+
+
+def infer_options(state, _framework, prefix):
+    """{"kind": "stylegan2-style", "latent_dim", "depth"} or, of the others, sizes and widths."""
+    if "initial_block" in state:
+        return _generator_options(state, prefix)
+    if "blocks.0.conv_res.weight" in state:
+        return _discriminator_options(state, prefix)
+    if "net.0.weight" in state and "net.0.bias" in state and state["net.0.weight"].ndim == 2:
+        return {
+            "kind": "stylegan2-style",
+            "latent_dim": shape_of(state, "net.0.weight", 2, prefix)[0],
+            "depth": count(state, r"net\.(\d{1,6})\.weight$", 0, 2),
+        }
+    return None
+
+
+def _generator_options(state, prefix):
+    blocks = count(state, r"blocks\.(\d{1,6})\.", 0)
+    _require_blocks(blocks, 1, prefix)
+    widths = [shape_of(state, f"blocks.{i}.conv1.weight", 4, prefix)[0] for i in range(blocks)]
+    latent_dim = max(shape_of(state, "blocks.0.to_style1.weight", 2, prefix), key=lambda n: n != widths[0])
+    return {
+        "kind": "stylegan2-generator",
+        "image_size": 2 ** (blocks + 1),
+        "latent_dim": latent_dim,
+        **_capacity(widths[::-1], 2),
+    }
+
+
+def _discriminator_options(state, prefix):
+    blocks = count(state, r"blocks\.(\d{1,6})\.", 0)
+    _require_blocks(blocks, 2, prefix)
+    widths = [shape_of(state, f"blocks.{i}.net.0.weight", 4, prefix)[0] for i in range(blocks)]
+    return {"kind": "stylegan2-discriminator", "image_size": 2**blocks, **_capacity(widths, 4)}
+
+
+def _require_blocks(blocks, least, prefix):
+    if not least <= blocks <= 11:
+        raise WeightError(f"{prefix}has {blocks} blocks; this knows {least} to 11")
+
+
+def _capacity(widths, factor):
+    """What makes widths that double from factor * network_capacity on, to fmap_max at most."""
+    capacity = max(1, widths[0] // factor)
+    most = capacity * factor * 2 ** (len(widths) - 1)
+    return {"network_capacity": capacity, "fmap_max": _FMAP_MAX if widths[-1] >= min(most, _FMAP_MAX) else widths[-1]}
+
+
+def build(options, _revision=None):
+    """A network from `infer_options`' result."""
+    given = {name: value for name, value in options.items() if name != "kind"}
+    kinds = {
+        "stylegan2-style": StyleVectorizer,
+        "stylegan2-generator": Generator,
+        "stylegan2-discriminator": Discriminator,
+    }
+    return kinds[options["kind"]](**given)
+
+
+def require_names(options, path):
+    """The names that a checkpoint may have, and the kind of network under each."""
+    for name, chosen in options.items():
+        if name and name not in NAMES:
+            raise WeightError(f"{path}: network {name!r} is none of {', '.join(NAMES)}")
+        if name and chosen["kind"] != NAMES[name]:
+            raise WeightError(f"{path}: {name} holds a {chosen['kind']}")
+    for name in ("S", "G"):
+        mean = f"{name}E"
+        if name in options and mean in options and options[name] != options[mean]:
+            raise WeightError(f"{path}: {name} and its running mean {mean} are of different sizes")
+
+
+def unpacked(checkpoint, path, notes):
+    """The networks of a public file by name; None for any other file."""
+    if list(checkpoint.networks) != [_WHOLE]:
+        return None
+    networks, repeated = {}, {}
+    for key, array in checkpoint.networks[_WHOLE].items():
+        name, _, rest = key.partition(".")
+        if key.startswith(_REPEATED):
+            repeated[key.removeprefix(_REPEATED)] = array
+        elif name in NAMES and rest:
+            networks.setdefault(name, {})[rest] = array
+        else:
+            raise WeightError(f"{path}: {_WHOLE}: {key!r} belongs to none of {', '.join(NAMES)}")
+    if repeated:
+        _require_repetition(repeated, networks.get("D", {}), path)
+        notes.append(f"{len(repeated)} arrays {_REPEATED}* repeat those of D: dropped, and written again for PyTorch")
+    return replace(checkpoint, networks=networks)
+
+
+def _require_repetition(repeated, original, path):
+    """WeightError unless the arrays are the same to the last bit."""
+    if odd := sorted(set(repeated) ^ set(original)):
+        raise WeightError(f"{path}: {_WHOLE}: D and D_aug.D do not have the same keys: {listed(odd)}")
+    for key, array in repeated.items():
+        same = array.dtype == original[key].dtype and array.shape == original[key].shape
+        if not same or not np.array_equal(array.view(np.uint8), original[key].view(np.uint8)):
+            raise WeightError(f"{path}: {_WHOLE}: {_REPEATED}{key} is not what D.{key} is")
+
+
+def packed(checkpoint):
+    """The public form of networks by name; a bare one stays as it is."""
+    if "" in checkpoint.networks:
+        return checkpoint
+    whole = {}
+    for name in NAMES:
+        whole |= {f"{name}.{key}": array for key, array in checkpoint.networks.get(name, {}).items()}
+    whole |= {f"{_REPEATED}{key}": array for key, array in checkpoint.networks.get("D", {}).items()}
+    return replace(checkpoint, networks={_WHOLE: whole})

@@ -1,0 +1,102 @@
+"""One training iteration of StyleGAN2 in its small public form, plainly. Twin: paddle_ugatit/training/stylegan2.py."""
+
+import copy
+
+import torch
+
+from torch_ref.augment import augment
+from torch_ref.losses import gradient_penalty, hinge_discriminator_loss, hinge_generator_loss, path_lengths
+from torch_ref.models.stylegan2 import Discriminator, Generator, StyleVectorizer
+
+SIGN = -1  # quirk: the public code has its discriminator give real images less, generated ones more
+
+
+class Trainer:
+    """S, G, D and the running means SE, GE; `config` has the fields of paddle_ugatit.training.stylegan2.Config."""
+
+    def __init__(self, config):
+        self.config, self.iteration, self.path_length, self.latest = config, 0, None, {}
+        style = StyleVectorizer(config.latent_dim, config.style_depth)
+        widths = config.network_capacity, config.fmap_max
+        generator = Generator(config.img_size, config.latent_dim, *widths)
+        self.networks = {"S": style, "G": generator, "D": Discriminator(config.img_size, *widths)}
+        self.networks |= {"SE": copy.deepcopy(style), "GE": copy.deepcopy(generator)}
+        self.optimizers = {
+            "gen": torch.optim.Adam([*generator.parameters(), *style.parameters()], config.lr, (0.5, 0.9)),
+            "dis": torch.optim.Adam(self.networks["D"].parameters(), config.lr * config.lr_dis_factor, (0.5, 0.9)),
+        }
+
+    def step(self, real, random):
+        """One iteration on images (B,3,S,S) in [-1,1], with the random numbers that our trainer's `draw` makes."""
+        count = self.iteration
+        self.iteration += 1
+        losses = self._d_losses((real + 1) / 2, random, count % self.config.penalty_every == 0)
+        self._update("dis", losses["d_loss"])
+        measured = count > self.config.path_after and count % self.config.path_every == 0
+        losses |= self._g_losses(random, measured)
+        self._update("gen", losses["g_loss"])
+        if measured:
+            self._note_path_length(losses["g_path_length"].item())
+        self._move_means(count)
+        made = {"d_penalty": count % self.config.penalty_every == 0, "g_path": measured, "g_path_length": measured}
+        for name, now in made.items():  # what is not made in every step is told as it was last
+            losses[name] = self.latest[name] = losses[name] if now else self.latest.get(name, losses[name])
+        return {name: loss.detach() for name, loss in losses.items()}
+
+    def _styles(self, random, half):
+        latents, mix = random[f"{half}_latents"], random[f"{half}_mix"]
+        first, second = self.networks["S"](latents[:, 0]), self.networks["S"](latents[:, 1])
+        return torch.stack([first if use else second for use in mix], 1)
+
+    def _verdict(self, images, random, name):
+        if f"{name}_augment" in random:
+            images = augment(images, random[f"{name}_augment"], self.config.kinds())
+        return self.networks["D"](images)
+
+    def _d_losses(self, real, random, penalised):
+        fake = self.networks["G"](self._styles(random, "d"), random["d_noise"]).detach()
+        real, fake = real.requires_grad_(), fake.requires_grad_()
+        on_real, on_fake = self._verdict(real, random, "real"), self._verdict(fake, random, "d")
+        adversarial = hinge_discriminator_loss(on_real, on_fake, SIGN)
+        penalty = torch.zeros(())
+        if penalised:
+            pairs = ((on_real, real), (on_fake, fake))
+            gradients = [torch.autograd.grad(verdict.sum(), image, create_graph=True)[0] for verdict, image in pairs]
+            penalty = self.config.penalty_weight * sum(gradient_penalty(gradient) for gradient in gradients)
+        return {"d_adv": adversarial, "d_penalty": penalty, "d_loss": adversarial + penalty}
+
+    def _g_losses(self, random, measured):
+        styles = self._styles(random, "g")
+        fake = self.networks["G"](styles, random["g_noise"])
+        adversarial = hinge_generator_loss(self._verdict(fake, random, "g"), SIGN)
+        path = length = torch.zeros(())
+        if measured:
+            directions = random["path"] / self.config.img_size
+            lengths = path_lengths(torch.autograd.grad((fake * directions).sum(), styles, create_graph=True)[0])
+            length = lengths.mean()
+            if self.path_length is not None:  # the first one only begins the running mean
+                path = ((lengths - self.path_length) ** 2).mean()
+        return {"g_adv": adversarial, "g_path": path, "g_path_length": length, "g_loss": adversarial + path}
+
+    def _note_path_length(self, length):
+        before, decay = self.path_length, self.config.path_decay
+        self.path_length = length if before is None else decay * before + (1 - decay) * length
+
+    def _move_means(self, count):
+        config = self.config
+        if count > config.mean_after and count % config.mean_every == 0:
+            self._set_means(config.mean_decay)
+        if count <= config.copy_until and count % config.copy_every == min(2, config.copy_every - 1):
+            self._set_means(0.0)
+
+    def _set_means(self, decay):
+        with torch.no_grad():
+            for mean, source in (("SE", "S"), ("GE", "G")):
+                pairs = zip(self.networks[mean].parameters(), self.networks[source].parameters(), strict=True)
+                for slow, fast in pairs:
+                    slow.mul_(decay).add_(fast, alpha=1 - decay)
+
+    def _update(self, kind, loss):
+        self.optimizers[kind].zero_grad()
+        loss.backward()
+        self.optimizers[kind].step()
