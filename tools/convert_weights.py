@@ -96,7 +96,8 @@ def _checksum(path):
 def _amount(checkpoint):
     tensors = sum(1 for _ in checkpoint.tensors())
     dtype, amount = checkpoint.metadata["dtype"], size(checkpoint.nbytes())
-    networks = "1 network" if len(checkpoint.networks) == 1 else f"{len(checkpoint.networks)} networks"
+    count = len(checkpoint.metadata["networks"])
+    networks = "1 network" if count == 1 else f"{count} networks"
     return f"{networks}, {tensors} tensors, {amount}, {dtype}"
 
 
