@@ -1,6 +1,6 @@
 """The networks of a checkpoint as cases, with its weights on both sides."""
 
-from align.cases import discriminator_case, generator_case, inception_case
+from align.cases import decoder_case, discriminator_case, encoder_case, generator_case, inception_case
 from align.cases.sagan import sagan_discriminator_case, sagan_generator_case
 from align.cases.stylegan2 import stylegan2_case
 from paddle_ugatit import formats, weights
@@ -23,6 +23,10 @@ def network_cases(path, revision=None, size=None, batch=1):
         name = name or kind
         if kind == "inception":
             cases[name] = inception_case(name, (batch, 3, size or 299, size or 299), **options)
+            continue
+        if kind in ("encoder", "decoder"):
+            case = encoder_case if kind == "encoder" else decoder_case
+            cases[name] = case(name, (batch, 3, size or 256, size or 256), **options)
             continue
         if kind == "SAGAN generator":
             cases[name] = sagan_generator_case(name, (batch, options["z_dim"]), **options)

@@ -1,6 +1,6 @@
 """Pictures through AdaIN: one in the style of others, masks, colours kept; uint8 RGB in, uint8 RGB out.
 
-Contents: stylise, style_sheet, region_shares, matched_colours.
+Contents: stylise, style_sheet, region_shares, matched_colours, takes_vgg_levels.
 """
 
 import numpy as np
@@ -21,8 +21,9 @@ def stylise(transfer, content, styles, shares=(1.0,), alpha=1.0) -> np.ndarray:
     `shares`, which add up to 1, are numbers or maps of `region_shares`, one a style; `alpha` goes from 0, the content
     decoded as it is, to 1. Raises InputError for a picture or a region that is too small, and where the result is NaN.
     """
-    images = [_batch(pixels) for pixels in (content, *styles)]
-    shares = [share if isinstance(share, float) else paddle.to_tensor(share)[None, None] for share in shares]
+    chosen = [(style, share) for style, share in zip(styles, shares, strict=True) if np.any(share)]
+    images = [_batch(pixels) for pixels in (content, *(style for style, _ in chosen))]
+    shares = [share if isinstance(share, float) else paddle.to_tensor(share)[None, None] for _, share in chosen]
     with evaluating(transfer):
         try:
             found = transfer(*images, shares=shares, alpha=alpha)
@@ -81,3 +82,9 @@ def _power(matrix, exponent):
     """Of a symmetric positive definite matrix."""
     values, vectors = np.linalg.eigh(matrix)
     return vectors * values**exponent @ vectors.T
+
+
+def takes_vgg_levels(encoder) -> bool:
+    """Whether the first layer makes VGG's input, BGR times 255, as the public encoder's does and random ones do not."""
+    weight = encoder[0].weight.astype("float32").numpy()[:, :, 0, 0]
+    return bool(np.abs(weight - 255 * np.eye(3)[::-1]).max() < 1)

@@ -19,6 +19,7 @@ SMALL = {
     "OPTIONS": "iteration=4 ch=2 n_res=1 print_freq=4 save_freq=4",
     "IMAGES": "--train 3 --test 2 --size 64",
     "FEATURES": "--features pixels --no-cache",
+    "SIBLINGS": "iteration=2 print_freq=2 save_freq=2 batch_size=2",
 }
 
 
@@ -63,7 +64,8 @@ def test_every_cell_runs(tmp_path, monkeypatch):
         if number == 0:
             names |= SMALL
     os.kill(names["visualdl_process"], signal.SIGKILL)
-    assert len(shown) == 2 and all(picture.startswith(b"\x89PNG") for picture in shown)
+    assert len(shown) == 7 and all(picture.startswith(b"\x89PNG") for picture in shown)
     made = {path.name for path in (tmp_path / "work/outputs").iterdir()}
     assert made >= {"faces", "run", "anime", "kid.html", "run_params.pt", "run_params.pdparams"}
+    assert made >= {"stylised.png", "sagan.png", "sagan-attention.png", "stylegan2.png", "mixed.png"}
     assert len(list((tmp_path / "work/outputs/anime").iterdir())) == 2

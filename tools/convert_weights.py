@@ -1,6 +1,6 @@
 #!/usr/bin/env python
-"""Convert checkpoints of U-GAT-IT, SAGAN or FID's Inception between PyTorch (.pt, .pth), Paddle (.pdparams) and
-.safetensors, in both directions."""
+"""Convert checkpoints of U-GAT-IT, AdaIN, SAGAN or FID's Inception between PyTorch (.pt, .pth), Paddle (.pdparams)
+and .safetensors, in both directions."""
 
 import argparse
 import os
@@ -20,6 +20,7 @@ examples:
   python tools/convert_weights.py selfie2anime_params_1000000.pt selfie2anime.pdparams
   python tools/convert_weights.py selfie2anime.pdparams back.pt
   python tools/convert_weights.py initial.pt initial.safetensors --model ugatit-initial
+  python tools/convert_weights.py vgg_normalised.pth encoder.pdparams
   python tools/convert_weights.py 1000000_G.pth sagan_generator.pdparams
   python tools/convert_weights.py pt_inception-2015-12-05-6726825d.pth inception.pdparams
 

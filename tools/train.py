@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Train U-GAT-IT on a folder with trainA, trainB, testA and testB."""
+"""Train U-GAT-IT, or the system that a configuration names, on a folder with trainA, trainB, testA and testB."""
 
 import argparse
 import sys
@@ -18,6 +18,7 @@ examples:
   python tools/train.py --config work/configs/demo.yaml --data work/outputs/faces --out work/outputs/run
   python tools/train.py --config work/configs/demo.yaml --data work/outputs/faces --out work/outputs/run --resume
   python tools/train.py --config work/configs/selfie2anime_light.yaml --data DIR --out RUN lr=2e-4 batch_size=2
+  python tools/train.py --config work/configs/adain.yaml --data DIR --out RUN encoder=vgg_normalised.pth
   python -m paddle.distributed.launch --nproc_per_node 2 tools/train.py --config FILE --data DIR --out RUN
 
 --out gets config.yaml, log.txt, losses.csv, samples/, vdl/ (visualdl --logdir RUN/vdl) and checkpoints/. Ctrl-C ends
@@ -59,9 +60,9 @@ def train(arguments):
         run = loop.Run(start.system_of(config, arguments.dtype), data, tests, folder, records, evaluation)
         if arguments.resume:
             run.resume()
-        if arguments.init:
-            for note in start.take_weights(run.system, arguments.init):
-                records.say(f"note: {note}")
+        own = getattr(run.system, "notes", [])
+        for note in start.take_weights(run.system, arguments.init) if arguments.init else own:
+            records.say(f"note: {note}")
         records.start(config, run.system.iteration)
         try:
             run.train()

@@ -60,6 +60,7 @@ CASES = {
         _generator("generator-full"),
         _discriminator("discriminator-local", ndf=4, n_layers=5),
         _discriminator("discriminator-global", ndf=2, n_layers=7),
+        Case("decoder", lambda L: L.Decoder(4), [], "", "models/adain.py", "Decoder"),
         _stylegan2("StyleVectorizer", 16, 2),
         _stylegan2("Generator", 8, 16, 24),
         _stylegan2("Discriminator", 8, 12),

@@ -6,13 +6,13 @@ from torch import nn
 from torch.nn.utils.spectral_norm import SpectralNorm
 
 from align.faults.planting import put, run
-from torch_ref.layers.norm import ILN, AdaILN, moments
+from torch_ref.layers.norm import ILN, AdaILN, AdaIN, moments
 
 EPSILONS = (1e-3, 1e-4, 2e-5, 1e-5, 5e-6, 1e-6, 1e-7, 1e-8, 1e-10, 1e-12, 0.0)
 
 
 def norm_rules(leaf):
-    """For every layer with an eps, and those that know ILN, AdaILN, instance or batch normalisation."""
+    """For every layer with an eps, and those that know ILN, AdaILN, AdaIN, instance or batch normalisation."""
     if hasattr(leaf, "eps") and hasattr(leaf, "momentum") and hasattr(leaf, "running_var"):
         yield "momentum's meaning inverted", put(momentum=1 - leaf.momentum)
         for eps, momentum in ((leaf.momentum, leaf.eps), (leaf.momentum, leaf.momentum)):
@@ -28,6 +28,9 @@ def norm_rules(leaf):
         yield name, put(revision=other)
         for name, options in _FORMULAS.items():
             yield name, run(lambda own, layer, *a, o=options: _formula(layer, *a, **o))
+    if isinstance(leaf, AdaIN):
+        for name, options in _TRANSFERS.items():
+            yield name, run(lambda own, layer, x, y, o=options: _transfer(layer, x, y, **o))
     if isinstance(leaf, nn.InstanceNorm2d):
         for name, correction in (("unbiased variance", 1), ("biased variance", 0)):
             yield name, run(lambda own, layer, x, c=correction: _instance(x, c, layer.eps))
@@ -81,6 +84,28 @@ _FORMULAS = {
     "layer normalisation only": {"rho": torch.zeros_like},
     "statistics detached": {"detach": True},
     "gamma + 1 for gamma": {"plus": 1},
+}
+
+
+def _transfer(layer, x, y, ddof=(1, 1), outside=False, power=1, scale=True):
+    """AdaIN with options for its mistakes; `ddof` of content and style."""
+
+    def deviation(z, correction):
+        var = z.var((2, 3), correction=correction, keepdim=True)
+        return torch.sqrt(var) + layer.eps if outside else torch.sqrt(var + layer.eps)
+
+    centred = x - x.mean((2, 3), keepdim=True)
+    scaled = centred / deviation(x, ddof[0]) * deviation(y, ddof[1]) ** power if scale else centred
+    return scaled + y.mean((2, 3), keepdim=True)
+
+
+_TRANSFERS = {
+    "biased variances": {"ddof": (0, 0)},
+    "biased variance of the content": {"ddof": (0, 1)},
+    "biased variance of the style": {"ddof": (1, 0)},
+    "eps outside the root": {"outside": True},
+    "variance of the style for its deviation": {"power": 2},
+    "means only": {"scale": False},
 }
 
 

@@ -7,6 +7,7 @@ Training, data, metric and initialisation have faults of their own beside their 
 import paddle
 
 from align.causes.search import UNKNOWN
+from align.faults import adain as adain_faults
 from align.faults import layers as faults
 from align.faults import sagan as sagan_faults
 from align.faults import small as small_faults
@@ -137,13 +138,14 @@ _MORE = [
 ]
 _REPLACED = {"spectral norm's u not copied", "spectral norm's v not copied", "weight left at its initial value"}
 MODEL_FAULTS = [f for f in faults.FAULTS if f.name not in _REPLACED] + small_faults.FAULTS + sagan_faults.FAULTS + _MORE
+MODEL_FAULTS += adain_faults.FAULTS
 MODEL_FAULTS += stylegan2.FAULTS
 
 _LOST, _TURNED = "never loaded: still at its initial value", "weight transposed"
 _EXTRA = "a parameter that PyTorch has not, at a value that changes nothing"
 _DIM, _FOLDED = "spectral norm over the wrong dim", "biased variance of the instance, and the layer's made from it"
 _DROPOUT, _BOTH = "dropout scales in evaluation, not in training", "arguments 1 and 2 swapped"
-CAUSES = sagan_faults.CAUSES | {
+CAUSES = adain_faults.CAUSES | sagan_faults.CAUSES | {
     "square Linear loaded transposed": "transposed",
     "square Linear applied transposed": _TURNED,
     "frozen bias that PyTorch has not": _EXTRA,

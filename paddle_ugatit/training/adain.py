@@ -37,6 +37,7 @@ class Config(RunOptions):
     batch_size: int = 8  # contents, and as many styles, in one iteration on each device
     encoder: str = ""  # file with VGG's weights, vgg_normalised.pth; without one the filters are random
     ch: int = 64  # channels of the encoder's first layer; 64 is VGG's
+    he: bool = False  # start the decoder with He's filters, not PyTorch's: it learns sooner, which a short run needs
     load_size: int = 512  # pixels to which a picture is resized, height and width
     img_size: int = 256  # pixels of the random crop from it
     lr: float = 1e-4  # Adam's learning rate at first
@@ -74,6 +75,8 @@ class Trainer:
         else:
             self.notes = ["no file of VGG's weights is given (encoder=FILE): the encoder's filters are random"]
             random_filters(self.networks["encoder"], config.seed)
+        if config.he:
+            he_filters(self.networks["decoder"], config.seed)
         for parameter in self.networks["encoder"].parameters():
             parameter.stop_gradient = True
         self.adain = AdaIN()
@@ -149,17 +152,40 @@ def read_encoder(encoder, path):
 
 
 def random_filters(encoder, seed):
-    """Give an encoder random filters, the same for the same seed everywhere, through which a decoder can learn.
+    """Give an encoder random filters, the same for the same seed everywhere, from whose maps a decoder can learn.
 
-    Normal ones of variance 2 / fan_in (He et al., ICCV 2015), so that no layer's maps vanish or explode, with most of
-    the weight in the centre: of nine filters on top of one another, the plain ones leave little of where things are.
-    The first layer brings [0,1] to mean 0 and deviation 1, more or less.
+    They come in pairs of opposite sign, of which ReLU leaves what either would lose (Shang et al., ICML 2016), with
+    variance 2 / fan_in (He et al., ICCV 2015) and most of the weight in the centre. Layers that keep the number of
+    channels pass each on, with a little of the others. The first brings [0,1] to about mean 0 and deviation 1.
     """
     rng = np.random.default_rng([seed, 0])
     for place, layer in enumerate(encoder.children()):
         if isinstance(layer, nn.Conv2D):
-            shape = layer.weight.shape
-            filters = rng.standard_normal(shape) * CENTRED * (2 / np.prod(shape[1:])) ** 0.5
-            weight, bias = (4 * np.eye(3).reshape(shape), -2.0) if place == 0 else (filters, 0.0)
-            layer.weight.set_value(paddle.to_tensor(weight, layer.weight.dtype))
-            layer.bias.set_value(paddle.full_like(layer.bias, bias))
+            (outputs, inputs, *_), bias = layer.weight.shape, 0.0
+            if place == 0:
+                weight, bias = 4 * np.eye(3)[:, :, None, None], -2.0
+            elif outputs == inputs:
+                weight = 0.2 * _he(rng, outputs, inputs) * CENTRED
+                weight[range(outputs), range(outputs), 1, 1] += 1
+            else:
+                half = _he(rng, (outputs + 1) // 2, inputs) * CENTRED
+                weight = np.concatenate([half, -half])[:outputs]
+            _fill(layer, weight, bias)
+
+
+def he_filters(decoder, seed):
+    """Start a decoder with normal filters of variance 2 / fan_in; the image with little contrast about 1/2."""
+    rng, last = np.random.default_rng([seed, 1]), len(decoder) - 1
+    for place, layer in enumerate(decoder.children()):
+        if isinstance(layer, nn.Conv2D):
+            scale, bias = (0.2, 0.5) if place == last else (1.0, 0.0)
+            _fill(layer, scale * _he(rng, *layer.weight.shape[:2]), bias)
+
+
+def _he(rng, outputs, inputs):
+    return rng.standard_normal((outputs, inputs, 3, 3)) * (2 / (9 * inputs)) ** 0.5
+
+
+def _fill(layer, weight, bias):
+    layer.weight.set_value(paddle.to_tensor(weight, layer.weight.dtype))
+    layer.bias.set_value(paddle.full_like(layer.bias, bias))

@@ -12,6 +12,7 @@ What is trained is a system, an object with
     named_parameters(kind)                    of one optimiser, in its order
     step(*batch) -> losses                    one iteration; raises diverged.DivergedError
     model                                     its name in weights/
+    notes                                     lines on its first weights, where there is something to say
     averaged, shown                           names: networks to keep a running mean of, losses for the progress bar
     sheets(networks, tests)                   pictures to look at, name -> uint8 (H,W,3)
     generated(networks, tests)                what the KID is measured on, see evaluation.py

@@ -88,12 +88,14 @@ def take_weights(system, path):
     if checkpoint.metadata["model"] != system.model:
         model = checkpoint.metadata["model"]
         raise InputError(f"{path}: is of the model {model}, the configuration is of {system.model}")
-    if strange := [name for name in checkpoint.networks if name not in system.networks]:
-        told = "one bare network" if strange == [""] else ", ".join(strange)
+    kinds = {name: options["kind"] for name, options in checkpoint.metadata["networks"].items()}
+    given = {name or kinds[name]: arrays for name, arrays in checkpoint.networks.items()}
+    if strange := [name for name in given if name not in system.networks]:
+        told = "one bare network" if "" in checkpoint.networks else ", ".join(strange)
         raise InputError(f"{path}: holds {told}; the run trains {', '.join(system.networks)}")
-    for name, arrays in checkpoint.networks.items():
+    for name, arrays in given.items():
         fill(system.networks[name], arrays, f"{path}: {name}")
-    absent = [name for name in system.networks if name not in checkpoint.networks]
+    absent = [name for name in system.networks if name not in given]
     if absent:
         notes.append(f"{os.path.basename(path)} has no {', '.join(absent)}: they start from scratch")
     return notes
