@@ -1,6 +1,6 @@
 #!/usr/bin/env python
-"""Convert checkpoints of U-GAT-IT, AdaIN, SAGAN or FID's Inception between PyTorch (.pt, .pth), Paddle (.pdparams)
-and .safetensors, in both directions."""
+"""Convert checkpoints of U-GAT-IT, AdaIN, SAGAN, StyleGAN2 or FID's Inception between PyTorch (.pt, .pth), Paddle
+(.pdparams) and .safetensors, in both directions."""
 
 import argparse
 import os
@@ -22,6 +22,7 @@ examples:
   python tools/convert_weights.py initial.pt initial.safetensors --model ugatit-initial
   python tools/convert_weights.py vgg_normalised.pth encoder.pdparams
   python tools/convert_weights.py 1000000_G.pth sagan_generator.pdparams
+  python tools/convert_weights.py model_150.pt stylegan2.pdparams
   python tools/convert_weights.py pt_inception-2015-12-05-6726825d.pth inception.pdparams
 
 A .safetensors destination takes the other framework's layout unless --framework says otherwise; as a source, its header
@@ -97,7 +98,8 @@ def _checksum(path):
 def _amount(checkpoint):
     tensors = sum(1 for _ in checkpoint.tensors())
     dtype, amount = checkpoint.metadata["dtype"], size(checkpoint.nbytes())
-    networks = "1 network" if len(checkpoint.networks) == 1 else f"{len(checkpoint.networks)} networks"
+    count = len(checkpoint.metadata["networks"])
+    networks = "1 network" if count == 1 else f"{count} networks"
     return f"{networks}, {tensors} tensors, {amount}, {dtype}"
 
 
