@@ -5,7 +5,6 @@ generated images in one batch, each half with the power iteration of its own pas
 """
 
 import typing
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +18,7 @@ from paddle_ugatit.models.sagan import Discriminator, Generator, depth_of, requi
 from paddle_ugatit.sheets import grid
 from paddle_ugatit.training.distributed import average_gradients
 from paddle_ugatit.training.diverged import require_finite
+from paddle_ugatit.training.frozen import frozen
 from paddle_ugatit.training.options import RunOptions
 from paddle_ugatit.training.precision import Precision
 
@@ -99,7 +99,7 @@ class Trainer:
             losses = self._discriminator_losses(real, random["D"])
         require_finite(losses, "d_loss", self.iteration)
         self._update("D", losses["d_loss"])
-        with self._frozen_discriminator():
+        with frozen(self.networks["D"].parameters()):
             with self.precision.forward():
                 losses |= self._generator_losses(random["G"])
             require_finite(losses, "g_loss", self.iteration)
@@ -118,17 +118,6 @@ class Trainer:
     def _generator_losses(self, z):
         fake = self.networks["G"](z)[0]
         return {"g_loss": hinge_generator_loss(self.networks["D"](fake)[0])}
-
-    @contextmanager
-    def _frozen_discriminator(self):
-        parameters = self.networks["D"].parameters()
-        for parameter in parameters:
-            parameter.stop_gradient = True
-        try:
-            yield
-        finally:
-            for parameter in parameters:
-                parameter.stop_gradient = False
 
     def _update(self, kind, loss):
         self.precision.backward(loss)

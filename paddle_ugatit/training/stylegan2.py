@@ -6,7 +6,6 @@ the generator's paths, so their own gradients are second derivatives (layers/smo
 
 import copy
 import typing
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +20,7 @@ from paddle_ugatit.sheets import grid
 from paddle_ugatit.styles import TRUNCATION, StyleGan2
 from paddle_ugatit.training import distributed
 from paddle_ugatit.training.diverged import require_finite
+from paddle_ugatit.training.frozen import frozen
 from paddle_ugatit.training.options import RunOptions
 
 SIGN = -1  # quirk: the public code has its discriminator give real images less, generated ones more
@@ -144,7 +144,7 @@ class Trainer:
         penalised = count % config.penalty_every == 0
         measured = count > config.path_after and count % config.path_every == 0
         losses = self._accumulated("dis", "d_loss", [lambda p=p: self._d_losses(*p, penalised) for p in parts])
-        with self._frozen_discriminator():
+        with frozen(self._parameters("dis")):
             halves = [lambda p=p: self._g_losses(p[1], measured) for p in parts]
             losses |= self._accumulated("gen", "g_loss", halves)
         if measured:
@@ -252,14 +252,3 @@ class Trainer:
                 pairs = zip(self.networks[mean].parameters(), self.networks[source].parameters(), strict=True)
                 for slow, fast in pairs:
                     slow.set_value(slow * decay + fast * (1 - decay) if decay else fast)
-
-    @contextmanager
-    def _frozen_discriminator(self):
-        parameters = self._parameters("dis")
-        for parameter in parameters:
-            parameter.stop_gradient = True
-        try:
-            yield
-        finally:
-            for parameter in parameters:
-                parameter.stop_gradient = False

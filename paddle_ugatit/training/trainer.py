@@ -9,8 +9,6 @@ What is saved, without changing what is computed:
   norms of its own pass.
 """
 
-from contextlib import contextmanager
-
 import paddle
 
 from paddle_ugatit.inference import generate
@@ -21,6 +19,7 @@ from paddle_ugatit.sheets import sample_sheet
 from paddle_ugatit.training.accumulation import accumulated_step
 from paddle_ugatit.training.distributed import average_gradients
 from paddle_ugatit.training.diverged import require_finite
+from paddle_ugatit.training.frozen import frozen
 from paddle_ugatit.training.precision import Precision
 from paddle_ugatit.weights import MODELS
 
@@ -131,16 +130,8 @@ class Trainer:
     def _discriminators(self, domain):
         return self.networks[f"disG{domain.upper()}"], self.networks[f"disL{domain.upper()}"]
 
-    @contextmanager
     def _frozen_discriminators(self):
-        parameters = self._parameters("dis")
-        for parameter in parameters:
-            parameter.stop_gradient = True
-        try:
-            yield
-        finally:
-            for parameter in parameters:
-                parameter.stop_gradient = False
+        return frozen(self._parameters("dis"))
 
     def _update(self, kind, loss):
         self.precision.backward(loss)

@@ -9,7 +9,7 @@ import numpy as np
 from paddle_ugatit.formats import Checkpoint
 from paddle_ugatit.models.sagan import Discriminator, Generator
 from paddle_ugatit.weights.rules import WeightError
-from paddle_ugatit.weights.shapes import count, shape_of
+from paddle_ugatit.weights.shapes import count, require_kinds, shape_of
 
 MODELS = {"sagan": "public"}
 KINDS = ("SAGAN generator", "SAGAN discriminator")
@@ -47,11 +47,7 @@ def build(options, _revision=None):
 
 def require_names(options, path):
     """One bare network, or any of G and D."""
-    for name, chosen in options.items():
-        if name and name not in NAMES:
-            raise WeightError(f"{path}: network {name!r} is none of {', '.join(NAMES)}")
-        if name and chosen["kind"] != NAMES[name]:
-            raise WeightError(f"{path}: {name} holds a {chosen['kind']}")
+    require_kinds(options, NAMES, path)
 
 
 def unpacked(checkpoint, path, notes):

@@ -22,3 +22,12 @@ def count(state, pattern, first, step=1):
     while first + step * count in found:
         count += 1
     return count
+
+
+def require_kinds(options, names, path):
+    """WeightError unless every network is bare or under a name of `names` (name -> kind), and of that name's kind."""
+    for name, chosen in options.items():
+        if name and name not in names:
+            raise WeightError(f"{path}: network {name!r} is none of {', '.join(names)}")
+        if name and chosen["kind"] != names[name]:
+            raise WeightError(f"{path}: {name} holds a {chosen['kind']}")

@@ -11,7 +11,7 @@ import numpy as np
 
 from paddle_ugatit.models.stylegan2 import Discriminator, Generator, StyleVectorizer
 from paddle_ugatit.weights.rules import WeightError, listed
-from paddle_ugatit.weights.shapes import count, shape_of
+from paddle_ugatit.weights.shapes import count, require_kinds, shape_of
 
 MODELS = {"stylegan2": "small"}
 NAMES = {
@@ -87,11 +87,7 @@ def build(options, _revision=None):
 
 def require_names(options, path):
     """The names that a checkpoint may have, and the kind of network under each."""
-    for name, chosen in options.items():
-        if name and name not in NAMES:
-            raise WeightError(f"{path}: network {name!r} is none of {', '.join(NAMES)}")
-        if name and chosen["kind"] != NAMES[name]:
-            raise WeightError(f"{path}: {name} holds a {chosen['kind']}")
+    require_kinds(options, NAMES, path)
     for name in ("S", "G"):
         mean = f"{name}E"
         if name in options and mean in options and options[name] != options[mean]:

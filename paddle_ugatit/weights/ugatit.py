@@ -14,7 +14,7 @@ import math
 
 from paddle_ugatit.models.ugatit import Discriminator, ResnetGenerator
 from paddle_ugatit.weights.rules import WeightError
-from paddle_ugatit.weights.shapes import count, shape_of
+from paddle_ugatit.weights.shapes import count, require_kinds, shape_of
 
 MODELS = {"ugatit": "current", "ugatit-initial": "initial"}  # shapes do not tell the two apart
 KINDS = ("generator", "discriminator")
@@ -87,11 +87,7 @@ def build(options, revision="current"):
 
 def require_names(options, path):
     """The names that a checkpoint may have, and the kind of network under each."""
-    for name, chosen in options.items():
-        if name and name not in NAMES:
-            raise WeightError(f"{path}: network {name!r} is none of {', '.join(NAMES)}")
-        if name and chosen["kind"] != NAMES[name]:
-            raise WeightError(f"{path}: {name} holds a {chosen['kind']}")
+    require_kinds(options, NAMES, path)
     if "" not in options and any(NAMES[name] == "discriminator" for name in options):
         missing = [name for name in NAMES if name not in options]
         if missing:
