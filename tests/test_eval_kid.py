@@ -269,8 +269,8 @@ def test_several_processes_give_the_same_number(folders, tmp_path):
     command += ["--weights", str(folders / "inception.pth"), "--json", str(tmp_path / "two.json")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr[-2000:]
-    # Equal to the bit where both computed on as many threads; features in float32 differ in their last digit where not.
+    # MKL's float32 sums depend on the number of threads and on where arrays lie in memory: the last digit of a feature.
     together = json.loads((tmp_path / "two.json").read_text())["kid"]
     assert together.keys() == alone["kid"].keys()
     for name, value in alone["kid"].items():
-        assert together[name] == (pytest.approx(value, rel=1e-5) if isinstance(value, float | list) else value), name
+        assert together[name] == (pytest.approx(value, rel=0, abs=1e-6) if isinstance(value, float | list) else value), name
