@@ -10,6 +10,7 @@ import paddle
 from paddle import nn
 
 from paddle_ugatit import weights
+from paddle_ugatit.compat import default_dtype
 from paddle_ugatit.layers import smooth
 from paddle_ugatit.layers.basic import Conv2D, ConvTranspose2D, LeakyReLU, Linear, ReflectionPad2D, Upsample
 from paddle_ugatit.layers.batch_norm import BatchNorm2D, FrozenBatchNorm2D
@@ -106,12 +107,8 @@ class PaddleSide:
     def build(self, build, seed):
         """The layer, freshly initialised."""
         paddle.seed(seed)
-        default = paddle.get_default_dtype()
-        paddle.set_default_dtype(self.dtype)
-        try:
+        with default_dtype(self.dtype):
             return build(LAYERS)
-        finally:
-            paddle.set_default_dtype(default)
 
     def load(self, model, state):
         """Convert a PyTorch state dict of arrays and copy it into the model; WeightError where anything differs."""

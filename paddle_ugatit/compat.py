@@ -28,6 +28,17 @@ def copying():
         paddle.set_flags(before)
 
 
+@contextmanager
+def default_dtype(name):
+    """Within the block new layers have this dtype, "float32" or "float64"."""
+    before = paddle.get_default_dtype()
+    paddle.set_default_dtype(name)
+    try:
+        yield
+    finally:
+        paddle.set_default_dtype(before)
+
+
 def copied_transpose(x, axes):
     """x with its axes in another order, as a new tensor."""
     with copying():

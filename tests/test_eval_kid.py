@@ -273,4 +273,5 @@ def test_several_processes_give_the_same_number(folders, tmp_path):
     together = json.loads((tmp_path / "two.json").read_text())["kid"]
     assert together.keys() == alone["kid"].keys()
     for name, value in alone["kid"].items():
-        assert together[name] == (pytest.approx(value, rel=0, abs=1e-6) if isinstance(value, float | list) else value), name
+        close = pytest.approx(value, rel=0, abs=1e-6) if isinstance(value, float | list) else value
+        assert together[name] == close, name

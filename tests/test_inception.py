@@ -10,6 +10,7 @@ import pytest
 
 import paddle_ugatit  # noqa: F401  first: it sets the process up
 from paddle_ugatit import formats, weights
+from paddle_ugatit.compat import default_dtype
 from paddle_ugatit.errors import InputError
 from paddle_ugatit.formats import CheckpointError
 from paddle_ugatit.metrics import FeatureExtractor, engine, inception_weights
@@ -138,6 +139,15 @@ def test_features_do_not_depend_on_batch_size_or_workers(file, images):
     for one, others in ((found[0], found[1:3]), (found[3], found[4:])):
         for other in others:
             np.testing.assert_allclose(other, one, rtol=0, atol=1e-6 * np.abs(one).max())
+
+
+def test_features_are_the_same_in_a_float64_process(file, images):
+    """A trainer in float64 sets Paddle's default; the KID beside it does not change."""
+    wanted = [FeatureExtractor(weights=file).extract(images), FeatureExtractor("random").extract(images)]
+    with default_dtype("float64"):
+        found = [FeatureExtractor(weights=file).extract(images), FeatureExtractor("random").extract(images)]
+    for one, other in zip(wanted, found, strict=True):
+        np.testing.assert_allclose(other, one, rtol=0, atol=1e-6 * np.abs(one).max())
 
 
 def test_the_folded_program_equals_the_network(file):

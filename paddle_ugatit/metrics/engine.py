@@ -13,6 +13,7 @@ import paddle
 import paddle.nn.functional as F
 from paddle import nn
 
+from paddle_ugatit.compat import default_dtype
 from paddle_ugatit.metrics.preprocess import SIZE
 from paddle_ugatit.models.inception import FEATURES, AveragePool, BasicConv2d, InceptionV3
 
@@ -26,7 +27,8 @@ def runner(network, fast=None):
     """
     fast = network.fc.weight.shape[0] == FEATURES if fast is None else fast
     if fast and paddle.get_device() == "cpu":
-        predictor = _predictor(folded(network))
+        with default_dtype("float32"):  # the features', whatever else is trained in this process
+            predictor = _predictor(folded(network))
         if predictor is not None:
             return lambda x: _predict(predictor, x)
 

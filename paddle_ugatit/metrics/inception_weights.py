@@ -11,6 +11,7 @@ import numpy as np
 import paddle
 
 from paddle_ugatit import formats, weights
+from paddle_ugatit.compat import default_dtype
 from paddle_ugatit.errors import InputError
 from paddle_ugatit.layers.batch_norm import FrozenBatchNorm2D
 from paddle_ugatit.models.inception import InceptionV3
@@ -64,7 +65,8 @@ def load(path=None) -> Loaded:
     options = checkpoint.metadata["networks"]
     if checkpoint.metadata["model"] != "inception" or "" not in options:
         raise InputError(f"{path}: holds {', '.join(entry['kind'] for entry in options.values())}, not Inception")
-    network = InceptionV3(options[""]["narrow"])
+    with default_dtype("float32"):
+        network = InceptionV3(options[""]["narrow"])
     own = network.state_dict()
     for key, array in checkpoint.networks[""].items():
         own[key].set_value(formats.cast(array, "float32"))
@@ -80,7 +82,8 @@ def random_network(narrow=1, seed=0) -> InceptionV3:
     They are measured on random pictures, in one pass in which each norm is set just before it is used.
     """
     rng = np.random.default_rng(seed)
-    network = InceptionV3(narrow)
+    with default_dtype("float32"):
+        network = InceptionV3(narrow)
     network.eval()
     for key, value in network.state_dict().items():
         value.set_value(_random_value(key, value.shape, rng))

@@ -12,6 +12,7 @@ import warnings
 import paddle
 
 from paddle_ugatit import formats
+from paddle_ugatit.compat import default_dtype
 from paddle_ugatit.formats.checkpoint import is_text
 from paddle_ugatit.formats.torch_upgrade import modernised
 from paddle_ugatit.layers.norm import require_revision
@@ -160,12 +161,8 @@ def load_networks(path, dtype=None, revision=None, only=None) -> dict:
 def _filled(options, revision, state, dtype):
     dtype = dtype or formats.dtype_name(next(iter(state.values())))
     held = "float64" if dtype == "float64" else "float32"  # Paddle initialises no narrower network on a CPU
-    default = paddle.get_default_dtype()
-    paddle.set_default_dtype(held)
-    try:
+    with default_dtype(held):
         network = _blank(options, revision)
-    finally:
-        paddle.set_default_dtype(default)
     own = network.state_dict()
     for key, array in state.items():
         counts = formats.dtype_name(array) not in FLOATS
