@@ -53,7 +53,7 @@ def test_a_fault_that_nothing_sees_is_reported(weights, monkeypatch):
 @pytest.mark.parametrize("block", [7, 64, 150])
 def test_blocks_change_nothing(sets, block, monkeypatch):
     before = kid(*sets, subsets=20, subset_size=30, permutations=50)
-    monkeypatch.setattr(gram, "_BLOCK", block)
+    monkeypatch.setattr(gram, "block_size", lambda n, m: block)
     after = kid(*sets, subsets=20, subset_size=30, permutations=50)
     np.testing.assert_allclose(after.values, before.values, rtol=1e-12)
     assert after.all_pairs == pytest.approx(before.all_pairs, rel=1e-12)
@@ -62,7 +62,7 @@ def test_blocks_change_nothing(sets, block, monkeypatch):
 
 
 def test_progress_counts_to_the_end(sets, monkeypatch):
-    monkeypatch.setattr(gram, "_BLOCK", 16)
+    monkeypatch.setattr(gram, "block_size", lambda n, m: 16)
     steps = []
     gram.gram_sums(*sets, progress=steps.append)
     assert sum(steps) == gram.passes(90, 60)

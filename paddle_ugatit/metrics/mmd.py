@@ -14,7 +14,7 @@ import numpy as np
 
 from paddle_ugatit.errors import InputError
 from paddle_ugatit.metrics import spread
-from paddle_ugatit.metrics.gram import all_pairs, gram_sums, unbiased
+from paddle_ugatit.metrics.gram import all_pairs, gram_sums, mmd2, unbiased
 
 SEED = 2020  # torch-fidelity's
 SUBSETS, SUBSET_SIZE = 100, 1000
@@ -102,7 +102,7 @@ def subset_kid(features_x, features_y, subsets=SUBSETS, subset_size=SUBSET_SIZE,
     if (len(x) + len(y)) ** 2 <= subsets * (2 * subset_size) ** 2:
         return unbiased(*gram_sums(x, y, members).columns, subset_size, subset_size)
     chosen = (column.astype(bool) for column in members.T)
-    return np.array([all_pairs(gram_sums(x[own[: len(x)]], y[own[len(x) :]])) for own in chosen])
+    return np.array([mmd2(x[own[: len(x)]], y[own[len(x) :]]) for own in chosen])
 
 
 def checked(features_x, features_y):
