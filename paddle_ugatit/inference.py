@@ -39,9 +39,14 @@ def generate(network, images) -> tuple[np.ndarray, np.ndarray]:
         dtype = next(iter(network.parameters())).dtype
         translated, _, heatmap = network(paddle.to_tensor(padded).astype(dtype))
     translated = translated.astype("float32").numpy()[:, :, :height, :width]
-    if not np.isfinite(translated).all():
-        raise InputError("the generator gives NaN: its weights are damaged")
+    require_finite(translated)
     return translated, heatmap.astype("float32").numpy()[:, 0]
+
+
+def require_finite(images, network="generator"):
+    """Raise InputError where what a network gave is no picture."""
+    if not np.isfinite(images).all():
+        raise InputError(f"the {network} gives NaN: its weights are damaged")
 
 
 def require_size(network, height, width):

@@ -16,7 +16,7 @@ from PIL import Image
 from paddle_ugatit.data import heatmaps
 from paddle_ugatit.data.transforms import random_normal, to_pixels
 from paddle_ugatit.errors import InputError
-from paddle_ugatit.inference import evaluating
+from paddle_ugatit.inference import evaluating, require_finite
 from paddle_ugatit.models import sagan, stylegan2
 from paddle_ugatit.sheets import sheet
 from paddle_ugatit.styles import StyleGan2
@@ -69,8 +69,7 @@ class Sagan:
             dtype = next(iter(self.network.parameters())).dtype
             outputs = self.network(paddle.to_tensor(latents).astype(dtype))
         images, *maps = (output.astype("float32").numpy() for output in outputs)
-        if not np.isfinite(images).all():
-            raise InputError("the generator gives NaN: its weights are damaged")
+        require_finite(images)
         return images, *maps
 
 

@@ -8,8 +8,7 @@ import numpy as np
 import paddle
 
 from paddle_ugatit.data.transforms import random_bits, random_normal
-from paddle_ugatit.errors import InputError
-from paddle_ugatit.inference import evaluating
+from paddle_ugatit.inference import evaluating, require_finite
 
 BATCH = 16
 MEAN_OF = 2000  # styles that the mean for the truncation is taken over
@@ -84,8 +83,7 @@ class StyleGan2:
             with evaluating(self.generator):
                 arrays = (_tensor(array, self.generator) for array in (styles[start : start + BATCH], noise))
                 images = self.generator(*arrays).astype("float32").numpy()
-            if not np.isfinite(images).all():
-                raise InputError("the generator gives NaN: its weights are damaged")
+            require_finite(images)
             yield from images.clip(0, 1) * 2 - 1
 
     def _noise(self, seed):

@@ -7,7 +7,7 @@ import numpy as np
 import paddle
 
 from paddle_ugatit.errors import InputError
-from paddle_ugatit.inference import evaluating
+from paddle_ugatit.inference import evaluating, require_finite
 from paddle_ugatit.sheets import sheet
 
 CELL = 8  # pixels to a side that one pixel of relu4_1 stands for
@@ -30,8 +30,7 @@ def stylise(transfer, content, styles, shares=(1.0,), alpha=1.0) -> np.ndarray:
         except ValueError as error:
             raise InputError(str(error)) from error
     found = found[0].astype("float32").numpy()[:, : content.shape[0], : content.shape[1]]
-    if not np.isfinite(found).all():
-        raise InputError("the decoder gives NaN: its weights are damaged")
+    require_finite(found, "decoder")
     return np.rint(found.clip(0, 1).transpose(1, 2, 0) * 255).astype(np.uint8)
 
 

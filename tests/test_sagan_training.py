@@ -213,7 +213,7 @@ def test_samples_of_a_generator_that_does_not_learn_come_no_nearer(cartoons):
     [
         ({"accumulate": 2}, "batch norms need the whole batch"),
         ({"domain": "A"}, "testA"),
-        ({"img_size": 24}, "16, 32, 64"),
+        ({"img_size": 24, "load_size": 24}, "16, 32, 64"),
         ({"light": True}, "unknown option light"),
     ],
 )

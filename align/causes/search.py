@@ -7,13 +7,12 @@ any other layer wrong that Paddle has right. Nothing that fits nearly, or explai
 """
 
 import time
-from contextlib import ExitStack
-from unittest.mock import patch
 
 import numpy as np
 
 from align.causes.arrays import array_causes, weight_cause
 from align.causes.rules import call_rules, graph_rules, layer_rules
+from align.faults.planting import in_force
 from align.paddle_side import PaddleSide
 from align.reference import set_mode
 from align.verdict import EXTRA, MISSING, error_of
@@ -124,9 +123,7 @@ class _Search:
         Nor is it where the twin goes wrong at a tensor, of any layer, that Paddle has right (is not in `wrong`).
         """
         self.tried += 1
-        with ExitStack() as stack:
-            for owner, attribute, replacement in rule.patches:
-                stack.enter_context(patch.object(owner, attribute, replacement))
+        with in_force(rule.patches):
             twin = self._twin()
             try:
                 if rule.plant:

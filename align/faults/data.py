@@ -4,14 +4,14 @@ Numbers are those of catalogue.py, 0 for one of its own. CONTROLS are no faults:
 way.
 """
 
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
-from unittest.mock import patch
 
 import numpy as np
 from PIL import Image
 
 from align.data_side import antialiased_bilinear, plain_bilinear
+from align.faults.planting import in_force
 from paddle_ugatit.data import folders, transforms
 from paddle_ugatit.data.transforms import MARGIN, Choice
 
@@ -32,9 +32,7 @@ class DataFault:
     @contextmanager
     def planted(self):
         """Within the block the patches are in force."""
-        with ExitStack() as stack:
-            for owner, attribute, replacement in self.patches:
-                stack.enter_context(patch.object(owner, attribute, replacement))
+        with in_force(self.patches):
             yield
 
 

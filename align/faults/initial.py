@@ -4,15 +4,15 @@ Numbers are those of the catalogue that align/faults/layers.py goes by, 0 for on
 """
 
 import math
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from unittest.mock import patch
 
 import paddle
 from paddle import nn
 
 from align.cases import initial as init_cases
 from align.check_init import SEEDS, check_case
+from align.faults.planting import in_force
 from align.paddle_side import PaddleSide
 from paddle_ugatit.layers import basic, norm, smooth, spectral_norm
 from paddle_ugatit.models import stylegan2
@@ -35,9 +35,7 @@ class InitFault:
     @contextmanager
     def planted(self, case):
         """Within the block the patches are in force; gives the case as Paddle builds it."""
-        with ExitStack() as stack:
-            for owner, attribute, replacement in self.patches:
-                stack.enter_context(patch.object(owner, attribute, replacement))
+        with in_force(self.patches):
             yield replace(case, build=self.build) if self.build else case
 
 

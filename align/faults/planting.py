@@ -12,6 +12,15 @@ from unittest.mock import patch
 import numpy as np
 
 
+@contextmanager
+def in_force(patches):
+    """Within the block every (owner, attribute, replacement) is."""
+    with ExitStack() as stack:
+        for owner, attribute, replacement in patches:
+            stack.enter_context(patch.object(owner, attribute, replacement))
+        yield
+
+
 @dataclass(frozen=True)
 class Fault:
     """One fault, and the layer that each check must blame for it: "" is the model, None that the check stays silent."""
@@ -28,9 +37,7 @@ class Fault:
     @contextmanager
     def planted(self):
         """Within the block the patches are in force; gives what `check_case` takes as `tamper`."""
-        with ExitStack() as stack:
-            for owner, attribute, replacement in self.patches:
-                stack.enter_context(patch.object(owner, attribute, replacement))
+        with in_force(self.patches):
             yield self.plant
 
 

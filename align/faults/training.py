@@ -3,15 +3,15 @@
 TINY is a configuration on which a step takes a fraction of a second; its rate lets some rho leave [0,1] at once.
 """
 
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
-from unittest.mock import patch
 
 import numpy as np
 import paddle
 import paddle.nn.functional as F
 
 from align.check_training import SMALL, lockstep
+from align.faults.planting import in_force
 from align.faults.small_training import PaddleSmall, TorchSmall
 from paddle_ugatit import losses
 from paddle_ugatit.models.ugatit import Discriminator
@@ -43,9 +43,7 @@ class TrainingFault:
     @contextmanager
     def planted(self):
         """Within the block the patches are in force; gives what `lockstep` takes as `tamper`."""
-        with ExitStack() as stack:
-            for owner, attribute, replacement in self.patches:
-                stack.enter_context(patch.object(owner, attribute, replacement))
+        with in_force(self.patches):
             yield self.plant
 
     def entries(self, tamper, seed=0):

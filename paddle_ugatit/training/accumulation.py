@@ -18,7 +18,7 @@ def accumulated_step(trainer, real_a, real_b):
     """One iteration on a batch of each domain, (B,C,H,W); the named losses, () each."""
     count = trainer.config.accumulate
     parts = list(zip(real_a.chunk(count), real_b.chunk(count), strict=True))
-    losses = _Means(trainer, count)
+    losses = Means(count, trainer.iteration, trainer.precision.backward)
     with paddle.no_grad(), trainer.precision.forward():
         translated = [trainer._translate(*part) for part in parts]
     for what, target in (("real", 1), ("fake", 0)):
@@ -46,15 +46,16 @@ def _verdicts(trainer, passes, what, target):
     return losses | {"d_loss": losses["d_loss_a"] + losses["d_loss_b"]}
 
 
-class _Means:
-    """Losses of parts, added up to those of the whole batch, with their backward passes."""
+class Means:
+    """Losses of `count` parts, added up to those of the whole batch, with their passes by `backward(loss)`."""
 
-    def __init__(self, trainer, count):
-        self.trainer, self.count, self.found = trainer, count, {}
+    def __init__(self, count, iteration, backward):
+        self.count, self.iteration, self.backward, self.found = count, iteration, backward, {}
 
     def add(self, losses, total):
-        require_finite(losses, total, self.trainer.iteration)
-        self.trainer.precision.backward(losses[total] / self.count)
+        """A part's losses by name, of which `total` is sent backward. Raises DivergedError."""
+        require_finite(losses, total, self.iteration)
+        self.backward(losses[total] / self.count)
         for name, loss in losses.items():
             part = loss.detach() / self.count
             self.found[name] = self.found[name] + part if name in self.found else part

@@ -19,8 +19,8 @@ from paddle_ugatit.layers.norm import AdaIN, channel_moments
 from paddle_ugatit.losses import least_squares, style_loss
 from paddle_ugatit.models.adain import Decoder, Encoder, StyleTransfer, require_size
 from paddle_ugatit.stylising import style_sheet, stylise
+from paddle_ugatit.training.accumulation import Means
 from paddle_ugatit.training.distributed import average_gradients
-from paddle_ugatit.training.diverged import require_finite
 from paddle_ugatit.training.options import RunOptions
 from paddle_ugatit.training.precision import Precision
 from paddle_ugatit.training.state import fill
@@ -47,13 +47,10 @@ class Config(RunOptions):
 
     LEAST: typing.ClassVar = {**RunOptions.LEAST, **dict.fromkeys(("ch", "load_size", "img_size"), 1)}
     img_ch: typing.ClassVar = 3  # channels of an image
-    mirror: typing.ClassVar = False  # training pictures are not mirrored at random
 
     def __post_init__(self):
         super().__post_init__()
         require_size(self.img_size, self.img_size)
-        if self.load_size < self.img_size:
-            raise ValueError(f"load_size {self.load_size} is less than img_size {self.img_size}, the crop from it")
 
     def lr_at(self, step):
         """Learning rate of iteration `step`, counted from 1."""
@@ -92,16 +89,14 @@ class Trainer:
     def step(self, contents, styles):
         """One iteration on a batch of contents and one of styles, (B,3,S,S) in [-1,1]; the named losses, () each."""
         self.iteration += 1
-        parts, found = self.config.accumulate, {}
-        for content, style in zip(contents.chunk(parts), styles.chunk(parts), strict=True):
+        count = self.config.accumulate
+        means = Means(count, self.iteration, self.precision.backward)
+        for content, style in zip(contents.chunk(count), styles.chunk(count), strict=True):
             with self.precision.forward():
                 losses = self._losses((content + 1) / 2, (style + 1) / 2)
-            require_finite(losses, "loss", self.iteration)
-            self.precision.backward(losses["loss"] / parts)
-            for name, loss in losses.items():
-                found[name] = found.get(name, 0) + loss.detach() / parts
+            means.add(losses, "loss")
         self._update()
-        return found
+        return means.found
 
     def _losses(self, content, style):
         """The weighted terms of images in [0,1], eq. 11 to 13."""

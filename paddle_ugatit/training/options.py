@@ -4,6 +4,7 @@ import typing
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
+from paddle_ugatit.data.folders import DOMAINS
 from paddle_ugatit.errors import InputError
 
 AMP = ("off", "bfloat16", "float16")
@@ -61,6 +62,11 @@ class RunOptions:
             raise ValueError(f"ema must be below 1, got {self.ema}")
         if self.batch_size % self.accumulate:
             raise ValueError(f"batch_size {self.batch_size} cannot be computed in {self.accumulate} equal parts")
+        for domain in self.domains:
+            if domain not in DOMAINS:
+                raise ValueError(f"domain must be one of {', '.join(DOMAINS)}, got {domain!r}")
+        if self.load_size is not None and self.load_size < self.img_size:
+            raise ValueError(f"load_size {self.load_size} is less than img_size {self.img_size}, the crop from it")
 
     @classmethod
     def from_dict(cls, options):

@@ -11,7 +11,6 @@ import numpy as np
 import paddle
 
 from paddle_ugatit import sampling
-from paddle_ugatit.data.folders import DOMAINS
 from paddle_ugatit.layers.spectral_norm import passes_in_one
 from paddle_ugatit.losses import hinge, hinge_generator_loss
 from paddle_ugatit.models.sagan import Discriminator, Generator, depth_of, require_width
@@ -52,10 +51,6 @@ class Config(RunOptions):
         super().__post_init__()
         depth_of(self.img_size)
         require_width(self.conv_dim)
-        if self.domain not in DOMAINS:
-            raise ValueError(f"domain must be one of {', '.join(DOMAINS)}, got {self.domain!r}")
-        if self.load_size < self.img_size:
-            raise ValueError(f"load_size {self.load_size} is less than img_size {self.img_size}, the crop from it")
         if max(self.beta1, self.beta2) >= 1:
             raise ValueError(f"beta1 and beta2 must be below 1, got {self.beta1} and {self.beta2}")
         if self.accumulate > 1:

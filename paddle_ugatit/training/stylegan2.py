@@ -13,13 +13,12 @@ import paddle
 
 from paddle_ugatit.augment import AUGMENTATIONS, COUNT, augment
 from paddle_ugatit.compat import constant
-from paddle_ugatit.data.folders import DOMAINS
 from paddle_ugatit.losses import gradient_penalty, hinge_discriminator_loss, hinge_generator_loss, path_lengths
 from paddle_ugatit.models.stylegan2 import Discriminator, Generator, StyleVectorizer, require_image_size
 from paddle_ugatit.sheets import grid
 from paddle_ugatit.styles import TRUNCATION, StyleGan2
 from paddle_ugatit.training import distributed
-from paddle_ugatit.training.diverged import require_finite
+from paddle_ugatit.training.accumulation import Means
 from paddle_ugatit.training.frozen import frozen
 from paddle_ugatit.training.options import RunOptions
 
@@ -65,10 +64,6 @@ class Config(RunOptions):
     def __post_init__(self):
         super().__post_init__()
         require_image_size(self.img_size)
-        if self.domain not in DOMAINS:
-            raise ValueError(f"domain must be one of {', '.join(DOMAINS)}, got {self.domain!r}")
-        if self.load_size < self.img_size:
-            raise ValueError(f"load_size {self.load_size} is less than img_size {self.img_size}, the crop from it")
         if self.ema:
             raise ValueError("ema must be 0: this system has running means of its own, see mean_decay")
         for name in ("mixing", "augment", "path_decay", "mean_decay", "truncation"):
@@ -178,17 +173,13 @@ class Trainer:
 
     def _accumulated(self, kind, total, parts):
         """One update from the means of the parts' losses; each of `parts` computes some by name."""
-        found = {}
+        means = Means(len(parts), self.iteration, paddle.Tensor.backward)
         for part in parts:
-            losses = part()
-            require_finite(losses, total, self.iteration)
-            (losses[total] / len(parts)).backward()
-            for name, loss in losses.items():
-                found[name] = found.get(name, 0) + loss.detach() / len(parts)
+            means.add(part(), total)
         distributed.average_gradients(self._parameters(kind))
         self.optimizers[kind].step()
         self.optimizers[kind].clear_grad()
-        return found
+        return means.found
 
     def _styles(self, random, half):
         """Styles (B,layers,latent) for the discriminator's half of a step, "d", or the generator's, "g"."""
