@@ -1,13 +1,13 @@
 """The tables of the parity page: every tensor of a case, a line each; the failing ones first, unfolded.
 
-The comparisons of one tensor (isolated and propagated, float64 and float32) share a line, a column each.
+The comparisons of one tensor (isolated, propagated and whole, float64 and float32) share a line, a column each.
 """
 
 from html import escape
 
 from align.picture import finite, layer_name, scientific
 
-VIEWS = ("isolated", "propagated", "state")
+VIEWS = ("isolated", "propagated", "whole", "state")
 DTYPES = ("float64", "float32", "uint8", "int64")  # the whole numbers are pixels and choices
 ROW_VERDICTS = ("pass", "inherited", "fail")  # in this order of gravity
 SHOWN_FAILURES = 25  # in the open table; all of them are in the full one

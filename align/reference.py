@@ -100,10 +100,20 @@ def outputs_of(side, model, inputs):
 
 def require_repeat(name, first, tensors):
     """Raise NotComparable unless a second run (`tensors` by Key) gave the same bits as `first` (per call)."""
-    for call, outputs in enumerate(first):
-        for i, array in enumerate(outputs):
-            if not np.array_equal(array, tensors[Key("output", "", call, str(i))], equal_nan=True):
-                raise NotComparable(f"{name} does not repeat itself: two runs on one input differ")
+    if not repeats(first, tensors):
+        raise NotComparable(f"{name} does not repeat itself: two runs on one input differ")
+
+
+def repeats(first, tensors):
+    """Whether a second run (`tensors` by Key) gave the same bits as `first` (per call)."""
+    return all(np.array_equal(array, tensors[key], equal_nan=True) for key, array in by_key(first))
+
+
+def by_key(outputs):
+    """(Key, array) of a model's outputs, per call."""
+    for call, arrays in enumerate(outputs):
+        for i, array in enumerate(arrays):
+            yield Key("output", "", call, str(i)), array
 
 
 def set_mode(model, training):

@@ -15,11 +15,14 @@ FLOOR_FACTOR = 4
 EXTRA, MISSING = "PyTorch has nothing of this name", "Paddle never computed it"
 FLOAT32_ULP = 2.0**-23
 ZERO = 1e-9  # of a layer's largest gradient: what is below it in float64 has cancelled
+FREE = ("propagated", "whole")  # views in which errors travel on
 WHATS = {
     ("forward", "propagated"): {"output", "state"},
     ("forward", "isolated"): {"input", "output"},
     ("backward", "propagated"): {"grad_output", "grad_param"},
     ("backward", "isolated"): {"grad_output", "grad_input", "grad_param"},
+    ("forward", "whole"): {"output"},
+    ("backward", "whole"): {"grad_param"},
 }
 
 
@@ -83,7 +86,7 @@ def error_for(view, dtype, key):
     There a ReLU whose input rounding cannot tell from zero lets a gradient through or not: one value all wrong, on
     either side, and no fault.
     """
-    flips = dtype == "float32" and view == "propagated" and key.what.startswith("grad")
+    flips = dtype == "float32" and view in FREE and key.what.startswith("grad")
     return mean_error_of if flips else error_of
 
 
@@ -161,6 +164,8 @@ class Judge:
         """Whether this check compares such a tensor."""
         if key.layer == "" and key.what in ("input", "grad_output"):
             return False  # what the model itself is given is the question, not an answer
+        if key.what == "output" and key.layer and self.view == "whole":
+            return False
         return key.what in self.whats or (self.check == "backward" and key.what == "grad_input" and key.layer == "")
 
     def _compare(self, key, array):
@@ -186,7 +191,8 @@ class Judge:
     def _row(self, key, shape, error, note):
         floor, limit = None, self.limit
         if self.dtype == "float32":
-            floor = self.reference.floors.get((self.view, key), 0.0)
+            # PyTorch's own is the same whether somebody looks or not.
+            floor = self.reference.floors.get(("propagated" if self.view in FREE else self.view, key), 0.0)
             # Freely running, a layer inherits the rounding of all the others.
             terms = self.reference.terms[key.layer if self.view == "isolated" else ""]
             limit = max(FLOOR_FACTOR * floor, FLOAT32_ULP * max(8, 0.5 * terms**0.5))
@@ -247,13 +253,13 @@ def blame(rows):
     Weights come first, then calls that only one side makes, since all else follows from them.
     """
     failed = [row for row in rows if row.verdict == "fail"]
-    own = [row for row in failed if row.view != "propagated"] or failed[:1]
+    own = [row for row in failed if row.view not in FREE] or failed[:1]
     if own and own[0].what != "weight":
         own = [row for row in failed if row.note in (EXTRA, MISSING)] or own
     if not own:
         return None
     for row in failed:
-        if row.view == "propagated" and row is not own[0]:
+        if row.view in FREE and row is not own[0]:
             row.verdict = "inherited"
     return own[0]
 
@@ -268,5 +274,7 @@ def blame_message(row, model_type):
     }
     if row.view == "isolated" and row.what in between:
         return f"{between[row.what]} (call {row.call}, {row.dtype}): {size}"
+    if row.view == "whole":
+        where += ", its layers run as a whole"
     what = {"weight": f"weight {row.slot}", "grad_param": f"gradient of {row.slot}", "state": f"state {row.slot}"}
     return f"{where}: {what.get(row.what, row.what)} differs (call {row.call}, {row.dtype}): {size}"

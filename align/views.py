@@ -1,9 +1,10 @@
-"""Two ways to run a model and see every call of every leaf layer; written once for both frameworks.
+"""Ways to run a model: two that see every call of every leaf layer, one that does not; once for both frameworks.
 
 propagated: the model runs freely, so an error travels on.
 isolated: each leaf layer is cut out of the graph. It gets the reference's own inputs and output gradients, and hands
 the reference's own output on; so the code between the layers is checked on the reference's values too: what it makes
 of them is the input of the next layer (and, backward, the output gradient of the one before).
+whole: nobody looks in between, so that layers which the port computes as one do so; see paddle_ugatit/layers/chain.py.
 
 A sink is called as `sink(key, array or None)`; None says that the side has no such tensor. It may have a method
 `wants(key)`, so that tensors it would ignore are not copied.
@@ -113,6 +114,24 @@ class Propagated:
     def _receive(self, key, array):
         self.pending.discard(key)
         self.sink(key, array)
+
+
+class Whole:
+    """One free run of `model`, backward too, of which the sink gets what comes out at its ends and its parameters."""
+
+    def __init__(self, side, model, sink):
+        self.side, self.model, self.sink = side, model, sink
+
+    def run(self, inputs, cotangents):
+        side, roots, ends = self.side, [], []
+        for call, arrays in enumerate(inputs):
+            roots.append([side.tensor(array, grad=True) for array in arrays])
+            outputs = as_list(self.model(*roots[-1]))
+            emit(side, self.sink, Key("output", "", call, ""), outputs)
+            ends += outputs
+        side.backward(ends, [array for arrays in cotangents for array in arrays])
+        _root_gradients(side, roots, self.sink)
+        _parameter_gradients(side, self.model, self.sink)
 
 
 class Isolated:

@@ -45,6 +45,15 @@ def test_winograd(shape, frozen):
     assert_close(results(winograd.winograd_conv, x, weight, frozen), results(F.conv2d, x, weight, frozen))
 
 
+@pytest.mark.parametrize("frozen", [(), ("x",), ("weight",)], ids=str)
+@pytest.mark.parametrize("border", winograd.BORDERS)
+@pytest.mark.parametrize("shape", [(1, 5, 4, 4), (3, 130, 8, 16)], ids=str)
+def test_winograd_with_a_border(shape, border, frozen):
+    x, weight = normal(*shape), normal(7, shape[1], 3, 3, seed=1)
+    wanted = results(lambda x, weight: F.conv2d(F.pad(x, [1] * 4, border), weight), x, weight, frozen)
+    assert_close(results(lambda x, w: winograd.bordered_winograd_conv(x, w, border), x, weight, frozen), wanted)
+
+
 def test_winograd_transforms_multiply_polynomials():
     """Lavin and Gray's identity in one dimension: A^T [(G w) * (B^T x)] is the correlation."""
     b, g, a = winograd.transforms()

@@ -111,6 +111,8 @@ NETWORK_CASES = [
     generator_case("generator-light", light=True, **_SMALL),
     generator_case("generator-light-initial", light=True, revision="initial", **_SMALL),
     generator_case("generator-light-odd", (3, 3, 37, 30), light=True, **_SMALL),
+    # So wide that layers run as one, by Winograd's tiles.
+    generator_case("generator-light-wide", (2, 3, 16, 32), light=True, ngf=32, n_blocks=1, img_size=32),
     generator_case("generator-full", **_SMALL),
     generator_case("generator-full-initial", (3, 3, 32, 32), revision="initial", **_SMALL),
     discriminator_case("discriminator-local", (1, 3, 32, 32), ndf=4, n_layers=5),

@@ -1,16 +1,16 @@
 """A 3x3 convolution with a quarter of the multiplications (Winograd), for CPUs; forward and backward.
 
-Contents: winograd_conv. The padded map is cut into tiles of 6x6 that overlap by 2, each of which gives 4x4 pixels of
-the output, Y = A^T [sum over channels of (G w G^T) * (B^T x B)] A (Lavin and Gray, CVPR 2016, arXiv 1509.09308): 36
-products where the sum as it is written takes 144. In exact arithmetic that is the convolution; in float64 it agrees to
-1e-15.
+Contents: winograd_conv, bordered_winograd_conv. The padded map is cut into tiles of 6x6 that overlap by 2, each of
+which gives 4x4 pixels of the output, Y = A^T [sum over channels of (G w G^T) * (B^T x B)] A (Lavin and Gray, CVPR
+2016, arXiv 1509.09308): 36 products where the sum as it is written takes 144. In exact arithmetic that is the
+convolution; in float64 it agrees to 1e-15.
 
 Written as few large products of matrices: B^T x B of all tiles at once is one product with the Kronecker square of B^T,
 likewise the other two transforms; the sum over channels is 36 products of (out, in) and (in, tiles). The backward pass
 takes the same road with the matrices transposed.
 
 In float32 the running sums over channels weigh most, since A^T magnifies their rounding: each takes RUN channels at
-most, and the next transform, a product too, adds them up.
+most.
 """
 
 from functools import lru_cache
@@ -26,11 +26,22 @@ TILE, STEP = 6, 4  # pixels of a tile and its distance to the next, along each a
 # half.
 POINTS = (0.0, 0.75, -0.75, 1.5, -1.5)
 RUN = 64
+# A border of one pixel -> the row of a tile, counted from its edge, that the row at its edge repeats.
+BORDERS = {"reflect": 2, "replicate": 1}
 
 
 def winograd_conv(x, weight):
     """Convolution of stride 1 without padding: (B,in,H+2,W+2), (out,in,3,3) -> (B,out,H,W); 4 divides H and W."""
-    return _WinogradConv.apply(x, weight)
+    return _WinogradConv.apply(x, weight, None)
+
+
+def bordered_winograd_conv(x, weight, border):
+    """The same of a map that a border of one pixel is laid around: (B,in,H,W), (out,in,3,3) -> (B,out,H,W).
+
+    `border` is "reflect" or "replicate". Each pixel of it is within the tile that it is copied in, so that no padded
+    map is made.
+    """
+    return _WinogradConv.apply(x, weight, BORDERS[border])
 
 
 def transforms():
@@ -56,20 +67,53 @@ def _squares(dtype):
     return [paddle.to_tensor(np.kron(matrix, matrix), dtype, paddle.CPUPlace()) for matrix in transforms()]
 
 
-def _tiles(x, b):
-    """B^T x B of every tile: (B,C,H+2,W+2) -> (36,C,B*tiles)."""
+def _tiles(x, b, border):
+    """B^T x B of every tile: (B,C,H,W) -> (36,C,B*tiles)."""
     batch, channels = x.shape[:2]
-    cut = F.unfold(x, TILE, STEP).reshape([batch, channels, TILE**2, -1])
-    cut = copied_transpose(cut, [2, 1, 0, 3]).reshape([TILE**2, -1])
-    return paddle.matmul(b, cut).reshape([TILE**2, channels, -1])
+    pad, (rows, columns) = _grid(x.shape, border)
+    cut = F.unfold(x, TILE, STEP, pad).reshape([batch, channels, TILE**2, -1])
+    cut = copied_transpose(cut, [2, 1, 0, 3])
+    if pad:
+        _fill_borders(cut.reshape([TILE, TILE, channels * batch, rows, columns]), border)
+    return paddle.matmul(b, cut.reshape([TILE**2, -1])).reshape([TILE**2, channels, -1])
 
 
-def _untiled(tiles, b, shape):
-    """The gradient of `_tiles`: (36*runs,C*B*tiles) -> (B,C,H+2,W+2), overlaps added."""
+def _untiled(tiles, b, shape, border):
+    """The gradient of `_tiles`: (36,C*B*tiles) -> (B,C,H,W), overlaps added."""
     batch, channels, *size = shape
-    cut = paddle.matmul(b, tiles)
+    pad, (rows, columns) = _grid(shape, border)
+    cut = paddle.matmul(b, tiles, transpose_x=True)
+    if pad:
+        _take_borders(cut.reshape([TILE, TILE, channels * batch, rows, columns]), border)
     cut = copied_transpose(cut.reshape([TILE**2, channels, batch, -1]), [2, 1, 0, 3])
-    return F.fold(cut.reshape([batch, channels * TILE**2, -1]), size, TILE, STEP)
+    return F.fold(cut.reshape([batch, channels * TILE**2, -1]), size, TILE, STEP, pad)
+
+
+def _grid(shape, border):
+    """Zeros that are to be replaced on each side of a map, and how many tiles it has from top to bottom and across."""
+    pad = 0 if border is None else 1
+    return pad, [(size + 2 * pad - TILE + STEP) // STEP for size in shape[2:]]
+
+
+def _edges(border):
+    """Where the pixels of a border are in a tile, where those are that they copy, and in which tiles of the grid."""
+    return (0, border, 0), (TILE - 1, TILE - 1 - border, -1)
+
+
+def _fill_borders(cut, border):
+    """Fill the outermost rows and columns, in place: (6,6,n,rows,columns)."""
+    for pixel, source, tile in _edges(border):
+        cut[pixel, :, :, tile] = cut[source, :, :, tile]
+    for pixel, source, tile in _edges(border):
+        cut[:, pixel, :, :, tile] = cut[:, source, :, :, tile]
+
+
+def _take_borders(cut, border):
+    """The gradient of `_fill_borders`, in place: what a border receives goes to the pixels that it copies."""
+    for pixel, source, tile in _edges(border):
+        cut[:, source, :, :, tile] = cut[:, source, :, :, tile] + cut[:, pixel, :, :, tile]
+    for pixel, source, tile in _edges(border):
+        cut[source, :, :, tile] = cut[source, :, :, tile] + cut[pixel, :, :, tile]
 
 
 def _kernels(weight, g):
@@ -77,27 +121,26 @@ def _kernels(weight, g):
     return paddle.matmul(g, weight.reshape([-1, 9]), transpose_y=True).reshape([TILE**2, *weight.shape[:2]])
 
 
-def _summed(kernels, tiles, following):
-    """Sums over p, of at most RUN terms each: (36,p,q), (36,p,tiles) -> (36*runs,q*tiles).
-
-    Also `following`, the matrix of the next transform (n,36), as the one that adds the runs up: (n,36*runs).
-    """
+def _summed(kernels, tiles):
+    """Sums over p, in runs: (36,p,q), (36,p,tiles) -> (36,q*tiles)."""
     runs = next(n for n in range(-(-tiles.shape[1] // RUN), tiles.shape[1] + 1) if tiles.shape[1] % n == 0)
     kernels, tiles = (t.reshape([TILE**2, runs, t.shape[1] // runs, t.shape[2]]) for t in (kernels, tiles))
-    sums = paddle.matmul(kernels, tiles, transpose_x=True)
-    return sums.reshape([TILE**2 * runs, -1]), following.repeat_interleave(runs, 1)
+    sums = paddle.matmul(kernels, tiles, transpose_x=True).reshape([TILE**2, runs, -1])
+    if runs > 1:
+        sums = paddle.matmul(paddle.ones([1, runs], sums.dtype), sums)  # 5 times as fast as Paddle's sum
+    return sums.reshape([TILE**2, -1])
 
 
 class _WinogradConv(paddle.autograd.PyLayer):
     @staticmethod
-    def forward(ctx, x, weight):
-        ctx.wanted, ctx.shape = (not x.stop_gradient, not weight.stop_gradient), x.shape
+    def forward(ctx, x, weight, border):
+        ctx.wanted = not x.stop_gradient, not weight.stop_gradient
+        ctx.shape, ctx.border = x.shape, border
         b, g, a = _squares(x.dtype)
-        tiles = _tiles(x, b)
+        tiles = _tiles(x, b, border)
         ctx.save_for_backward(weight, *([] if weight.stop_gradient else [tiles]))  # two maps, instead of x
-        batch, channels = x.shape[0], weight.shape[0]
-        rows, columns = (x.shape[2] - 2) // STEP, (x.shape[3] - 2) // STEP
-        products, a = _summed(_kernels(copied_transpose(weight, [1, 0, 2, 3]), g), tiles, a)
+        products = _summed(_kernels(copied_transpose(weight, [1, 0, 2, 3]), g), tiles)
+        batch, channels, (rows, columns) = x.shape[0], weight.shape[0], _grid(x.shape, border)[1]
         pixels = paddle.matmul(a, products).reshape([STEP, STEP, channels, batch, rows, columns])
         out = copied_transpose(pixels, [3, 2, 4, 0, 5, 1])  # (B,out,rows,4,columns,4)
         return out.reshape([batch, channels, STEP * rows, STEP * columns])
@@ -114,8 +157,8 @@ class _WinogradConv(paddle.autograd.PyLayer):
         grad_x = grad_weight = None
         if want_weight:
             kernels = paddle.matmul(products, *tiles, transpose_y=True).reshape([TILE**2, -1])
-            grad_weight = paddle.matmul(kernels, g, transpose_x=True).reshape(weight.shape)
+            # A small copy: the product that would give (out*in,9) at once is four times as slow.
+            grad_weight = copied_transpose(paddle.matmul(g, kernels, transpose_x=True), [1, 0]).reshape(weight.shape)
         if want_x:
-            grad_tiles, b = _summed(_kernels(weight, g), products, b.t())
-            grad_x = _untiled(grad_tiles, b, ctx.shape)
+            grad_x = _untiled(_summed(_kernels(weight, g), products), b, ctx.shape, ctx.border)
         return grad_x, grad_weight

@@ -17,6 +17,7 @@ from paddle_ugatit.layers.basic import (
     channel_scale,
     spatial_mean,
 )
+from paddle_ugatit.layers.chain import Sequential, chain
 from paddle_ugatit.layers.norm import ILN, AdaILN, InstanceNorm2D, require_revision
 from paddle_ugatit.layers.spectral_norm import spectral_norm
 
@@ -35,7 +36,7 @@ class ResnetBlock(nn.Layer):
 
     def __init__(self, dim):
         super().__init__()
-        self.conv_block = nn.Sequential(
+        self.conv_block = Sequential(
             ReflectionPad2D(1),
             Conv2D(dim, dim, 3, bias=False),
             InstanceNorm2D(dim),
@@ -64,8 +65,8 @@ class ResnetAdaILNBlock(nn.Layer):
         self.norm2 = AdaILN(dim, revision=revision)
 
     def forward(self, x, gamma, beta):
-        out = self.norm1(self.conv1(self.pad1(x)), gamma, beta)
-        out = self.norm2(self.conv2(self.pad2(self.relu1(out))), gamma, beta)
+        out = self.norm1(chain(x, self.pad1, self.conv1), gamma, beta)
+        out = self.norm2(chain(out, self.relu1, self.pad2, self.conv2), gamma, beta)
         # quirk: the initial revision has no skip here.
         return out + x if self.revision == "current" else out
 
@@ -111,7 +112,7 @@ class ResnetGenerator(nn.Layer):
         self.beta = Linear(dim, dim, bias=False)
         for i in range(n_blocks):
             setattr(self, f"UpBlock1_{i + 1}", ResnetAdaILNBlock(dim, revision))
-        self.UpBlock2 = nn.Sequential(
+        self.UpBlock2 = Sequential(
             Upsample(),  # (B,C,H/2,W/2)
             ReflectionPad2D(1),
             Conv2D(dim, 2 * ngf, 3, bias=False),
