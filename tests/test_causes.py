@@ -151,14 +151,16 @@ def test_cause_of_a_training_step():
 
 def test_training_step_without_a_known_cause(capsys):
     trainer = SYSTEMS["ugatit"].trainers[1]
-    step = trainer._update
+    step = trainer._apply_gradients
 
-    def louder(self, kind, loss):
-        step(self, kind, loss * 1.001)
+    def louder(self, kind):
+        for parameter in self._parameters(kind):
+            parameter.grad.set_value(parameter.grad * 1.001)
+        step(self, kind)
 
     mistakes = dict(list(causes_of_training().items())[:2])
     with (
-        patch.object(trainer, "_update", louder),
+        patch.object(trainer, "_apply_gradients", louder),
         patch("align.causes.training.MISTAKES", mistakes),
         patch.dict(SYSTEMS, ugatit=replace(SYSTEMS["ugatit"], small=TINY)),
     ):

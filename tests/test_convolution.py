@@ -45,10 +45,12 @@ def test_winograd(shape, frozen):
     assert_close(results(winograd.winograd_conv, x, weight, frozen), results(F.conv2d, x, weight, frozen))
 
 
+@pytest.mark.parametrize("kept", [0, 1 << 20])
 @pytest.mark.parametrize("frozen", [(), ("x",), ("weight",)], ids=str)
 @pytest.mark.parametrize("border", winograd.BORDERS)
 @pytest.mark.parametrize("shape", [(1, 5, 4, 4), (3, 130, 8, 16)], ids=str)
-def test_winograd_with_a_border(shape, border, frozen):
+def test_winograd_with_a_border(shape, border, frozen, kept, monkeypatch):
+    monkeypatch.setattr(winograd, "KEPT", kept)
     x, weight = normal(*shape), normal(7, shape[1], 3, 3, seed=1)
     wanted = results(lambda x, weight: F.conv2d(F.pad(x, [1] * 4, border), weight), x, weight, frozen)
     assert_close(results(lambda x, w: winograd.bordered_winograd_conv(x, w, border), x, weight, frozen), wanted)

@@ -125,8 +125,7 @@ def _least_squares_cam(translated, identity):
     return losses.least_squares(translated, 1) + losses.least_squares(identity, 0)
 
 
-def _accumulating(self, kind, loss):
-    loss.backward()
+def _accumulating(self, kind):
     self.optimizers[kind].set_lr(self.config.lr_at(self.iteration))
     self.optimizers[kind].step()
 
@@ -153,7 +152,7 @@ def _clip_first(self, kind):
     optimizer = self.optimizers[kind]
     optimizer.set_lr(self.config.lr_at(self.iteration))
     optimizer.step()
-    optimizer.clear_grad()
+    optimizer.clear_grad(set_to_zero=False)
 
 
 def _nothing(self):
@@ -176,7 +175,7 @@ FAULTS = [
         "moment1",
         "dis",
         "gradients accumulate over the steps",
-        patches=((_OURS, "_update", _accumulating),),
+        patches=((_OURS, "_apply_gradients", _accumulating),),
         step=2,
     ),
     TrainingFault(

@@ -30,8 +30,9 @@ def accumulated_step(trainer, real_a, real_b):
     with trainer._frozen_discriminators():
         for number, part in enumerate(parts):
             with _power_iterations(trainer, number == 0), trainer.precision.forward():
-                found = trainer._generator_losses(trainer._translate(*part))
-            losses.add(found, "g_loss")
+                passes = trainer._translate(*part)
+            with _power_iterations(trainer, number == 0):
+                losses.note(trainer._generator_gradients(passes, 1 / count))
         trainer._apply_gradients("gen")
     trainer._clip_rho()
     return losses.found
@@ -56,6 +57,10 @@ class Means:
         """A part's losses by name, of which `total` is sent backward. Raises DivergedError."""
         require_finite(losses, total, self.iteration)
         self.backward(losses[total] / self.count)
+        self.note(losses)
+
+    def note(self, losses):
+        """Losses of a part that has been sent backward."""
         for name, loss in losses.items():
             part = loss.detach() / self.count
             self.found[name] = self.found[name] + part if name in self.found else part

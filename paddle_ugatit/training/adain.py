@@ -117,7 +117,7 @@ class Trainer:
         average_gradients(self._parameters())
         optimizer.set_lr(self.config.lr_at(self.iteration))
         self.precision.step(optimizer)
-        optimizer.clear_grad()
+        optimizer.clear_grad(set_to_zero=False)
 
     def sheets(self, networks, tests):
         """Test pictures of A in the styles of test pictures of B, (n,3,S,S) each: contents above, styles left."""

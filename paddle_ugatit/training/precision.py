@@ -21,9 +21,10 @@ class Precision:
         """The context that losses are computed in."""
         return contextlib.nullcontext() if self.amp == "off" else paddle.amp.auto_cast(dtype=self.amp)
 
-    def backward(self, loss):
-        """The backward pass of a loss."""
-        (self._scaler.scale(loss) if self._scaler else loss).backward()
+    def backward(self, loss, tensors=(), gradients=()):
+        """The backward pass of a loss, and of `tensors` that earlier ones sent these gradients into."""
+        loss = self._scaler.scale(loss) if self._scaler else loss
+        paddle.autograd.backward([loss, *tensors], [None, *gradients])
 
     def step(self, optimizer):
         """The optimiser's step on the gradients there are."""

@@ -118,7 +118,7 @@ class Trainer:
         self.precision.backward(loss)
         average_gradients(self.networks[kind].parameters())
         self.precision.step(self.optimizers[kind])
-        self.optimizers[kind].clear_grad()
+        self.optimizers[kind].clear_grad(set_to_zero=False)
 
     def _gammas(self):
         """How much of its attention each map takes, after the step: 0 at first."""

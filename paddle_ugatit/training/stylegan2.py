@@ -178,7 +178,7 @@ class Trainer:
             means.add(part(), total)
         distributed.average_gradients(self._parameters(kind))
         self.optimizers[kind].step()
-        self.optimizers[kind].clear_grad()
+        self.optimizers[kind].clear_grad(set_to_zero=False)
         return means.found
 
     def _styles(self, random, half):

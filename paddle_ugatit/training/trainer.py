@@ -6,7 +6,8 @@ What is saved, without changing what is computed:
 - no gradient of the discriminators' step reaches a generator, none of the generators' step a discriminator's weight;
 - a generator translates one domain and repeats the other in one batch, since its norms are of one image each.
 - a discriminator sees real and translated images in one batch, each half with the power iterations and the spectral
-  norms of its own pass.
+  norms of its own pass;
+- what is made of one translation alone goes backward before the next is looked at, so that memory holds one such graph.
 """
 
 import paddle
@@ -71,12 +72,11 @@ class Trainer:
             passes = self._translate(real_a, real_b)
             losses = self._discriminator_losses(passes)
         require_finite(losses, "d_loss", self.iteration)
-        self._update("dis", losses["d_loss"])
+        self.precision.backward(losses["d_loss"])
+        self._apply_gradients("dis")
         with self._frozen_discriminators():
-            with self.precision.forward():
-                losses |= self._generator_losses(passes)
-            require_finite(losses, "g_loss", self.iteration)
-            self._update("gen", losses["g_loss"])
+            losses |= self._generator_gradients(passes)
+            self._apply_gradients("gen")
         self._clip_rho()
         return {name: loss.detach() for name, loss in losses.items()}
 
@@ -97,22 +97,45 @@ class Trainer:
             losses[f"d_loss_{domain}"] = self.config.adv_weight * sum(terms)
         return losses | {"d_loss": losses["d_loss_a"] + losses["d_loss_b"]}
 
-    def _generator_losses(self, passes):
-        cycled_a = self.networks["genB2A"](passes["b"]["fake"])[0]
-        cycled_b = self.networks["genA2B"](passes["a"]["fake"])[0]
-        losses = self._direction("a", cycled_a, **passes["a"]) | self._direction("b", cycled_b, **passes["b"])
+    def _generator_gradients(self, passes, share=1.0):
+        """The generators' losses, their gradients times `share` added to the parameters'."""
+        losses, arrived = {}, []
+        for domain, images in passes.items():
+            fake = images["fake"].detach()
+            fake.stop_gradient = False
+            with self.precision.forward():
+                terms = self._terms_of(fake, domain, passes)
+            self._send_back(terms, share)
+            losses |= terms
+            arrived.append(fake.grad)
+        with self.precision.forward():
+            terms = {name: loss for domain in passes for name, loss in self._repeated(domain, **passes[domain]).items()}
+        self._send_back(terms, share, [images["fake"] for images in passes.values()], arrived)
+        losses |= terms
+        losses = {name: losses[name].detach() for domain in passes for name in losses if name.endswith(f"_{domain}")}
         return losses | {"g_loss": sum(losses.values())}
 
-    def _direction(self, domain, cycled, real, fake, same, fake_cam, same_cam):
-        """The weighted terms of everything that ends in `domain`."""
-        config = self.config
+    def _terms_of(self, fake, domain, passes):
+        """The weighted terms of one translation: what it looks like, and what it is when translated back."""
+        config, other = self.config, "b" if domain == "a" else "a"
         verdicts = [adversarial_loss(net(fake)) for net in self._discriminators(domain)]
+        cycled = self.networks["genA2B" if domain == "a" else "genB2A"](fake)[0]
         return {
             f"g_adv_{domain}": config.adv_weight * sum(verdicts),
-            f"g_cycle_{domain}": config.cycle_weight * l1(cycled, real),
-            f"g_identity_{domain}": config.identity_weight * l1(same, real),
-            f"g_cam_{domain}": config.cam_weight * cam_loss(fake_cam, same_cam),
+            f"g_cycle_{other}": config.cycle_weight * l1(cycled, passes[other]["real"]),
         }
+
+    def _repeated(self, domain, real, fake, same, fake_cam, same_cam):
+        """The weighted terms of the passes that translate into a domain and repeat its images, but for `fake`'s."""
+        return {
+            f"g_identity_{domain}": self.config.identity_weight * l1(same, real),
+            f"g_cam_{domain}": self.config.cam_weight * cam_loss(fake_cam, same_cam),
+        }
+
+    def _send_back(self, terms, share, tensors=(), gradients=()):
+        total = {"g_loss": sum(terms.values())}
+        require_finite(terms | total, "g_loss", self.iteration)
+        self.precision.backward(total["g_loss"] * share, tensors, gradients)
 
     def sheets(self, networks, tests):
         """Sample sheets of both directions by these networks, for test pictures "A" and "B", (n,3,S,S) each."""
@@ -133,16 +156,12 @@ class Trainer:
     def _frozen_discriminators(self):
         return frozen(self._parameters("dis"))
 
-    def _update(self, kind, loss):
-        self.precision.backward(loss)
-        self._apply_gradients(kind)
-
     def _apply_gradients(self, kind):
         optimizer = self.optimizers[kind]
         average_gradients(self._parameters(kind))
         optimizer.set_lr(self.config.lr_at(self.iteration))
         self.precision.step(optimizer)
-        optimizer.clear_grad()
+        optimizer.clear_grad(set_to_zero=False)
 
     def _clip_rho(self):
         with paddle.no_grad():
