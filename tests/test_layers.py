@@ -115,9 +115,11 @@ def test_initial_weights_keep_the_bound():
             assert 0.97 / math.sqrt(fan_in) < largest <= 1 / math.sqrt(fan_in)
 
 
+@pytest.mark.parametrize("small", [0, 4, 16], ids=["slices", "matrix backward", "matrix"])
 @pytest.mark.parametrize("padding", [1, 3])
-@pytest.mark.parametrize("shape", [MAPS, (1, 2, 4, 9), (2, 1, 5, 4)])
-def test_reflection_pad(padding, shape):
+@pytest.mark.parametrize("shape", [MAPS, (1, 2, 4, 9), (2, 1, 5, 4), (1, 2, 5, 8)])
+def test_reflection_pad(padding, shape, small, monkeypatch):
+    monkeypatch.setattr(basic, "SMALL", small)
     assert_same(basic.ReflectionPad2D(padding), torch.nn.ReflectionPad2d(padding), normal(*shape))
 
 

@@ -5,14 +5,17 @@ ReflectionPad2D, Upsample, LeakyReLU, whose twins are torch.nn's layers of these
 """
 
 import math
+from functools import lru_cache
 
+import numpy as np
 import paddle
 import paddle.nn.functional as F
 from paddle import nn
 
 from paddle_ugatit.compat import copying
-from paddle_ugatit.layers.convolution import conv2d
+from paddle_ugatit.layers.convolution import conv2d, on_cpu
 
+SMALL = 16  # pixels along a map's longer side up to which two products reflect its border; backward twice as many
 
 def spatial_sum(x):
     """Sum over height and width: (B,C,H,W) -> (B,C).
@@ -21,7 +24,13 @@ def spatial_sum(x):
     Paddle's is not over a large map.
     """
     b, c, h, w = x.shape
-    return paddle.matmul(x.reshape([b, c, h * w]), paddle.ones([h * w, 1], x.dtype)).reshape([b, c])
+    ones = _ones(h * w, x.dtype) if on_cpu(x) else paddle.ones([h * w, 1], x.dtype)
+    return paddle.matmul(x.reshape([b, c, h * w]), ones).reshape([b, c])
+
+
+@lru_cache
+def _ones(count, dtype):
+    return paddle.to_tensor(np.ones([count, 1]), dtype, paddle.CPUPlace())
 
 
 def spatial_mean(x):
@@ -188,15 +197,30 @@ def _added(x, axis, *strips):
     return paddle.concat([*pieces, _part(x, axis, done, x.shape[axis])], axis)
 
 
+@lru_cache
+def _mirror(size, pad, dtype):
+    """The matrix (size + 2 pad, size) of zeros and ones that reflects a column."""
+    places = np.pad(np.arange(size), pad, "reflect")
+    return paddle.to_tensor(np.eye(size)[places], dtype, paddle.CPUPlace())
+
+
 class _ReflectionPad(paddle.autograd.PyLayer):
     @staticmethod
     def forward(ctx, x, pad):
         ctx.pad = pad
+        if on_cpu(x) and max(x.shape[2:]) <= SMALL:
+            down, across = (_mirror(size, pad, x.dtype) for size in x.shape[2:])
+            x = paddle.matmul(x, across, transpose_y=True)
+            return paddle.matmul(down, x)
         with copying():
             return _reflect(_reflect(x, 2, pad), 3, pad)
 
     @staticmethod
     def backward(ctx, grad):
+        height, width = (size - 2 * ctx.pad for size in grad.shape[2:])
+        if on_cpu(grad) and max(height, width) <= 2 * SMALL:
+            grad = paddle.matmul(_mirror(height, ctx.pad, grad.dtype), grad, transpose_x=True)
+            return paddle.matmul(grad, _mirror(width, ctx.pad, grad.dtype))
         with copying():
             return _reflect_back(_reflect_back(grad, 3, ctx.pad), 2, ctx.pad)
 
@@ -205,8 +229,8 @@ class ReflectionPad2D(nn.Layer):
     """Reflect `padding` rows and columns at each border: (B,C,H,W) -> (B,C,H+2p,W+2p).
 
     Concatenated slices are 5 to 10 times as fast as Paddle's pad on a CPU, and a gradient made of slices too is three
-    times as fast as that of the slices. Raises ValueError for a map of `padding` rows or columns or fewer, which cannot
-    be reflected.
+    times as fast as that of the slices; for maps up to SMALL products with a matrix are faster still. Raises ValueError
+    for a map of `padding` rows or columns or fewer, which cannot be reflected.
     """
 
     def __init__(self, padding):

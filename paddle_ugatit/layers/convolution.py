@@ -19,7 +19,7 @@ SMALL = 128  # pixels of a batch
 
 def conv2d(x, weight, stride=1):
     """Convolution without padding: (B,in,H,W), (out,in,k,k) -> (B,out,H',W')."""
-    if not _free(x):
+    if not on_cpu(x):
         return F.conv2d(x, weight, stride=stride)
     outputs, inputs, kernel, _ = weight.shape
     if stride == 1 and _tiled(weight, *(size - 2 for size in x.shape[2:])):
@@ -32,8 +32,8 @@ def conv2d(x, weight, stride=1):
     return F.conv2d(x, weight, stride=stride)
 
 
-def _free(x):
-    """Whether there is a choice: an exporter wants the plain operation, and a GPU has better ones."""
+def on_cpu(x):
+    """Whether a faster way may be taken here: an exporter wants plain operations, and a GPU has others."""
     return paddle.in_dynamic_mode() and x.place.is_cpu_place()
 
 
@@ -47,7 +47,7 @@ def _tiled(weight, height, width):
 
 def has_bordered_conv(x, weight):
     """Whether `bordered_conv` takes this map and weight, and is faster than one step after another."""
-    return _free(x) and _tiled(weight, *x.shape[2:])
+    return on_cpu(x) and _tiled(weight, *x.shape[2:])
 
 
 def bordered_conv(x, weight, twice=False):
