@@ -3,14 +3,20 @@
 import dataclasses
 import importlib.util
 import json
+import sys
 
 import pytest
 
+from align.bench import savings
 from align.bench import side as bench_side
 from align.bench.torch_saving import SavingTrainer
+from align.faults.planting import in_force
+from align.paddle_side import PaddleSide
 from align.torch_side import TorchSide
-from align.training_case import batches, torch_state
+from align.training_case import batches, paddle_state, torch_state
+from paddle_ugatit.layers import convolution
 from paddle_ugatit.training import Config
+from paddle_ugatit.training import Trainer as PaddleTrainer
 from tools import bench
 from torch_ref.training.trainer import Trainer
 
@@ -40,6 +46,39 @@ def test_a_table_with_ratios(what, capsys):
     rows = [line.split("|") for line in capsys.readouterr().out.splitlines() if line.startswith("|")]
     assert len(rows) >= 4 and all(len(row) == 8 for row in rows)
     assert rows[2][1].strip() == bench.PLAIN and rows[2][3].strip() == "1.00"
+
+
+@pytest.mark.parametrize("what", ["iteration", "infer"])
+def test_other_frameworks_run_as_they_come(what):
+    """The harness must not lend them what makes Paddle fast: with our malloc PyTorch's iteration takes two thirds."""
+    command = [sys.executable, "-c", "import align, paddle_ugatit.runtime as r; print(*r.SETTINGS, sep='\\n')"]
+    for name, (_, settings) in bench.VARIANTS[what].items():
+        own = [line.partition(": ")[2] for line in bench.output_of(name, command, settings).splitlines()]
+        assert len(own) == 3
+        assert all(line.startswith("off") for line in own) == (name != bench.OURS), name
+        assert any(key.startswith("MALLOC_") for key in settings) == name.endswith("our malloc settings")
+
+
+@pytest.mark.parametrize("name", savings.SAVINGS)
+def test_without_a_saving_the_update_is_the_same(name, monkeypatch):
+    monkeypatch.setattr(convolution, "MANY", 4)
+    config = Config(light=True, ch=4, n_res=1, img_size=48, global_layers=6, local_layers=4)
+    side, found = PaddleSide("float64"), []
+    for patches in ([], savings.SAVINGS[name]()):
+        ours = side.build(lambda _: PaddleTrainer(config), 0)
+        with in_force(patches):
+            for _, images in zip(range(2), batches(config, 0), strict=False):
+                losses = ours.step(*[side.tensor(image) for image in images])
+        found.append(paddle_state(ours, losses))
+    for place, array in found[0].items():
+        assert abs(found[1][place] - array).max() <= 1e-11 * (abs(array).max() or 1), place
+
+
+def test_savings_are_measured_one_by_one(capsys):
+    assert bench.main(["savings", *TINY, "--only", "ours", "frozen"]) == 0
+    rows = [line.split("|") for line in capsys.readouterr().out.splitlines() if line.startswith("|")]
+    assert [row[1].strip() for row in rows[2:]] == ["ours", "without: frozen discriminators"]
+    assert rows[2][3].strip() == "1.00"
 
 
 def test_a_variant_that_fails_says_why(monkeypatch, capsys):

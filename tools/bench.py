@@ -2,6 +2,7 @@
 
     python tools/bench.py runtime                  what the settings of paddle_ugatit/runtime.py are worth
     python tools/bench.py iteration --size 128     one training iteration, PyTorch's and ours
+    python tools/bench.py savings --size 128       our iteration, and what it costs without each of its savings
     python tools/bench.py infer --size 256         one picture through the generator, PyTorch's, ours, ONNX Runtime's
     python tools/bench.py kid                      KID, against torch-fidelity on the same features
 
@@ -21,6 +22,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from align.bench.savings import SAVINGS  # noqa: E402
+
 SETTINGS = {
     "off": "off",
     "BLAS path": "blas",
@@ -29,28 +32,32 @@ SETTINGS = {
 }
 # What of the environment decides how fast a framework is; every variant starts without.
 SPEED_VARIABLES = ("MKL_", "OMP_", "KMP_", "MALLOC_", "FLAGS_", "PADDLE_UGATIT_RUNTIME")
+# The other frameworks as they come: the harness that runs them sets the process up for Paddle, and would speed them up.
+AS_IT_COMES = {"PADDLE_UGATIT_RUNTIME": "off"}
 # glibc's own variables for what paddle_ugatit/runtime.py sets by mallopt.
-KEEP_BUFFERS = {
+KEEP_BUFFERS = AS_IT_COMES | {
     "MALLOC_MMAP_MAX_": "0",
     "MALLOC_TRIM_THRESHOLD_": str(2**31 - 1),
     "MALLOC_TOP_PAD_": str(256 << 20),
 }
-PLAIN = "PyTorch, as published"
+PLAIN, OURS = "PyTorch, as published", "ours"
+BASES = PLAIN, OURS  # what ratios are relative to: the first of them that was measured
 # name -> (side of align/bench/side.py, environment)
 VARIANTS = {
     "iteration": {
-        PLAIN: ("torch-plain", {}),
+        PLAIN: ("torch-plain", AS_IT_COMES),
         "PyTorch, as published, our malloc settings": ("torch-plain", KEEP_BUFFERS),
-        "PyTorch, the same savings": ("torch-saving", {}),
+        "PyTorch, the same savings": ("torch-saving", AS_IT_COMES),
         "PyTorch, the same savings, our malloc settings": ("torch-saving", KEEP_BUFFERS),
-        "PyTorch, the same savings, torch.compile": ("torch-compiled", {}),
-        "ours": ("paddle", {}),
+        "PyTorch, the same savings, torch.compile": ("torch-compiled", AS_IT_COMES),
+        OURS: ("paddle", {}),
     },
+    "savings": {OURS: ("paddle", {})} | {f"without: {name}": ("paddle", {}) for name in SAVINGS},
     "infer": {
-        PLAIN: ("torch-plain", {}),
-        "PyTorch, torch.compile": ("torch-compiled", {}),
-        "ONNX Runtime": ("onnx", {}),  # needs onnx and onnxruntime, which the project does not
-        "ours": ("paddle", {}),
+        PLAIN: ("torch-plain", AS_IT_COMES),
+        "PyTorch, torch.compile": ("torch-compiled", AS_IT_COMES),
+        "ONNX Runtime": ("onnx", AS_IT_COMES),  # needs onnx and onnxruntime, which the project does not
+        OURS: ("paddle", {}),
     },
 }
 # One forward and backward of the light generator, after one to warm up; prints seconds of wall time.
@@ -107,8 +114,11 @@ def turns(what, name, config, arguments):
     """Costs of `--turns` pieces of work by this variant, in a process of its own."""
     side, settings = VARIANTS[what][name]
     settings = settings | {"OMP_NUM_THREADS": str(arguments.threads)}
-    command = [sys.executable, str(ROOT / "align" / "bench" / "side.py"), what, side, "--config", json.dumps(config)]
+    work = "iteration" if what == "savings" else what
+    command = [sys.executable, str(ROOT / "align" / "bench" / "side.py"), work, side, "--config", json.dumps(config)]
     command += ["--turns", str(arguments.turns)]
+    if name.startswith("without: "):
+        command += ["--without", name.removeprefix("without: ")]
     return [json.loads(line) for line in output_of(name, command, settings).splitlines()]
 
 
@@ -140,14 +150,14 @@ def compare(arguments):
 
 
 def table(costs, failures):
-    """Markdown: median CPU and wall seconds, their ratios to the published iteration, and the peak of memory."""
+    """Markdown: median CPU and wall seconds, their ratios to the first of BASES, and the peak of memory."""
     lines = ["| variant | CPU s | ratio | wall s | ratio | peak GiB |", "|---|---|---|---|---|---|"]
     medians = {
         name: {key: statistics.median(cost[key] for cost in values) for key in ("cpu", "wall")}
         for name, values in costs.items()
         if values
     }
-    base = medians.get(PLAIN)
+    base = next((medians[name] for name in BASES if name in medians), None)
     for name in costs:
         if name in failures:
             lines.append(f"| {name} | {failures[name]} |||||")
@@ -168,11 +178,11 @@ def main(argv=None):
         return subprocess.run([sys.executable, str(ROOT / "align" / "bench" / "metric.py"), *argv[1:]]).returncode
     example = "example: python tools/bench.py iteration --size 256 --only published ours"
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0], epilog=example)
-    parser.add_argument("what", choices=["runtime", "iteration", "infer", "kid"])
+    parser.add_argument("what", choices=["runtime", "iteration", "savings", "infer", "kid"])
     parser.add_argument("--size", type=int, default=128, metavar="N", help="image size (128)")
     parser.add_argument("--repeat", type=int, default=3, metavar="N", help="processes per variant (3)")
     parser.add_argument("--turns", type=int, default=2, metavar="N", help="iterations per process that count (2)")
-    parser.add_argument("--threads", type=int, default=1, metavar="N", help="threads of iteration and infer (1)")
+    parser.add_argument("--threads", type=int, default=1, metavar="N", help="threads of all but runtime (1)")
     parser.add_argument("--ch", type=int, default=64, metavar="N", help="channels of the first layer (64)")
     parser.add_argument("--n-res", type=int, default=4, metavar="N", help="residual blocks (4)")
     parser.add_argument("--full", action="store_true", help="the full generator instead of the light one")

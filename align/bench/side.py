@@ -3,7 +3,8 @@
     python align/bench/side.py iteration torch-plain --config '{"light": true, "img_size": 128}'
 
 `iteration` is a whole training iteration, `infer` a picture through the light or full generator. tools/bench.py runs
-the sides in turns. Those of PyTorch load no Paddle, and so none of its process settings; ours loads no PyTorch.
+the sides in turns. Those of PyTorch are run with PADDLE_UGATIT_RUNTIME=off, since the harness would set the process up
+for Paddle; ours loads no PyTorch.
 """
 
 import argparse
@@ -140,14 +141,25 @@ def main(argv=None):
     # In the second iteration either framework still asks the system for memory, a second's worth of page faults.
     parser.add_argument("--warm-up", type=int, default=2, metavar="N", help="turns before those that count (2)")
     parser.add_argument("--turns", type=int, default=2, metavar="N", help="turns that count (2)")
+    parser.add_argument("--without", metavar="SAVING", help="what our iteration shall not save (bench/savings.py)")
     arguments = parser.parse_args(argv)
     make = WORK[arguments.what, arguments.side.partition("-")[0]]
-    work = make(json.loads(arguments.config), arguments.side)
-    for _ in range(arguments.warm_up):
-        work()
-    for _ in range(arguments.turns):
-        print(json.dumps(turn(work)), flush=True)
+    with _without(arguments.without):
+        work = make(json.loads(arguments.config), arguments.side)
+        for _ in range(arguments.warm_up):
+            work()
+        for _ in range(arguments.turns):
+            print(json.dumps(turn(work)), flush=True)
     return 0
+
+
+def _without(saving):
+    if not saving:
+        return contextlib.nullcontext()
+    from align.bench.savings import SAVINGS
+    from align.faults.planting import in_force
+
+    return in_force(SAVINGS[saving]())
 
 
 if __name__ == "__main__":
