@@ -22,8 +22,6 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from align.bench.savings import SAVINGS  # noqa: E402
-
 SETTINGS = {
     "off": "off",
     "BLAS path": "blas",
@@ -40,7 +38,8 @@ KEEP_BUFFERS = AS_IT_COMES | {
     "MALLOC_TRIM_THRESHOLD_": str(2**31 - 1),
     "MALLOC_TOP_PAD_": str(256 << 20),
 }
-PLAIN, OURS = "PyTorch, as published", "ours"
+SIDE = [sys.executable, str(ROOT / "align" / "bench" / "side.py")]  # one side of a comparison, a process of its own
+PLAIN, OURS, WITHOUT = "PyTorch, as published", "ours", "without: "
 BASES = PLAIN, OURS  # what ratios are relative to: the first of them that was measured
 # name -> (side of align/bench/side.py, environment)
 VARIANTS = {
@@ -52,7 +51,6 @@ VARIANTS = {
         "PyTorch, the same savings, torch.compile": ("torch-compiled", AS_IT_COMES),
         OURS: ("paddle", {}),
     },
-    "savings": {OURS: ("paddle", {})} | {f"without: {name}": ("paddle", {}) for name in SAVINGS},
     "infer": {
         PLAIN: ("torch-plain", AS_IT_COMES),
         "PyTorch, torch.compile": ("torch-compiled", AS_IT_COMES),
@@ -110,15 +108,22 @@ def runtime(arguments):
         print(f"| {name} | {median:.2f} | {base / median:.1f} x |")
 
 
-def turns(what, name, config, arguments):
+def variants(what):
+    """Those of VARIANTS; of "savings" ours, and ours without each of what the side lists."""
+    if what != "savings":
+        return VARIANTS[what]
+    names = output_of(what, [*SIDE, "savings", "paddle"], {}).splitlines()
+    return {OURS: ("paddle", {})} | {f"{WITHOUT}{name}": ("paddle", {}) for name in names}
+
+
+def turns(what, name, variant, config, arguments):
     """Costs of `--turns` pieces of work by this variant, in a process of its own."""
-    side, settings = VARIANTS[what][name]
+    side, settings = variant
     settings = settings | {"OMP_NUM_THREADS": str(arguments.threads)}
-    work = "iteration" if what == "savings" else what
-    command = [sys.executable, str(ROOT / "align" / "bench" / "side.py"), work, side, "--config", json.dumps(config)]
+    command = [*SIDE, "iteration" if what == "savings" else what, side, "--config", json.dumps(config)]
     command += ["--turns", str(arguments.turns)]
-    if name.startswith("without: "):
-        command += ["--without", name.removeprefix("without: ")]
+    if name.startswith(WITHOUT):
+        command += ["--without", name.removeprefix(WITHOUT)]
     return [json.loads(line) for line in output_of(name, command, settings).splitlines()]
 
 
@@ -128,14 +133,15 @@ def compare(arguments):
 
     what = arguments.what
     config = asdict(Config(light=not arguments.full, ch=arguments.ch, n_res=arguments.n_res, img_size=arguments.size))
-    chosen = [name for name in VARIANTS[what] if not arguments.only or any(part in name for part in arguments.only)]
+    known = variants(what)
+    chosen = [name for name in known if not arguments.only or any(part in name for part in arguments.only)]
     costs, failures = {name: [] for name in chosen}, {}
     for _ in range(arguments.repeat):
         for name in chosen:
             if name in failures:
                 continue
             try:
-                costs[name] += turns(what, name, config, arguments)
+                costs[name] += turns(what, name, known[name], config, arguments)
                 print(f"{name}: {costs[name][-1]['cpu']:.2f} s of CPU time", file=sys.stderr, flush=True)
             except RuntimeError as error:
                 failures[name] = str(error)

@@ -20,6 +20,8 @@ from types import SimpleNamespace
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from align.bench.savings import SAVINGS  # noqa: E402
+
 
 def torch_iteration(options, kind):
     """A callable that makes one iteration of the reference's trainer, plain or with the savings."""
@@ -135,14 +137,19 @@ def turn(work):
 def main(argv=None):
     """Warm up, then work; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("what", choices=["iteration", "infer"])
+    parser.add_argument("what", choices=["iteration", "infer", "savings"], help="savings: only list their names")
     parser.add_argument("side", choices=["torch-plain", "torch-saving", "torch-compiled", "paddle", "onnx"])
-    parser.add_argument("--config", required=True, metavar="JSON", help="every field of the training configuration")
+    parser.add_argument("--config", default="{}", metavar="JSON", help="every field of the training configuration")
     # In the second iteration either framework still asks the system for memory, a second's worth of page faults.
     parser.add_argument("--warm-up", type=int, default=2, metavar="N", help="turns before those that count (2)")
     parser.add_argument("--turns", type=int, default=2, metavar="N", help="turns that count (2)")
     parser.add_argument("--without", metavar="SAVING", help="what our iteration shall not save (bench/savings.py)")
     arguments = parser.parse_args(argv)
+    if arguments.what == "savings":
+        print(*SAVINGS, sep="\n")
+        return 0
+    if arguments.config == "{}":
+        parser.error("--config is needed")
     make = WORK[arguments.what, arguments.side.partition("-")[0]]
     with _without(arguments.without):
         work = make(json.loads(arguments.config), arguments.side)
@@ -156,7 +163,6 @@ def main(argv=None):
 def _without(saving):
     if not saving:
         return contextlib.nullcontext()
-    from align.bench.savings import SAVINGS
     from align.faults.planting import in_force
 
     return in_force(SAVINGS[saving]())
