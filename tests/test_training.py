@@ -12,6 +12,7 @@ from align import check_training, training_case
 from align.check_training import SMALL, lockstep
 from align.faults import training as training_faults
 from align.paddle_side import PaddleSide
+from paddle_ugatit.layers import chain, convolution
 from paddle_ugatit.training import Config, Trainer, accumulation
 
 
@@ -70,6 +71,15 @@ def test_command(tmp_path, capsys):
     assert "ALIGNED" in capsys.readouterr().out and "ALIGNED" in page.read_text()
     assert check_training.main(["--steps", "0"]) == 2
     assert capsys.readouterr().err.count("\n") == 1
+    assert check_training.main(["--system", "ugatit", "--ch", "-1"]) == 2
+    assert capsys.readouterr().err == "check_training: ch must be 1 or more and finite, got -1\n"
+
+
+def test_command_at_a_width_that_takes_the_faster_ways(capsys):
+    taken = patch.object(chain, "bordered_conv", wraps=chain.bordered_conv)
+    with taken as bordered, patch.object(convolution, "unfolded_conv", wraps=convolution.unfolded_conv) as unfolded:
+        assert check_training.main(["--system", "ugatit", "--steps", "1", "--ch", "32"]) == 0
+    assert bordered.called and unfolded.called and "ALIGNED" in capsys.readouterr().out
 
 
 def test_no_gradient_goes_where_it_is_not_wanted():
