@@ -6,6 +6,7 @@ from unittest.mock import patch
 import numpy as np
 import paddle
 import pytest
+import torch
 from paddle import nn
 
 from align.cases import Case
@@ -20,14 +21,13 @@ from paddle_ugatit.layers.basic import Conv2D, ReflectionPad2D, Upsample
 from paddle_ugatit.layers.chain import Sequential
 from paddle_ugatit.layers.spectral_norm import spectral_norm
 
-TINY = {"MANY": 4}  # channels from which Winograd's tiles are taken
 DOUBLE = ("float64",)  # so narrow that in float32 the tiles' rounding stands out
 NARROW = generator_case("narrow", (2, 3, 16, 32), light=True, ngf=4, n_blocks=1, img_size=32)
 
 
 def narrow():
     """Tiles for narrow layers, too."""
-    return patch.multiple(convolution, **TINY)
+    return patch.object(convolution, "MANY", 4)
 
 
 def layers(*before, outputs=5, **options):
@@ -172,7 +172,7 @@ def test_lockstep():
 
 def test_alone_it_is_the_plain_case():
     """A pad and a convolution at real width: the rounding of float32 stays within the harness's floor."""
-    case = Case("up", lambda L: _block(L), [(1, 128, 16, 16)], "W * x", "layers/chain.py", "Sequential")
+    case = Case("up", _block, [(1, 128, 16, 16)], "W * x", "layers/chain.py", "Sequential")
     reference = measure(case, TorchSide)
     for check in ("forward", "backward"):
         entry = check_case(case, reference, check)
@@ -180,5 +180,5 @@ def test_alone_it_is_the_plain_case():
 
 
 def _block(library):
-    sequential = Sequential if library.Conv2D is Conv2D else __import__("torch").nn.Sequential
+    sequential = Sequential if library.Conv2D is Conv2D else torch.nn.Sequential
     return sequential(library.Upsample(), library.ReflectionPad2D(1), library.Conv2D(128, 64, 3, bias=False))

@@ -8,14 +8,12 @@ from contextlib import contextmanager
 
 
 def _trainer():
-    import paddle_ugatit  # noqa: F401, I001  first: it sets the process up before Paddle
     from paddle_ugatit.training import trainer
 
     return trainer
 
 
 def _layers():
-    _trainer()
     from paddle_ugatit.layers import basic, chain, convolution, winograd
 
     return basic, chain, convolution, winograd

@@ -143,7 +143,8 @@ def main(argv=None):
     # In the second iteration either framework still asks the system for memory, a second's worth of page faults.
     parser.add_argument("--warm-up", type=int, default=2, metavar="N", help="turns before those that count (2)")
     parser.add_argument("--turns", type=int, default=2, metavar="N", help="turns that count (2)")
-    parser.add_argument("--without", metavar="SAVING", help="what our iteration shall not save (bench/savings.py)")
+    without = "what our iteration shall not save (bench/savings.py)"
+    parser.add_argument("--without", metavar="SAVING", choices=SAVINGS, help=without)
     arguments = parser.parse_args(argv)
     if arguments.what == "savings":
         print(*SAVINGS, sep="\n")

@@ -17,6 +17,7 @@ from paddle_ugatit.layers.convolution import conv2d, on_cpu
 
 SMALL = 16  # pixels along a map's longer side up to which two products reflect its border; backward twice as many
 
+
 def spatial_sum(x):
     """Sum over height and width: (B,C,H,W) -> (B,C).
 

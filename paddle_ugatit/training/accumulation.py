@@ -29,7 +29,7 @@ def accumulated_step(trainer, real_a, real_b):
     trainer._apply_gradients("dis")
     with trainer._frozen_discriminators():
         for number, part in enumerate(parts):
-            with _power_iterations(trainer, number == 0), trainer.precision.forward():
+            with trainer.precision.forward():
                 passes = trainer._translate(*part)
             with _power_iterations(trainer, number == 0):
                 losses.note(trainer._generator_gradients(passes, 1 / count))
