@@ -3,7 +3,7 @@ input and parameter.
 
     python align/check_backward.py [CASE ...] [--weights FILE] [--html FILE]
 
-Exit code: 0 aligned, 1 diverged, 2 not comparable or bad usage. See align/command.py for the options.
+Exit code: 0 aligned, 1 diverged, 2 not comparable or bad usage. See align/checks/command.py for the options.
 """
 
 import sys
@@ -11,7 +11,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from align.command import main  # noqa: E402
+from align.checks.command import main  # noqa: E402
 
 if __name__ == "__main__":
     sys.exit(main("backward"))

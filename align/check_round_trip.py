@@ -1,72 +1,12 @@
-"""Do two PyTorch checkpoints hold the same, bit for bit? PyTorch itself reads both.
+#!/usr/bin/env python
+"""Do two PyTorch checkpoints hold the same, bit for bit? PyTorch itself reads both."""
 
-    python align/check_round_trip.py BEFORE.pt AFTER.pt
-
-Exit code: 0 the same, 1 different, 2 a file cannot be read.
-"""
-
-import argparse
-import pickle
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-import torch  # noqa: E402
-
-
-def differences(before, after):
-    """A line for every name, dtype, shape or bit that differs, and the number of tensors that are the same."""
-    before, after = _flat(before), _flat(after)
-    lines, same = [], 0
-    for key in sorted(before.keys() | after.keys()):
-        if key not in after or key not in before:
-            lines.append(f"{key}: only {'before' if key in before else 'after'}")
-            continue
-        a, b = before[key], after[key]
-        if not isinstance(a, torch.Tensor) or not isinstance(b, torch.Tensor):  # a version, say
-            lines += [] if type(a) is type(b) and a == b else [f"{key}: {a!r:.40} became {b!r:.40}"]
-        elif (a.dtype, a.shape) != (b.dtype, b.shape):
-            lines.append(f"{key}: {a.dtype} {list(a.shape)} became {b.dtype} {list(b.shape)}")
-        elif not torch.equal(_bits(a), _bits(b)):
-            lines.append(f"{key}: {int((_bits(a) != _bits(b)).any(-1).sum())} of {a.numel()} values differ")
-        else:
-            same += 1
-    return lines, same
-
-
-def _flat(state, prefix=""):
-    flat = {}
-    for key, value in state.items():
-        flat |= _flat(value, f"{prefix}{key}/") if isinstance(value, dict) else {prefix + key: value}
-    return flat
-
-
-def _bits(tensor):
-    # Bytes, since NaN differs from itself and -0 equals 0; one row per value.
-    return tensor.contiguous().reshape(-1, 1).view(torch.uint8)
-
-
-def main(argv=None):
-    """Compare; returns the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("before", metavar="BEFORE.pt")
-    parser.add_argument("after", metavar="AFTER.pt")
-    arguments = parser.parse_args(argv)
-    try:
-        states = [torch.load(p, weights_only=True, mmap=True) for p in (arguments.before, arguments.after)]
-    except (OSError, RuntimeError, pickle.UnpicklingError, EOFError) as error:
-        print(f"check_round_trip: cannot read: {' '.join(str(error).split())[:300]}", file=sys.stderr)
-        return 2
-    lines, same = differences(*states)
-    for line in lines[:20]:
-        print(line)
-    if not lines and not same:
-        print("check_round_trip: the files hold no tensors", file=sys.stderr)
-        return 2
-    print(f"DIFFERENT: {len(lines)} tensors" if lines else f"BIT-EXACT: {same} tensors, names, dtypes, shapes, values")
-    return 1 if lines else 0
-
+from align.checks.round_trip import main  # noqa: E402
 
 if __name__ == "__main__":
     sys.exit(main())

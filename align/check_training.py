@@ -1,110 +1,12 @@
-"""Does training in Paddle make the same updates as in PyTorch? Both run in lockstep in float64.
+#!/usr/bin/env python
+"""Does training in Paddle make the same updates as in PyTorch? Both run in lockstep in float64."""
 
-    python align/check_training.py [--steps N] [--full] [--json FILE] [--html FILE]
-
-After every step it compares each loss, learning rate, parameter, Adam moment and spectral-norm vector. Exit code: 0
-aligned, 1 diverged, 2 not comparable or bad usage.
-"""
-
-import argparse
 import sys
-import time
-from dataclasses import asdict, replace
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from align.causes.training import find_training_cause  # noqa: E402
-from align.paddle_side import PaddleSide  # noqa: E402
-from align.report import case_line, entry, finish  # noqa: E402
-from align.torch_side import TorchSide  # noqa: E402
-from align.training_case import compared, one_step, paddle_state, same_start, torch_state  # noqa: E402
-from align.training_systems import SMALL, SYSTEMS  # noqa: E402
-from paddle_ugatit.formats import CheckpointError  # noqa: E402
-
-__all__ = ["SMALL", "lockstep", "main"]
-
-
-def lockstep(config, steps, seed=0, tamper=None, trainers=None, system="ugatit"):
-    """Report entries, one a step, until the first that differs.
-
-    `tamper(trainer)` plants a fault and `trainers` (PyTorch's, ours) stand for the system's, in tests.
-    """
-    case, torch_side, paddle_side = SYSTEMS[system], TorchSide("float64"), PaddleSide("float64")
-    trainers = trainers or case.trainers
-    theirs = torch_side.build(lambda _: trainers[0](config), seed)
-    ours = paddle_side.build(lambda _: trainers[1](config), seed)
-    same_start(theirs, ours, torch_side, paddle_side, seed, case.moved)
-    if tamper:
-        tamper(ours)
-    for step, given in zip(range(1, steps + 1), case.given(config, seed), strict=False):
-        start = time.perf_counter()
-        wanted = torch_state(theirs, one_step(theirs, torch_side, *given))
-        found = paddle_state(ours, one_step(ours, paddle_side, *given))
-        rows = compared(wanted, found, step, case.limit, case.limits)
-        result = _entry(system, {**asdict(config), "seed": seed}, step, rows, time.perf_counter() - start)
-        yield result
-        if result["verdict"] != "aligned":
-            return
-
-
-def _entry(system, options, step, rows, seconds):
-    failed = [row for row in rows if row.verdict == "fail"]
-    blamed = None
-    if failed:
-        first = failed[0]
-        size = first.note or f"error {first.error:.1e}, limit {first.limit:.1e}"
-        message = f"step {step}: {first.what} {first.slot} of {first.layer} differs: {size}"
-        blamed = {**asdict(first), "message": message}
-    name = f"step {step}" if system == "ugatit" else f"{system} step {step}"
-    sources = SYSTEMS[system].sources
-    return entry(name, f"Training: {system}, step {step}", "Trainer.step", sources, options, rows, blamed, seconds)
-
-
-def main(argv=None):
-    """Run the check; returns the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--steps", type=int, default=6, metavar="N", help="iterations (6)")
-    parser.add_argument("--system", nargs="+", choices=SYSTEMS, default=list(SYSTEMS), help="what is trained (all)")
-    parser.add_argument("--full", action="store_true", help="U-GAT-IT's full generator instead of the light one")
-    parser.add_argument("--revision", choices=["current", "initial"], default="current", help="of U-GAT-IT")
-    wide = "channels of U-GAT-IT's first layer (4); from 32 on every faster way to a convolution is taken"
-    parser.add_argument("--ch", type=int, metavar="N", help=wide)
-    parser.add_argument("--batch", type=int, metavar="N", help="batch size (each system's own small one)")
-    parser.add_argument("--seed", type=int, default=0, metavar="K")
-    parser.add_argument("--json", metavar="FILE", help="write the report as JSON")
-    parser.add_argument("--html", metavar="FILE", help="write the report as a page")
-    arguments = parser.parse_args(argv)
-    try:
-        return _run(arguments)
-    except (ValueError, OSError, CheckpointError) as error:
-        print(f"check_training: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
-
-
-def _run(arguments):
-    if arguments.steps < 1:
-        raise ValueError(f"--steps must be 1 or more, got {arguments.steps}")
-    start, entries = time.perf_counter(), []
-    for system in arguments.system:
-        config = _config(system, arguments)
-        for result in lockstep(config, arguments.steps, arguments.seed, system=system):
-            if blamed := result["blamed"]:
-                place = blamed["call"], arguments.seed, None, SYSTEMS[system].trainers, arguments.steps
-                blamed["cause"] = find_training_cause(config, *place, blamed["what"], blamed["error"], system)
-            print(case_line(result), flush=True)
-            entries.append(result)
-    return finish("training", entries, start, arguments, TorchSide.version)
-
-
-def _config(system, arguments):
-    config = replace(SYSTEMS[system].small, iteration=arguments.steps)
-    if arguments.batch is not None:
-        config = replace(config, batch_size=arguments.batch)
-    if system == "ugatit":
-        config = replace(config, light=not arguments.full, revision=arguments.revision, ch=arguments.ch or config.ch)
-    return config
-
+from align.checks.training import main  # noqa: E402
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -1,66 +1,12 @@
-"""Record what PyTorch computes, to compare with it later on a machine that has Paddle alone.
+#!/usr/bin/env python
+"""Record what PyTorch computes, to compare with it later on a machine that has Paddle alone."""
 
-    python align/record_reference.py --out align/recordings/small.safetensors
-    python align/check_forward.py --reference align/recordings/small.safetensors
-
-Runs the PyTorch twin only; see align/recording.py for what the file holds.
-"""
-
-import argparse
-import platform
 import sys
-import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-import numpy as np  # noqa: E402
-
-from align.cases import CASES, LAYER_CASES, MINI_CASES, chosen  # noqa: E402
-from align.recording import save_recording  # noqa: E402
-from align.reference import NotComparable, measure  # noqa: E402
-from align.torch_side import TorchSide  # noqa: E402
-from paddle_ugatit.formats import CheckpointError  # noqa: E402
-
-
-def main(argv=None):
-    """Record; returns the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("cases", nargs="*", metavar="CASE", help="default all layers and mini networks")
-    parser.add_argument("--out", required=True, metavar="FILE.safetensors")
-    parser.add_argument("--weights", metavar="FILE", help="a checkpoint of either framework, in place of the cases")
-    parser.add_argument("--revision", choices=["current", "initial"], help="of the networks in --weights")
-    parser.add_argument("--size", type=int, metavar="N", help="image size for --weights")
-    parser.add_argument("--batch", type=int, default=1, metavar="N", help="batch size for --weights (1)")
-    parser.add_argument("--seed", type=int, default=0, metavar="K")
-    arguments = parser.parse_args(argv)
-    try:
-        _record(arguments)
-    except (NotComparable, CheckpointError, ImportError, OSError, ValueError) as error:
-        print(f"record_reference: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
-    return 0
-
-
-def _record(arguments):
-    start, weights = time.perf_counter(), {}
-    cases = CASES | {case.name: case for case in MINI_CASES}
-    default = [case.name for case in LAYER_CASES + MINI_CASES]
-    if arguments.weights:
-        from align.real_weights import network_cases
-
-        cases, weights = network_cases(arguments.weights, arguments.revision, arguments.size, arguments.batch)
-        default = list(cases)
-    entries = []
-    for case in chosen(cases, arguments.cases or default):
-        reference = measure(case, TorchSide, arguments.seed, weights.get(case.name))
-        entries.append((case, reference))
-        print(f"{case.name}: {len(reference.tensors)} tensors", flush=True)
-    versions = {"python": platform.python_version(), "numpy": np.__version__, "torch": TorchSide.version}
-    save_recording(arguments.out, entries, versions)
-    size = Path(arguments.out).stat().st_size
-    print(f"{arguments.out}: {len(entries)} cases, {size / 1e6:.1f} MB, {time.perf_counter() - start:.0f} s")
-
+from align.checks.record_reference import main  # noqa: E402
 
 if __name__ == "__main__":
     sys.exit(main())

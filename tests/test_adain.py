@@ -9,15 +9,15 @@ import pytest
 import paddle_ugatit  # noqa: F401  first: it sets the process up before Paddle, and so before PyTorch
 from paddle_ugatit import formats, weights
 from paddle_ugatit.formats import CheckpointError
+from paddle_ugatit.inference.stylise import takes_vgg_levels
 from paddle_ugatit.layers import norm
 from paddle_ugatit.models import adain
-from paddle_ugatit.stylising import takes_vgg_levels
 from paddle_ugatit.training.adain import he_filters, random_filters
 from tools import convert_weights
 
 torch = pytest.importorskip("torch")
-from align.check_round_trip import main as check_round_trip  # noqa: E402
-from align.command import main as check  # noqa: E402
+from align.checks.command import main as check  # noqa: E402
+from align.checks.round_trip import main as check_round_trip  # noqa: E402
 from torch_ref.models import adain as torch_adain  # noqa: E402
 
 # Of the public files: place of each convolution -> outputs and inputs in units of `ch` (0 is RGB), kernel.

@@ -11,13 +11,13 @@ import paddle
 import pytest
 from PIL import Image
 
-from align import check_training
-from align.training_systems import SYSTEMS
+from align.cases.training import SYSTEMS
+from align.checks import training as check_training
 from paddle_ugatit import formats
+from paddle_ugatit.backend.errors import InputError
 from paddle_ugatit.data import transforms
 from paddle_ugatit.data.folders import Stream, TrainingData
 from paddle_ugatit.data.images import image_files, read_image, write_image
-from paddle_ugatit.errors import InputError
 from paddle_ugatit.losses import style_loss
 from paddle_ugatit.models.adain import Decoder, Encoder
 from paddle_ugatit.training import adain, start

@@ -10,15 +10,15 @@ import pytest
 from align.bench import savings
 from align.bench import side as bench_side
 from align.bench.torch_saving import SavingTrainer
-from align.faults.planting import in_force
-from align.paddle_side import PaddleSide
-from align.torch_side import TorchSide
-from align.training_case import batches, paddle_state, torch_state
+from align.compare.paddle_side import PaddleSide
+from align.compare.torch_side import TorchSide
+from align.compare.training import batches, paddle_state, torch_state
+from align.planting import in_force
 from paddle_ugatit.layers import convolution
 from paddle_ugatit.training import Config
 from paddle_ugatit.training import Trainer as PaddleTrainer
 from tools import bench
-from torch_ref.training.trainer import Trainer
+from torch_ref.training.ugatit import Trainer
 
 TINY = ["--size", "96", "--ch", "4", "--n-res", "1", "--repeat", "1", "--turns", "1"]
 
@@ -51,7 +51,7 @@ def test_a_table_with_ratios(what, capsys):
 @pytest.mark.parametrize("what", ["iteration", "infer"])
 def test_other_frameworks_run_as_they_come(what):
     """The harness must not lend them what makes Paddle fast: with our malloc PyTorch's iteration takes two thirds."""
-    command = [sys.executable, "-c", "import align, paddle_ugatit.runtime as r; print(*r.SETTINGS, sep='\\n')"]
+    command = [sys.executable, "-c", "import align, paddle_ugatit.backend.runtime as r; print(*r.SETTINGS, sep='\\n')"]
     for name, (_, settings) in bench.VARIANTS[what].items():
         own = [line.partition(": ")[2] for line in bench.output_of(name, command, settings).splitlines()]
         assert len(own) == 3

@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from align import command
+from align.checks import command
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")

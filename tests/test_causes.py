@@ -8,22 +8,23 @@ import numpy as np
 import paddle
 import pytest
 
-from align import check, check_training
 from align.cases import Case
+from align.cases.training import SYSTEMS
 from align.causes import search as causes
 from align.causes.training import find_training_cause
-from align.check import check_case
+from align.checks import layers as check
+from align.checks import training as check_training
+from align.checks.layers import check_case
+from align.compare.reference import measure
+from align.compare.torch_side import TorchSide
 from align.faults.catalogue import CAUSES, MODEL_FAULTS
 from align.faults.layers import CASES
-from align.faults.planting import local, put, run
 from align.faults.small_layer import Layer, rules, twin
 from align.faults.training import FAULTS as TRAINING_FAULTS
 from align.faults.training import TINY, TRAINERS
-from align.page import render
-from align.reference import measure
-from align.report import case_line, document
-from align.torch_side import TorchSide
-from align.training_systems import SYSTEMS
+from align.planting import local, put, run
+from align.report.document import case_line, document
+from align.report.page import render
 
 
 @lru_cache
@@ -176,7 +177,7 @@ def causes_of_training():
 
 def test_weights_are_named_only_where_they_are_equal_to_the_bit():
     from align.causes.arrays import weight_cause
-    from align.verdict import Row
+    from align.compare.verdict import Row
 
     row = Row("a", "Linear", 0, "weight", "weight", "state", "float64", [3, 3], 1.0, None, 0.0)
     weight = np.random.default_rng(0).normal(size=(3, 3))

@@ -11,11 +11,11 @@ from paddle import nn
 
 from align.cases import Case
 from align.cases.ugatit import generator_case
-from align.check import check_case
-from align.check_training import SMALL, lockstep
-from align.reference import measure
-from align.torch_side import TorchSide
-from paddle_ugatit.compat import default_dtype
+from align.checks.layers import check_case
+from align.checks.training import SMALL, lockstep
+from align.compare.reference import measure
+from align.compare.torch_side import TorchSide
+from paddle_ugatit.backend.compat import default_dtype
 from paddle_ugatit.layers import chain, convolution, winograd
 from paddle_ugatit.layers.basic import Conv2D, ReflectionPad2D, Upsample
 from paddle_ugatit.layers.chain import Sequential

@@ -2,7 +2,7 @@
 
 import pytest
 
-from align import check_all
+from align.checks import all as check_all
 
 
 @pytest.mark.parametrize(

@@ -11,10 +11,10 @@ import pytest
 import torch
 from PIL import Image
 
-from align import command, record_reference
-from align.recording import load_recording
-from align.reference import NotComparable
-from align.verdict import Judge
+from align.checks import command, record_reference
+from align.compare.recording import load_recording
+from align.compare.reference import NotComparable
+from align.compare.verdict import Judge
 
 ROOT = Path(__file__).resolve().parent.parent
 SHIPPED = ROOT / "align/recordings/small.safetensors"

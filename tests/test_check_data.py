@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 import paddle_ugatit  # noqa: F401  first: it sets the process up before PyTorch
-from align import check_data, data_side
+from align.checks import data as check_data
+from align.compare import data as data_side
 from align.faults.data import CONTROLS, FAULTS
 
 

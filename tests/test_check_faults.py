@@ -5,11 +5,11 @@ from unittest.mock import patch
 
 import pytest
 
-from align import check_faults
-from align.check import check_case
+from align.checks.layers import check_case
+from align.compare.verdict import Judge
 from align.faults import benchmark, other_tools
+from align.faults import command as check_faults
 from align.faults.catalogue import CASES, CATALOGUE, CAUSES, MODEL_FAULTS
-from align.verdict import Judge
 
 
 def test_every_fault_of_the_catalogue_is_planted():

@@ -5,9 +5,9 @@ import json
 import numpy as np
 import pytest
 
-from align import check_init
 from align.cases.initial import CASES, fans, known_initialisations
-from align.check_init import check_case, compared, distance, limit
+from align.checks import initial as check_init
+from align.checks.initial import check_case, compared, distance, limit
 from align.faults.initial import FAULTS, planted_entry
 
 TESTS = 185  # parameters of all networks

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from align import check_learning
+from align.checks import learning as check_learning
 from tests.test_run import faces, options_file  # noqa: F401  (faces is a fixture)
 
 

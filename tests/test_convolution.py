@@ -8,10 +8,10 @@ import paddle.nn.functional as F
 import pytest
 
 from align.cases import Case
-from align.check import check_case
-from align.reference import measure
-from align.torch_side import TorchSide
-from paddle_ugatit.compat import copied_transpose
+from align.checks.layers import check_case
+from align.compare.reference import measure
+from align.compare.torch_side import TorchSide
+from paddle_ugatit.backend.compat import copied_transpose
 from paddle_ugatit.layers import convolution, winograd
 from paddle_ugatit.layers.basic import Conv2D
 

@@ -13,10 +13,10 @@ import paddle_ugatit  # noqa: F401  first: it sets the process up before Paddle
 # ruff: isort: split
 from paddle.io import DataLoader
 
+from paddle_ugatit.backend.errors import InputError
 from paddle_ugatit.data import folders, transforms
 from paddle_ugatit.data.folders import ImageFolder, Stream, TrainingData
 from paddle_ugatit.data.images import image_files
-from paddle_ugatit.errors import InputError
 
 SIZE = 16
 

@@ -11,8 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from paddle_ugatit.data import face_cartoon, face_photo, faces, faces_folder
-from paddle_ugatit.data.face_latents import FRINGES, HAIR_STYLES, sample_face
+from paddle_ugatit.data.faces import cartoon as face_cartoon
+from paddle_ugatit.data.faces import draw as faces
+from paddle_ugatit.data.faces import folder as faces_folder
+from paddle_ugatit.data.faces import photo as face_photo
+from paddle_ugatit.data.faces.latents import FRINGES, HAIR_STYLES, sample_face
 from paddle_ugatit.data.images import read_image
 from tools import make_dataset
 

@@ -5,11 +5,11 @@ from functools import lru_cache
 import pytest
 
 import paddle_ugatit  # noqa: F401  first: it sets the process up before Paddle, and so before PyTorch
-from align.check import check_case
+from align.checks.layers import check_case
+from align.compare.reference import measure
+from align.compare.torch_side import TorchSide
 from align.faults import layers, sagan
 from align.faults.controls import CONTROLS, SAME_BITS
-from align.reference import measure
-from align.torch_side import TorchSide
 
 CHECKS = ("forward", "backward")
 CASES, FAULTS = layers.CASES | sagan.CASES, layers.FAULTS + sagan.FAULTS

@@ -3,9 +3,9 @@
 import pytest
 
 from align.cases import discriminator_case, generator_case
-from align.check import check_case
-from align.reference import measure
-from align.torch_side import TorchSide
+from align.checks.layers import check_case
+from align.compare.reference import measure
+from align.compare.torch_side import TorchSide
 
 CASES = [
     generator_case("genA2B", (1, 3, 256, 256), n_blocks=4, light=True),

@@ -8,13 +8,23 @@ import paddle
 import pytest
 
 from align.cases import CASES, Case
-from align.check import check_case
-from align.faults.planting import run
-from align.paddle_side import PaddleSide
-from align.reference import NotComparable, Reference, measure
-from align.torch_side import TorchSide
-from align.verdict import FLOAT32_ULP, Judge, Row, blame, blame_message, error_of, in_order, mean_error_of, weight_rows
-from align.views import Key
+from align.checks.layers import check_case
+from align.compare.paddle_side import PaddleSide
+from align.compare.reference import NotComparable, Reference, measure
+from align.compare.torch_side import TorchSide
+from align.compare.verdict import (
+    FLOAT32_ULP,
+    Judge,
+    Row,
+    blame,
+    blame_message,
+    error_of,
+    in_order,
+    mean_error_of,
+    weight_rows,
+)
+from align.compare.views import Key
+from align.planting import run
 
 OUT = Key("output", "layer", 0, "0")
 PARAM = Key("grad_param", "layer", 0, "weight")

@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 import paddle_ugatit  # noqa: F401  first: it sets the process up before Paddle
+from paddle_ugatit.backend.errors import InputError
 from paddle_ugatit.data.images import ImageError, image_files, is_image_name, read_image, write_image
-from paddle_ugatit.errors import InputError
 
 GREY = np.arange(0, 256, 16, dtype=np.uint8).reshape(4, 4)
 COLOUR = np.stack([GREY, GREY[::-1], GREY.T], 2)

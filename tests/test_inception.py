@@ -10,8 +10,8 @@ import pytest
 
 import paddle_ugatit  # noqa: F401  first: it sets the process up
 from paddle_ugatit import formats, weights
-from paddle_ugatit.compat import default_dtype
-from paddle_ugatit.errors import InputError
+from paddle_ugatit.backend.compat import default_dtype
+from paddle_ugatit.backend.errors import InputError
 from paddle_ugatit.formats import CheckpointError
 from paddle_ugatit.metrics import FeatureExtractor, engine, inception_weights
 from paddle_ugatit.metrics.preprocess import to_network
@@ -213,7 +213,7 @@ def test_png_can_be_read_after_paddle_is_loaded(tmp_path):
 
 @pytest.mark.slow
 def test_full_size_in_float64(tmp_path):
-    from align import check_metric
+    from align.checks import metric as check_metric
 
     path = tmp_path / "full.pth"
     inception_weights.write_random(path)

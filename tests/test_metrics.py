@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 import paddle_ugatit  # noqa: F401  first: it sets the process up
-from align import check_metric
-from align import metric_statements as plain
+from align.checks import metric as check_metric
+from align.compare import metric_statements as plain
 from align.faults import metric as metric_faults
 from align.faults import metric_simulation
-from paddle_ugatit.errors import InputError
+from paddle_ugatit.backend.errors import InputError
 from paddle_ugatit.metrics import frechet, gram, inception_weights, kid, mmd, paper, preprocess, spread
 
 SMALL = ((70, 50, 25),)

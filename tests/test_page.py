@@ -8,7 +8,8 @@ from html.parser import HTMLParser
 
 import pytest
 
-from align import page, picture
+from align.report import charts as picture
+from align.report import page
 
 HOSTILE = '</td><script>alert("x")</script><img src="http://example.org/x.png">&amp;'
 VOID = {"meta", "br", "img", "link", "input", "hr"}

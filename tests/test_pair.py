@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from align import command
-from align.pair import PairError, load_pair
+from align.cases.pair import PairError, load_pair
+from align.checks import command
 
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLE = ROOT / "align/examples/attention_pair.py"

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from paddle_ugatit.errors import InputError
+from paddle_ugatit.backend.errors import InputError
 from paddle_ugatit.metrics import paired
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from paddle_ugatit import runtime
+from paddle_ugatit.backend import runtime
 
 ROOT = Path(__file__).resolve().parent.parent
 AVX2, AVX512 = {"sse2", "avx2"}, {"sse2", "avx2", "avx512f", "avx512dq", "avx512cd", "avx512bw", "avx512vl"}

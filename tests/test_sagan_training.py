@@ -9,8 +9,8 @@ import numpy as np
 import paddle
 import pytest
 
-from align.check_training import lockstep, main
-from align.training_systems import SYSTEMS
+from align.cases.training import SYSTEMS
+from align.checks.training import lockstep, main
 from paddle_ugatit import formats
 from paddle_ugatit.data.images import write_image
 from paddle_ugatit.training import sagan, start

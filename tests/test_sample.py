@@ -4,9 +4,10 @@ import numpy as np
 import paddle
 import pytest
 
-from paddle_ugatit import formats, sampling
+from paddle_ugatit import formats
 from paddle_ugatit.data.images import read_image
 from paddle_ugatit.data.transforms import random_normal
+from paddle_ugatit.inference import sample as sampling
 from paddle_ugatit.models.sagan import Discriminator, Generator
 from paddle_ugatit.training.state import weights_checkpoint
 from tools import sample

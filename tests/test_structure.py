@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 ROOMS = ("paddle_ugatit", "torch_ref", "align", "tools", "work", "tests")
-MAX_FILE_LINES = 330
+MAX_FILE_LINES = 345
 MAX_FUNCTION_LINES = 60
 
 # The arrows: what each room must not import. Only align and its tests may hold both frameworks.

@@ -6,15 +6,16 @@ import paddle.nn.functional as F
 import pytest
 
 from align.cases import randomise
-from align.paddle_side import PaddleSide
-from align.torch_side import TorchSide
-from paddle_ugatit import augment, losses
-from paddle_ugatit.layers import smooth
+from align.compare.paddle_side import PaddleSide
+from align.compare.torch_side import TorchSide
+from paddle_ugatit import losses
+from paddle_ugatit.layers import twice_differentiable as smooth
 from paddle_ugatit.models import stylegan2
+from paddle_ugatit.training import augment
 
 torch = pytest.importorskip("torch")
-import torch_ref.augment  # noqa: E402
 import torch_ref.losses  # noqa: E402
+import torch_ref.training.augment  # noqa: E402
 
 LIMIT = 1e-11  # relative to a tensor's largest value, in float64
 SIDES = TorchSide("float64"), PaddleSide("float64")
@@ -144,7 +145,7 @@ def test_sizes_at_64_pixels_are_the_published_ones():
 def test_augmentation_is_the_twins(kinds):
     image, same = both(8, 3, SIZE, SIZE, uniform=True)
     numbers = both(8, augment.COUNT, uniform=True)
-    wanted = torch_ref.augment.augment(image, numbers[0].detach(), kinds)
+    wanted = torch_ref.training.augment.augment(image, numbers[0].detach(), kinds)
     found = augment.augment(same, numbers[1].detach(), kinds)
     assert distance(wanted, found) < 1e-14
     assert distance(image, found) > 0.1
@@ -158,7 +159,7 @@ def test_augmentation_reaches_its_extremes():
     image, same = both(2, 3, SIZE, SIZE, uniform=True)
     for low, high in ((0.0, 1 - 2**-53), (1 - 2**-53, 0.0)):
         numbers = np.array([[low] * augment.COUNT, [high] * augment.COUNT])
-        wanted = torch_ref.augment.augment(image, torch.tensor(numbers))
+        wanted = torch_ref.training.augment.augment(image, torch.tensor(numbers))
         assert distance(wanted, augment.augment(same, paddle.to_tensor(numbers))) < 1e-14
 
 

@@ -7,11 +7,11 @@ import numpy as np
 import paddle
 import pytest
 
-from align.check_training import lockstep
-from align.training_systems import SMALL_STYLEGAN2
+from align.cases.training import SMALL_STYLEGAN2
+from align.checks.training import lockstep
 from paddle_ugatit.data.images import write_image
+from paddle_ugatit.inference.sample_stylegan2 import StyleGan2
 from paddle_ugatit.models.stylegan2 import Conv2DMod
-from paddle_ugatit.styles import StyleGan2
 from paddle_ugatit.training import loop, start
 from paddle_ugatit.training.records import Records
 from paddle_ugatit.training.stylegan2 import Config, Trainer

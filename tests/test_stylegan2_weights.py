@@ -4,9 +4,9 @@ import numpy as np
 import paddle
 import pytest
 
-from align import command
+from align.checks import command
 from paddle_ugatit import formats, weights
-from paddle_ugatit.errors import InputError
+from paddle_ugatit.backend.errors import InputError
 from paddle_ugatit.models import stylegan2
 from paddle_ugatit.training import start
 from paddle_ugatit.training import stylegan2 as stylegan2_training

@@ -5,9 +5,10 @@ import paddle
 import pytest
 from PIL import Image
 
-from paddle_ugatit import formats, stylising
+from paddle_ugatit import formats
+from paddle_ugatit.backend.errors import InputError
 from paddle_ugatit.data.images import read_image
-from paddle_ugatit.errors import InputError
+from paddle_ugatit.inference import stylise as stylising
 from paddle_ugatit.models.adain import Decoder, Encoder, StyleTransfer
 from paddle_ugatit.models.ugatit import ResnetGenerator
 from paddle_ugatit.training.adain import he_filters, random_filters

@@ -8,10 +8,11 @@ import numpy as np
 import paddle
 import pytest
 
-from align import check_training, training_case
-from align.check_training import SMALL, lockstep
+from align.checks import training as check_training
+from align.checks.training import SMALL, lockstep
+from align.compare import training as training_case
+from align.compare.paddle_side import PaddleSide
 from align.faults import training as training_faults
-from align.paddle_side import PaddleSide
 from paddle_ugatit.layers import chain, convolution
 from paddle_ugatit.training import Config, Trainer, accumulation
 

@@ -12,11 +12,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from paddle_ugatit import ResnetGenerator, formats, inference, sheets, weights
-from paddle_ugatit.data import heatmaps, transforms
+from paddle_ugatit import ResnetGenerator, formats, weights
+from paddle_ugatit.backend.errors import InputError
+from paddle_ugatit.data import transforms
 from paddle_ugatit.data.images import read_image
 from paddle_ugatit.data.inputs import collect
-from paddle_ugatit.errors import InputError
+from paddle_ugatit.inference import heatmaps, sheets
+from paddle_ugatit.inference import translate as inference
 from paddle_ugatit.metrics import paired
 from tools import translate
 

@@ -1,6 +1,6 @@
 """Measure speed on this machine, side by side in one run; figures are ratios of medians.
 
-    python tools/bench.py runtime                  what the settings of paddle_ugatit/runtime.py are worth
+    python tools/bench.py runtime                  what the settings of paddle_ugatit/backend/runtime.py are worth
     python tools/bench.py iteration --size 128     one training iteration, PyTorch's and ours
     python tools/bench.py savings --size 128       our iteration, and what it costs without each of its savings
     python tools/bench.py infer --size 256         one picture through the generator, PyTorch's, ours, ONNX Runtime's
@@ -32,7 +32,7 @@ SETTINGS = {
 SPEED_VARIABLES = ("MKL_", "OMP_", "KMP_", "MALLOC_", "FLAGS_", "PADDLE_UGATIT_RUNTIME")
 # The other frameworks as they come: the harness that runs them sets the process up for Paddle, and would speed them up.
 AS_IT_COMES = {"PADDLE_UGATIT_RUNTIME": "off"}
-# glibc's own variables for what paddle_ugatit/runtime.py sets by mallopt.
+# glibc's own variables for what paddle_ugatit/backend/runtime.py sets by mallopt.
 KEEP_BUFFERS = AS_IT_COMES | {
     "MALLOC_MMAP_MAX_": "0",
     "MALLOC_TRIM_THRESHOLD_": str(2**31 - 1),

@@ -10,9 +10,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from paddle_ugatit import command, formats, weights  # noqa: E402
-from paddle_ugatit.command import Progress, size  # noqa: E402
-from paddle_ugatit.errors import UsageError  # noqa: E402
+from paddle_ugatit import formats, weights  # noqa: E402
+from paddle_ugatit.backend.errors import UsageError  # noqa: E402
+from paddle_ugatit.backend.progress import Progress, size  # noqa: E402
+from paddle_ugatit.cli import command  # noqa: E402
 
 PROGRAM = "convert_weights"
 EXAMPLES = """\

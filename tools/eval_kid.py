@@ -8,7 +8,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from paddle_ugatit import command  # noqa: E402
+from paddle_ugatit.cli import command  # noqa: E402
 from paddle_ugatit.formats import atomic  # noqa: E402
 from paddle_ugatit.metrics import evaluate, notes, page  # noqa: E402
 from paddle_ugatit.metrics.compare import PERMUTATIONS, PROTOCOLS  # noqa: E402

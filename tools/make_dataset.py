@@ -8,10 +8,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from paddle_ugatit import command  # noqa: E402
-from paddle_ugatit.command import Progress  # noqa: E402
-from paddle_ugatit.data import faces  # noqa: E402
-from paddle_ugatit.data.faces_folder import make_dataset  # noqa: E402
+from paddle_ugatit.backend.progress import Progress  # noqa: E402
+from paddle_ugatit.cli import command  # noqa: E402
+from paddle_ugatit.data.faces import draw as faces  # noqa: E402
+from paddle_ugatit.data.faces.folder import make_dataset  # noqa: E402
 from paddle_ugatit.data.images import write_image  # noqa: E402
 
 PROGRAM = "make_dataset"

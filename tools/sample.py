@@ -8,18 +8,19 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from paddle_ugatit import command  # noqa: E402
+from paddle_ugatit.cli import command  # noqa: E402
 
 # ruff: isort: split
 import numpy as np  # noqa: E402
 import paddle  # noqa: E402
 
-from paddle_ugatit import sampling, styles  # noqa: E402
-from paddle_ugatit.command import Progress  # noqa: E402
+from paddle_ugatit.backend.errors import InputError, UsageError  # noqa: E402
+from paddle_ugatit.backend.progress import Progress  # noqa: E402
 from paddle_ugatit.data.images import write_image  # noqa: E402
 from paddle_ugatit.data.transforms import to_pixels  # noqa: E402
-from paddle_ugatit.errors import InputError, UsageError  # noqa: E402
-from paddle_ugatit.sheets import grid  # noqa: E402
+from paddle_ugatit.inference import sample as sampling  # noqa: E402
+from paddle_ugatit.inference import sample_stylegan2 as styles
+from paddle_ugatit.inference.sheets import grid  # noqa: E402
 from paddle_ugatit.weights import load_networks  # noqa: E402
 
 PROGRAM = "sample"

@@ -12,20 +12,20 @@ from pathlib import Path, PurePosixPath
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from paddle_ugatit import command  # noqa: E402
+from paddle_ugatit.cli import command  # noqa: E402
 
 # ruff: isort: split
 import numpy as np  # noqa: E402
 import paddle  # noqa: E402
 from PIL import Image  # noqa: E402
 
-from paddle_ugatit.command import Progress  # noqa: E402
+from paddle_ugatit.backend.errors import InputError, UsageError  # noqa: E402
+from paddle_ugatit.backend.progress import Progress  # noqa: E402
 from paddle_ugatit.data.images import ImageError, read_picture, write_image  # noqa: E402
 from paddle_ugatit.data.inputs import collect  # noqa: E402
-from paddle_ugatit.errors import InputError, UsageError  # noqa: E402
+from paddle_ugatit.inference.sheets import sheet  # noqa: E402
+from paddle_ugatit.inference.stylise import matched_colours, region_shares, stylise, takes_vgg_levels  # noqa: E402
 from paddle_ugatit.models.adain import Decoder, Encoder, StyleTransfer, require_size  # noqa: E402
-from paddle_ugatit.sheets import sheet  # noqa: E402
-from paddle_ugatit.stylising import matched_colours, region_shares, stylise, takes_vgg_levels  # noqa: E402
 from paddle_ugatit.weights import load_networks  # noqa: E402
 
 PROGRAM = "stylize"

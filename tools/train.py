@@ -7,7 +7,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from paddle_ugatit import command, runtime  # noqa: E402
+from paddle_ugatit.backend import runtime  # noqa: E402
+from paddle_ugatit.cli import command  # noqa: E402
 from paddle_ugatit.training import distributed, loop, start  # noqa: E402
 from paddle_ugatit.training.records import Records  # noqa: E402
 

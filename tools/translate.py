@@ -8,21 +8,21 @@ from pathlib import Path, PurePosixPath
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from paddle_ugatit import command  # noqa: E402
+from paddle_ugatit.cli import command  # noqa: E402
 
 # ruff: isort: split
 import numpy as np  # noqa: E402
 import paddle  # noqa: E402
 from PIL import Image  # noqa: E402
 
-from paddle_ugatit.command import Progress  # noqa: E402
+from paddle_ugatit.backend.errors import InputError, UsageError  # noqa: E402
+from paddle_ugatit.backend.progress import Progress  # noqa: E402
 from paddle_ugatit.data import transforms  # noqa: E402
 from paddle_ugatit.data.images import ImageError, image_files, read_picture, write_image  # noqa: E402
 from paddle_ugatit.data.inputs import collect  # noqa: E402
-from paddle_ugatit.errors import InputError, UsageError  # noqa: E402
-from paddle_ugatit.inference import generate, require_size  # noqa: E402
+from paddle_ugatit.inference.sheets import GENERATORS, heatmap_pixels, sample_sheet  # noqa: E402
+from paddle_ugatit.inference.translate import generate, require_size  # noqa: E402
 from paddle_ugatit.metrics import paired  # noqa: E402
-from paddle_ugatit.sheets import GENERATORS, heatmap_pixels, sample_sheet  # noqa: E402
 from paddle_ugatit.weights import load_networks  # noqa: E402
 
 PROGRAM = "translate"

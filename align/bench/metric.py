@@ -15,12 +15,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from paddle_ugatit import command  # noqa: E402  first: it sets the process up before PyTorch is loaded
+from paddle_ugatit.cli import command  # noqa: E402  first: it sets the process up before PyTorch is loaded
 
 # ruff: isort: split
 import numpy as np  # noqa: E402
 
-from align import metric_others  # noqa: E402
+from align.compare import metric_others  # noqa: E402
 from paddle_ugatit.metrics import FeatureExtractor, inception_weights, kid  # noqa: E402
 from paddle_ugatit.metrics.mmd import subset_kid  # noqa: E402
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 
 def _trainer():
-    from paddle_ugatit.training import trainer
+    from paddle_ugatit.training import ugatit as trainer
 
     return trainer
 

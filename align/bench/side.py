@@ -28,7 +28,7 @@ def torch_iteration(options, kind):
     import torch
 
     from align.bench.torch_saving import SavingTrainer
-    from torch_ref.training.trainer import Trainer
+    from torch_ref.training.ugatit import Trainer
 
     torch.manual_seed(0)
     config = SimpleNamespace(**options, lr_at=lambda _step: options["lr"])
@@ -164,7 +164,7 @@ def main(argv=None):
 def _without(saving):
     if not saving:
         return contextlib.nullcontext()
-    from align.faults.planting import in_force
+    from align.planting import in_force
 
     return in_force(SAVINGS[saving]())
 

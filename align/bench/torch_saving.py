@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import torch
 
 from torch_ref.losses import discriminator_loss
-from torch_ref.training.trainer import Trainer
+from torch_ref.training.ugatit import Trainer
 
 
 class SavingTrainer(Trainer):

@@ -10,8 +10,8 @@ import numpy as np
 import paddle
 import torch
 
-from align import torch_side
 from align.cases import Case
+from align.compare import torch_side
 
 _MODEL = "models/ugatit.py"
 _SMALL = {"input_nc": 3, "output_nc": 3, "ngf": 4, "n_blocks": 2, "img_size": 32}

@@ -2,7 +2,7 @@
 
 from align.cases.case import Case
 
-_SMOOTH, _MODEL = "layers/smooth.py", "models/stylegan2.py"
+_SMOOTH, _MODEL = "layers/twice_differentiable.py", "models/stylegan2.py"
 _MAPS, _EVEN = (3, 6, 9, 7), (3, 6, 8, 8)  # odd; what a block of the generator or discriminator meets
 _STYLE, _NOISE, _IMAGE = (3, 5), (3, 16, 16, 1), (3, 3, 8, 8)
 _MODULATED = "conv(x, w (y + 1) / sqrt(sum (w (y + 1))^2 + 1e-8))"

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from align import metric_statements
-from align.check_metric import _SETS, _SUBSETS, compared, drawn_features
+from align.checks.metric import _SETS, _SUBSETS, compared, drawn_features
+from align.compare import metric_statements
 from paddle_ugatit.metrics import mmd
 
 

@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from torch import nn
 from torch.nn.utils.spectral_norm import SpectralNorm
 
-from align.faults.planting import put, run
+from align.planting import put, run
 from torch_ref.layers.norm import ILN, AdaILN, AdaIN, moments
 
 EPSILONS = (1e-3, 1e-4, 2e-5, 1e-5, 5e-6, 1e-6, 1e-7, 1e-8, 1e-10, 1e-12, 0.0)

@@ -12,12 +12,12 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from align import torch_side
 from align.causes import stylegan2
 from align.causes.norms import norm_rules, spectral_rules
 from align.causes.resize import grid_matrix
 from align.causes.sagan import sagan_rules
-from align.faults.planting import put, run
+from align.compare import torch_side
+from align.planting import put, run
 from torch_ref.layers.norm import ILN, AdaILN
 from torch_ref.models import ugatit
 

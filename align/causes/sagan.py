@@ -6,7 +6,7 @@
 import torch
 import torch.nn.functional as F
 
-from align.faults.planting import run
+from align.planting import run
 from torch_ref.layers.spectral_norm import SpectralNormWrapper
 from torch_ref.models.sagan import SelfAttention
 

@@ -12,11 +12,11 @@ import numpy as np
 
 from align.causes.arrays import array_causes, weight_cause
 from align.causes.rules import call_rules, graph_rules, layer_rules
-from align.faults.planting import in_force
-from align.paddle_side import PaddleSide
-from align.reference import set_mode
-from align.verdict import EXTRA, MISSING, error_of
-from align.views import Isolated, Key, Propagated
+from align.compare.paddle_side import PaddleSide
+from align.compare.reference import set_mode
+from align.compare.verdict import EXTRA, MISSING, error_of
+from align.compare.views import Isolated, Key, Propagated
+from align.planting import in_force
 from paddle_ugatit.weights import WeightError
 
 SECONDS = 120  # after which no further mistake is tried
@@ -29,7 +29,7 @@ def find_cause(case, reference, check, blamed, tamper=None, seconds=SECONDS):
 
     `blamed` is the row that `verdict.blame` gave, `tamper(model)` what changed Paddle's model, if anything did.
     """
-    from align.torch_side import TorchSide
+    from align.compare.torch_side import TorchSide
 
     if sum(array.size for array in reference.weights.values()) > LARGE:
         return {"name": UNKNOWN, "before": None, "after": None, "tried": 0}

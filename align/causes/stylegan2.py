@@ -4,9 +4,9 @@ import torch
 import torch.nn.functional as F
 from torch.nn.grad import conv2d_input, conv2d_weight
 
-from align.faults.planting import put, run
+from align.planting import put, run
 from torch_ref import losses
-from torch_ref.layers import smooth
+from torch_ref.layers import twice_differentiable as smooth
 from torch_ref.models import stylegan2
 from torch_ref.training import stylegan2 as training
 

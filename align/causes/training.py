@@ -8,13 +8,13 @@ from copy import copy
 
 import torch
 
+from align.cases.training import SYSTEMS
 from align.causes import stylegan2
-from align.paddle_side import PaddleSide
-from align.torch_side import TorchSide
-from align.training_case import compared, one_step, paddle_state, same_start, torch_state
-from align.training_systems import SYSTEMS
+from align.compare.paddle_side import PaddleSide
+from align.compare.torch_side import TorchSide
+from align.compare.training import compared, one_step, paddle_state, same_start, torch_state
 from torch_ref import losses
-from torch_ref.training import trainer
+from torch_ref.training import ugatit as trainer
 
 _right_update, _right_losses = trainer.Trainer._update, trainer.Trainer._discriminator_losses
 

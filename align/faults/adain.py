@@ -4,8 +4,8 @@ import paddle
 import paddle.nn.functional as F
 
 from align.faults.layers import _biased_stats, _zero_pad
-from align.faults.planting import local, patched, run
-from paddle_ugatit.compat import constant
+from align.planting import local, patched, run
+from paddle_ugatit.backend.compat import constant
 from paddle_ugatit.layers import norm
 from paddle_ugatit.layers.basic import channel_shift
 

@@ -10,20 +10,22 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
-from align import check_data, check_metric, data_side
 from align.causes.metric import find_metric_cause
 from align.causes.search import UNKNOWN, find_cause
 from align.causes.training import find_training_cause
-from align.check import check_case
+from align.checks import data as check_data
+from align.checks import metric as check_metric
+from align.checks.layers import check_case
+from align.compare import data as data_side
+from align.compare.reference import measure
+from align.compare.torch_side import TorchSide
+from align.compare.verdict import Row
 from align.faults import data as data_faults
 from align.faults import initial as init_faults
 from align.faults import metric as metric_faults
 from align.faults import stylegan2, training
 from align.faults.catalogue import CASES, CATALOGUE, CAUSES, MODEL_FAULTS
 from align.faults.small_layer import rules
-from align.reference import measure
-from align.torch_side import TorchSide
-from align.verdict import Row
 
 METRIC = {  # what is to blame first, and the cause; a fault without is left to check_metric.py
     "biased MMD": ("KID all pairs", "biased: divided by n^2"),

@@ -12,17 +12,19 @@ from unittest.mock import patch
 import paddle
 import paddle.nn.functional as F
 
-from align import check_data, check_metric, data_side
 from align.cases import initial as init_cases
-from align.check import check_case
-from align.check_init import check_case as check_init
-from align.check_training import lockstep
+from align.checks import data as check_data
+from align.checks import metric as check_metric
+from align.checks.initial import check_case as check_init
+from align.checks.layers import check_case
+from align.checks.training import lockstep
+from align.compare import data as data_side
+from align.compare.reference import measure
+from align.compare.torch_side import TorchSide
 from align.faults import data as data_faults
 from align.faults import training
 from align.faults.layers import CASES
-from align.faults.planting import local, patched, run
-from align.reference import measure
-from align.torch_side import TorchSide
+from align.planting import local, patched, run
 from paddle_ugatit.layers import norm
 
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from align.data_side import antialiased_bilinear, plain_bilinear
-from align.faults.planting import in_force
+from align.compare.data import antialiased_bilinear, plain_bilinear
+from align.planting import in_force
 from paddle_ugatit.data import folders, transforms
 from paddle_ugatit.data.transforms import MARGIN, Choice
 

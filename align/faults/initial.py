@@ -11,10 +11,11 @@ import paddle
 from paddle import nn
 
 from align.cases import initial as init_cases
-from align.check_init import SEEDS, check_case
-from align.faults.planting import in_force
-from align.paddle_side import PaddleSide
-from paddle_ugatit.layers import basic, norm, smooth, spectral_norm
+from align.checks.initial import SEEDS, check_case
+from align.compare.paddle_side import PaddleSide
+from align.planting import in_force
+from paddle_ugatit.layers import basic, norm, spectral_norm
+from paddle_ugatit.layers import twice_differentiable as smooth
 from paddle_ugatit.models import stylegan2
 
 _parameter, _normalize = norm._parameter, spectral_norm.F.normalize

@@ -8,7 +8,7 @@ import paddle
 import paddle.nn.functional as F
 
 from align import cases
-from align.faults.planting import local, patched, put, put_weight, run, swap
+from align.planting import local, patched, put, put_weight, run, swap
 from paddle_ugatit.layers import norm, spectral_norm
 from paddle_ugatit.layers.basic import channel_scale
 from paddle_ugatit.models import ugatit

@@ -18,12 +18,12 @@ import paddle
 import torch
 
 from align.cases import randomise
+from align.compare.paddle_side import PaddleSide
+from align.compare.reference import outputs_of, set_mode
+from align.compare.torch_side import TorchSide
 from align.faults.catalogue import CASES, MODEL_FAULTS
 from align.faults.controls import CONTROLS
 from align.faults.small_layer import rules
-from align.paddle_side import PaddleSide
-from align.reference import outputs_of, set_mode
-from align.torch_side import TorchSide
 
 NOT_ASKED, FIRES_ANYWAY = "–", "fires without a fault"
 CANNOT = "cannot run this case"

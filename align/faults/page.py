@@ -19,7 +19,7 @@ def write_page(report, path):
 
 def render(report):
     """The page's HTML."""
-    css = Path(__file__).parents[1].joinpath("page.css").read_text(encoding="utf-8")
+    css = Path(__file__).parents[1].joinpath("report", "page.css").read_text(encoding="utf-8")
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'

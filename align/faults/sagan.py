@@ -4,7 +4,7 @@ import paddle
 
 from align.cases import Case
 from align.faults.layers import iterate_always, sigma_detached
-from align.faults.planting import local, patched, put, put_weight, run, swap
+from align.planting import local, patched, put, put_weight, run, swap
 from paddle_ugatit.layers import spectral_norm
 from paddle_ugatit.layers.basic import channel_scale
 

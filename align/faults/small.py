@@ -3,7 +3,7 @@
 import numpy as np
 import paddle.nn.functional as F
 
-from align.faults.planting import local, put, put_weight, run
+from align.planting import local, put, put_weight, run
 
 
 def _not_loaded(layer):

@@ -5,7 +5,7 @@ from unittest.mock import patch
 
 import paddle
 
-from align import torch_side
+from align.compare import torch_side
 from paddle_ugatit import weights
 
 

@@ -11,9 +11,9 @@ import torch.nn.functional as TF
 
 from align.cases import Case
 from align.causes.resize import grid_matrix
-from align.faults.planting import run
 from align.faults.small_layer import Layer, twin
-from paddle_ugatit.compat import constant
+from align.planting import run
+from paddle_ugatit.backend.compat import constant
 from paddle_ugatit.layers.basic import Conv2D
 
 _FILE = "../align/faults/small_twins.py"

@@ -6,14 +6,15 @@ import numpy as np
 import paddle
 import paddle.nn.functional as F
 
+from align.cases.training import SMALL_STYLEGAN2, SYSTEMS
 from align.causes.resize import grid_matrix
-from align.faults.planting import local, patched, put, put_weight, run
 from align.faults.training import TrainingFault
-from align.training_systems import SMALL_STYLEGAN2, SYSTEMS
-from paddle_ugatit import augment, losses
-from paddle_ugatit.compat import copied_transpose
-from paddle_ugatit.layers import smooth
+from align.planting import local, patched, put, put_weight, run
+from paddle_ugatit import losses
+from paddle_ugatit.backend.compat import copied_transpose
+from paddle_ugatit.layers import twice_differentiable as smooth
 from paddle_ugatit.models import stylegan2
+from paddle_ugatit.training import augment
 from paddle_ugatit.training import stylegan2 as training
 
 _BLOCK, _GENERATOR, _DISCRIMINATOR = "generator-block", "stylegan2-generator", "stylegan2-discriminator"

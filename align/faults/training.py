@@ -10,13 +10,14 @@ import numpy as np
 import paddle
 import paddle.nn.functional as F
 
-from align.check_training import SMALL, lockstep
-from align.faults.planting import in_force
+from align.checks.training import SMALL, lockstep
 from align.faults.small_training import PaddleSmall, TorchSmall
+from align.planting import in_force
 from paddle_ugatit import losses
 from paddle_ugatit.models.ugatit import Discriminator
-from paddle_ugatit.training import Config, Trainer, trainer
-from torch_ref.training.trainer import Trainer as TorchTrainer
+from paddle_ugatit.training import Config, Trainer
+from paddle_ugatit.training import ugatit as trainer
+from torch_ref.training.ugatit import Trainer as TorchTrainer
 
 TINY = replace(SMALL, ch=2, img_size=24, global_layers=5, local_layers=3, lr=0.02)
 TRAINERS = (TorchTrainer, Trainer)

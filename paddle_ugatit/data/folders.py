@@ -19,9 +19,9 @@ import numpy as np
 from paddle.io import Dataset
 from PIL import Image
 
+from paddle_ugatit.backend.errors import InputError
 from paddle_ugatit.data import transforms
 from paddle_ugatit.data.images import ImageError, image_files, read_picture
-from paddle_ugatit.errors import InputError
 
 DOMAINS = {"A": 0, "B": 1}
 _ORDER, _CHOICE = 0, 1  # what a key of random numbers is for

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
-from paddle_ugatit.errors import InputError
+from paddle_ugatit.backend.errors import InputError
 from paddle_ugatit.formats import atomic
 
 # What Pillow opens but cannot be meant by "an image of the set": documents and streams.

@@ -6,8 +6,8 @@ from pathlib import Path, PurePosixPath
 
 from PIL import Image
 
+from paddle_ugatit.backend.errors import InputError
 from paddle_ugatit.data.images import image_files, is_image_name
-from paddle_ugatit.errors import InputError
 
 
 def collect(values, outs=()) -> list[tuple[Path, str]]:

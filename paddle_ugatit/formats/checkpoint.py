@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from paddle_ugatit.errors import InputError
+from paddle_ugatit.backend.errors import InputError
 
 # Every dtype that a file may hold, by its name. numpy has no bfloat16: as in Paddle, uint16 stands for its bits.
 DTYPES = {

@@ -12,7 +12,7 @@ import paddle
 import paddle.nn.functional as F
 from paddle import nn
 
-from paddle_ugatit.compat import copying
+from paddle_ugatit.backend.compat import copying
 from paddle_ugatit.layers.convolution import conv2d, on_cpu
 
 SMALL = 16  # pixels along a map's longer side up to which two products reflect its border; backward twice as many

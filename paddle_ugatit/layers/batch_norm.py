@@ -6,7 +6,7 @@ Contents: FrozenBatchNorm2D, of a network that is never trained here; BatchNorm2
 import paddle
 from paddle import nn
 
-from paddle_ugatit.compat import constant
+from paddle_ugatit.backend.compat import constant
 from paddle_ugatit.layers.basic import channel_scale, channel_shift, spatial_sum
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import paddle
 import paddle.nn.functional as F
 
-from paddle_ugatit.compat import copied_transpose, copying
+from paddle_ugatit.backend.compat import copied_transpose, copying
 from paddle_ugatit.layers import winograd
 
 MANY, FEW = 64, 4  # channels

@@ -11,7 +11,7 @@ over a large map is wrong by up to 3.6e-3.
 import paddle
 from paddle import nn
 
-from paddle_ugatit.compat import constant
+from paddle_ugatit.backend.compat import constant
 from paddle_ugatit.layers.basic import channel_scale, channel_shift, spatial_mean, spatial_sum
 
 REVISIONS = ("current", "initial")

@@ -19,7 +19,7 @@ import numpy as np
 import paddle
 import paddle.nn.functional as F
 
-from paddle_ugatit.compat import copied_transpose
+from paddle_ugatit.backend.compat import copied_transpose
 
 TILE, STEP = 6, 4  # pixels of a tile and its distance to the next, along each axis
 # Where polynomials are evaluated, infinity aside. In float32 these lose least: half a digit, 0, 1, -1, 2, -2 one and a

@@ -12,8 +12,8 @@ import paddle
 import PIL
 
 import paddle_ugatit
-from paddle_ugatit.command import Progress
-from paddle_ugatit.errors import InputError, UsageError
+from paddle_ugatit.backend.errors import InputError, UsageError
+from paddle_ugatit.backend.progress import Progress
 from paddle_ugatit.metrics import frechet, gram, mmd, notes, paper, parallel, sources, spread
 from paddle_ugatit.metrics.features import BATCH_SIZE, FeatureExtractor
 
@@ -185,5 +185,5 @@ def _versions():
         "numpy": np.__version__,
         "paddle": paddle.__version__,
         "pillow": PIL.__version__,
-        "blas_and_threads": paddle_ugatit.runtime.SETTINGS,
+        "blas_and_threads": paddle_ugatit.backend.runtime.SETTINGS,
     }

@@ -13,7 +13,7 @@ import paddle
 import paddle.nn.functional as F
 from paddle import nn
 
-from paddle_ugatit.compat import default_dtype
+from paddle_ugatit.backend.compat import default_dtype
 from paddle_ugatit.metrics.preprocess import SIZE
 from paddle_ugatit.models.inception import FEATURES, AveragePool, BasicConv2d, InceptionV3
 

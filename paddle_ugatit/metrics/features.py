@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from paddle_ugatit.errors import InputError
+from paddle_ugatit.backend.errors import InputError
 from paddle_ugatit.metrics import engine, inception_weights
 from paddle_ugatit.metrics.preprocess import RESIZES, to_network
 

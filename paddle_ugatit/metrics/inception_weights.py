@@ -11,8 +11,8 @@ import numpy as np
 import paddle
 
 from paddle_ugatit import formats, weights
-from paddle_ugatit.compat import default_dtype
-from paddle_ugatit.errors import InputError
+from paddle_ugatit.backend.compat import default_dtype
+from paddle_ugatit.backend.errors import InputError
 from paddle_ugatit.layers.batch_norm import FrozenBatchNorm2D
 from paddle_ugatit.models.inception import InceptionV3
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from paddle_ugatit.errors import InputError
+from paddle_ugatit.backend.errors import InputError
 from paddle_ugatit.metrics import spread
 from paddle_ugatit.metrics.gram import all_pairs, gram_sums, mmd2, unbiased
 

@@ -8,7 +8,7 @@ wholly inside, no downsampling; the mean over the three colour channels.
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from paddle_ugatit.errors import InputError
+from paddle_ugatit.backend.errors import InputError
 
 _WINDOW, _DEVIATION, _PEAK = 11, 1.5, 255.0
 _C1, _C2 = (0.01 * _PEAK) ** 2, (0.03 * _PEAK) ** 2

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from paddle_ugatit.errors import InputError
+from paddle_ugatit.backend.errors import InputError
 from paddle_ugatit.metrics.gram import all_pairs, gram_sums
 from paddle_ugatit.metrics.mmd import checked
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from paddle_ugatit import formats
+from paddle_ugatit.backend.errors import InputError
 from paddle_ugatit.data.images import ImageError, image_files, read_image
-from paddle_ugatit.errors import InputError
 from paddle_ugatit.formats import atomic
 from paddle_ugatit.metrics import parallel
 from paddle_ugatit.metrics.features import in_order

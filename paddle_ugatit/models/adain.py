@@ -6,7 +6,7 @@ Names are those of the public files `vgg_normalised.pth` and `decoder.pth`: the 
 
 from paddle import nn
 
-from paddle_ugatit.compat import constant
+from paddle_ugatit.backend.compat import constant
 from paddle_ugatit.layers.basic import Conv2D, ReflectionPad2D, Upsample
 from paddle_ugatit.layers.norm import AdaIN
 

@@ -11,8 +11,8 @@ import paddle
 import paddle.nn.functional as F
 from paddle import nn
 
-from paddle_ugatit.compat import constant, copied_transpose
-from paddle_ugatit.layers.smooth import Blur, Conv2D, LeakyReLU, Linear, Upsample, spread
+from paddle_ugatit.backend.compat import constant, copied_transpose
+from paddle_ugatit.layers.twice_differentiable import Blur, Conv2D, LeakyReLU, Linear, Upsample, spread
 
 SLOPE = 0.2  # of every LeakyReLU
 
@@ -50,7 +50,7 @@ class Conv2DMod(nn.Layer):
     Written so that the activations are modulated, conv(x (y + 1)) / length, the same sums in another order: up to 3
     times as fast on a CPU where maps are small, and its second derivatives are right. The grouped form modulates a
     filter for each image; where a gradient is asked in the style, the filter's alone may be what is needed, and
-    Paddle's second derivative of that is wrong (layers/smooth.py). Raises ValueError for an even kernel.
+    Paddle's second derivative of that is wrong (layers/twice_differentiable.py). Raises ValueError for an even kernel.
     """
 
     grouped = False  # compute as the article does; for comparison

@@ -13,12 +13,12 @@ import paddle
 from paddle import nn
 
 from paddle_ugatit import formats, weights
+from paddle_ugatit.backend.errors import InputError
 from paddle_ugatit.data.transforms import to_input, to_pixels
-from paddle_ugatit.errors import InputError
+from paddle_ugatit.inference.stylise import style_sheet, stylise
 from paddle_ugatit.layers.norm import AdaIN, channel_moments
 from paddle_ugatit.losses import least_squares, style_loss
 from paddle_ugatit.models.adain import Decoder, Encoder, StyleTransfer, require_size
-from paddle_ugatit.stylising import style_sheet, stylise
 from paddle_ugatit.training.accumulation import Means
 from paddle_ugatit.training.distributed import average_gradients
 from paddle_ugatit.training.options import RunOptions

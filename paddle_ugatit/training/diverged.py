@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from paddle_ugatit.errors import InputError
+from paddle_ugatit.backend.errors import InputError
 
 
 class DivergedError(InputError):

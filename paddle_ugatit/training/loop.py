@@ -27,8 +27,8 @@ import numpy as np
 import paddle
 
 from paddle_ugatit import formats
-from paddle_ugatit.command import Progress
-from paddle_ugatit.errors import InputError
+from paddle_ugatit.backend.errors import InputError
+from paddle_ugatit.backend.progress import Progress
 from paddle_ugatit.formats import Checkpoint, CheckpointError
 from paddle_ugatit.training import distributed, state
 from paddle_ugatit.training.average import Average

@@ -4,8 +4,8 @@ import typing
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
+from paddle_ugatit.backend.errors import InputError
 from paddle_ugatit.data.folders import DOMAINS
-from paddle_ugatit.errors import InputError
 
 AMP = ("off", "bfloat16", "float16")
 

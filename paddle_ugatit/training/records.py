@@ -7,8 +7,8 @@ import time
 
 import numpy as np
 
+from paddle_ugatit.backend.errors import InputError
 from paddle_ugatit.data.images import write_image
-from paddle_ugatit.errors import InputError
 from paddle_ugatit.formats import atomic
 from paddle_ugatit.training.options import write_options
 

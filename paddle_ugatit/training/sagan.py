@@ -10,11 +10,11 @@ from dataclasses import dataclass
 import numpy as np
 import paddle
 
-from paddle_ugatit import sampling
+from paddle_ugatit.inference import sample as sampling
+from paddle_ugatit.inference.sheets import grid
 from paddle_ugatit.layers.spectral_norm import passes_in_one
 from paddle_ugatit.losses import hinge, hinge_generator_loss
 from paddle_ugatit.models.sagan import Discriminator, Generator, depth_of, require_width
-from paddle_ugatit.sheets import grid
 from paddle_ugatit.training.distributed import average_gradients
 from paddle_ugatit.training.diverged import require_finite
 from paddle_ugatit.training.frozen import frozen

@@ -7,8 +7,8 @@ import numpy as np
 import paddle
 
 from paddle_ugatit import formats, weights
+from paddle_ugatit.backend.errors import InputError, UsageError
 from paddle_ugatit.data.folders import TrainingData, test_images
-from paddle_ugatit.errors import InputError, UsageError
 from paddle_ugatit.metrics import FeatureExtractor
 from paddle_ugatit.training import adain, sagan, stylegan2
 from paddle_ugatit.training.checkpoints import Checkpoints
@@ -16,7 +16,7 @@ from paddle_ugatit.training.config import Config
 from paddle_ugatit.training.evaluation import Evaluation
 from paddle_ugatit.training.options import read_options
 from paddle_ugatit.training.state import fill
-from paddle_ugatit.training.trainer import Trainer
+from paddle_ugatit.training.ugatit import Trainer
 
 SYSTEMS = {  # the `system` of a configuration file -> its options and its iteration
     "ugatit": (Config, Trainer),

@@ -1,7 +1,7 @@
 """The options and one training iteration of StyleGAN2 in its small public form. Twin: torch_ref/training/stylegan2.py.
 
 Contents: Config, Trainer. Two of its losses contain a gradient, the penalty on the discriminator's and the length of
-the generator's paths, so their own gradients are second derivatives (layers/smooth.py).
+the generator's paths, so their own gradients are second derivatives (layers/twice_differentiable.py).
 """
 
 import copy
@@ -11,14 +11,14 @@ from dataclasses import dataclass
 import numpy as np
 import paddle
 
-from paddle_ugatit.augment import AUGMENTATIONS, COUNT, augment
-from paddle_ugatit.compat import constant
+from paddle_ugatit.backend.compat import constant
+from paddle_ugatit.inference.sample_stylegan2 import TRUNCATION, StyleGan2
+from paddle_ugatit.inference.sheets import grid
 from paddle_ugatit.losses import gradient_penalty, hinge_discriminator_loss, hinge_generator_loss, path_lengths
 from paddle_ugatit.models.stylegan2 import Discriminator, Generator, StyleVectorizer, require_image_size
-from paddle_ugatit.sheets import grid
-from paddle_ugatit.styles import TRUNCATION, StyleGan2
 from paddle_ugatit.training import distributed
 from paddle_ugatit.training.accumulation import Means
+from paddle_ugatit.training.augment import AUGMENTATIONS, COUNT, augment
 from paddle_ugatit.training.frozen import frozen
 from paddle_ugatit.training.options import RunOptions
 

@@ -14,7 +14,7 @@ from paddle import nn
 from paddle_ugatit import formats
 from paddle_ugatit.layers.batch_norm import BatchNorm2D, FrozenBatchNorm2D
 from paddle_ugatit.layers.norm import ILN, AdaILN
-from paddle_ugatit.layers.smooth import Blur
+from paddle_ugatit.layers.twice_differentiable import Blur
 from paddle_ugatit.models import stylegan2
 from paddle_ugatit.models.sagan import SelfAttention
 

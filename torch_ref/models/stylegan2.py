@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from torch_ref.layers.smooth import Blur, Conv2D, LeakyReLU, Linear, Upsample
+from torch_ref.layers.twice_differentiable import Blur, Conv2D, LeakyReLU, Linear, Upsample
 
 SLOPE = 0.2  # of every LeakyReLU
 

@@ -4,9 +4,9 @@ import copy
 
 import torch
 
-from torch_ref.augment import augment
 from torch_ref.losses import gradient_penalty, hinge_discriminator_loss, hinge_generator_loss, path_lengths
 from torch_ref.models.stylegan2 import Discriminator, Generator, StyleVectorizer
+from torch_ref.training.augment import augment
 
 SIGN = -1  # quirk: the public code has its discriminator give real images less, generated ones more
 

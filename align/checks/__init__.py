@@ -1,0 +1,1 @@
+"""What each check does; the commands are align/check_*.py."""

@@ -1,0 +1,207 @@
+"""The command line that check_forward.py and check_backward.py share."""
+
+import argparse
+import json
+import os
+import sys
+import time
+from dataclasses import fields
+from importlib.util import find_spec
+from pathlib import Path
+
+from align.cases import CASES, chosen
+from align.checks.layers import check_case
+from align.compare.recording import load_recording
+from align.compare.reference import NotComparable, measure
+from align.report.document import case_line, document, exit_code, layer_lines
+from align.report.page import write_page
+from paddle_ugatit.backend import runtime
+from paddle_ugatit.formats import CheckpointError, atomic, sha256
+from paddle_ugatit.weights import WeightError
+
+SHIPPED = "align/recordings/small.safetensors"
+
+
+def parser(check):
+    """The options of both checks."""
+    result = argparse.ArgumentParser(
+        prog=f"check_{check}.py",
+        description=f"Compare the {check} pass of Paddle with PyTorch, layer by layer.",
+        epilog=f"example: python align/check_{check}.py adailn generator-light --html parity.html   "
+        "exit code: 0 aligned, 1 diverged, 2 not comparable or bad usage",
+    )
+    result.add_argument("cases", nargs="*", metavar="CASE", help="cases to run, default all; --list names them")
+    result.add_argument("--list", action="store_true", help="name the cases and stop")
+    result.add_argument("--weights", metavar="FILE", help="a checkpoint, of either framework, as the cases")
+    result.add_argument("--pair", metavar="FILE", help="a pair of models of your own; align/cases/pair.py says how")
+    result.add_argument("--revision", choices=["current", "initial"], help="of the networks in --weights")
+    result.add_argument("--size", type=int, metavar="N", help="image size for --weights (256, or as the model demands)")
+    result.add_argument("--batch", type=int, default=1, metavar="N", help="batch size for --weights (1)")
+    result.add_argument("--dtype", choices=["float64", "float32", "both"], default="both")
+    result.add_argument("--image", metavar="FILE", help="feed this picture to the networks instead of noise")
+    result.add_argument("--reference", metavar="FILE", help="compare with a recording; PyTorch is not needed")
+    result.add_argument("--seed", type=int, default=0, metavar="K", help="of weights, inputs and gradients (0)")
+    result.add_argument("--json", metavar="FILE", help="write the report as JSON")
+    result.add_argument("--html", metavar="FILE", help="write the report as a page")
+    result.add_argument("--repro", metavar="DIR", help="write a script that shows the first difference alone")
+    result.add_argument("--layers", choices=["all", "failed", "none"], default="all", help="tables on the console")
+    return result
+
+
+def main(check, argv=None):
+    """Run the check; returns the exit code."""
+    arguments = parser(check).parse_args(argv)
+    try:
+        if arguments.list:
+            print("\n".join(CASES))
+            return 0
+        return _run(check, arguments)
+    except (NotComparable, CheckpointError, WeightError, OSError, ValueError) as error:
+        print(f"check_{check}: {' '.join(str(error).split())}", file=sys.stderr)
+    except MemoryError:
+        print(f"check_{check}: not enough memory", file=sys.stderr)
+    except KeyboardInterrupt:
+        print(f"check_{check}: interrupted", file=sys.stderr)
+        return 130
+    return 2
+
+
+def _run(check, arguments):
+    start = time.perf_counter()
+    for line in runtime.SETTINGS:
+        print(line)
+    dtypes = ["float64", "float32"] if arguments.dtype == "both" else [arguments.dtype]
+    work, about = _plan(check, arguments, "float32" in dtypes)
+    entries = []
+    for number, (case, get_reference) in enumerate(work, 1):
+        _progress(f"[{number}/{len(work)}] {case.name}: PyTorch", start)
+        reference = get_reference()
+        _progress(f"[{number}/{len(work)}] {case.name}: Paddle", start)
+        entry = check_case(case, reference, check, dtypes, causes=True)
+        if arguments.repro and entry["blamed"] and not any(done["blamed"] for done in entries):
+            entry["repro"] = _repro(check, arguments, case, reference, entry)
+        del reference  # gigabytes, before the next one is made
+        _progress("", start)
+        print(case_line(entry), flush=True)
+        if "repro" in entry:
+            print(f"    shown alone by: python {entry['repro']}")
+        if arguments.layers == "all" or (arguments.layers == "failed" and entry["verdict"] != "aligned"):
+            print(layer_lines(entry), flush=True)
+        entries.append(entry)
+    report = document(check, entries, time.perf_counter() - start, arguments.seed, **about)
+    _write(report, arguments)
+    print(f"{report['verdict'].upper()}: {report['summary']}; {report['seconds']:.0f} s, {report['peak_gib']:.1f} GiB")
+    return exit_code(report["verdict"])
+
+
+def _repro(check, arguments, case, reference, entry):
+    """Write the script that shows the first difference alone; its path."""
+    from align.checks import repro
+    from align.compare.verdict import Row
+
+    names = {field.name for field in fields(Row)}
+    blamed = Row(**{name: value for name, value in entry["blamed"].items() if name in names})
+    if arguments.pair:
+        imports, expression = (
+            "from align.cases.pair import load_pair",
+            f"load_pair({os.path.abspath(arguments.pair)!r})",
+        )
+    elif arguments.weights:
+        given = os.path.abspath(arguments.weights), arguments.revision, arguments.size, arguments.batch
+        imports = "from align.cases.real_weights import network_cases"
+        expression = f"network_cases{given!r}[0][{case.name!r}]"
+    else:
+        imports, expression = "from align.cases import CASES", f"CASES[{case.name!r}]"
+    return str(repro.write(arguments.repro, case, imports, expression, reference, blamed, check))
+
+
+def _progress(text, start):
+    """A line that the next one overwrites, on a terminal only; the lines that stay are printed in any case."""
+    if sys.stderr.isatty():
+        text = f"{text} ({time.perf_counter() - start:.0f} s)" if text else ""
+        sys.stderr.write(f"\r\x1b[K{text[: os.get_terminal_size(sys.stderr.fileno()).columns - 1]}")
+        sys.stderr.flush()
+
+
+def _plan(check, arguments, float32):
+    """[(case, function that gives its reference)], and what the report says of reference and weights."""
+    if arguments.reference:
+        return _recorded(arguments)
+    if find_spec("torch") is None:
+        raise NotComparable(f"PyTorch is not installed: compare with the recording that ships, --reference {SHIPPED}")
+    from align.compare.torch_side import TorchSide
+
+    backward = check == "backward"
+    weights = {}
+    about = {"reference": {"kind": "live", "file": None, "torch": TorchSide.version}, "weights": None}
+    if arguments.pair:
+        from align.cases.pair import load_pair
+
+        for option in ("weights", "image", "size", "revision"):
+            if getattr(arguments, option):
+                raise ValueError(f"--{option} does not go with --pair: the file says what is compared")
+        pair = load_pair(arguments.pair)
+        cases = {pair.name: pair}
+    elif arguments.weights:
+        from align.cases.real_weights import network_cases
+
+        cases, weights = network_cases(arguments.weights, arguments.revision, arguments.size, arguments.batch)
+        about["weights"] = {"file": arguments.weights, "sha256": sha256(arguments.weights)}
+    else:
+        cases = CASES
+    picture = _load_picture(arguments.image) if arguments.image else None
+    if picture and not arguments.cases:
+        cases = {name: case for name, case in cases.items() if case.network}
+
+    def reference_of(case):
+        inputs = _pictures(picture, case) if picture else None
+        side = case.torch_side or TorchSide
+        return measure(case, side, arguments.seed, weights.pop(case.name, None), inputs, backward, float32)
+
+    return [(case, lambda case=case: reference_of(case)) for case in chosen(cases, arguments.cases)], about
+
+
+def _recorded(arguments):
+    for option in ("weights", "image", "size", "revision", "pair", "repro"):
+        if getattr(arguments, option):
+            raise ValueError(f"--{option} does not go with --reference: a recording has its own")
+    pairs, manifest = load_recording(arguments.reference)
+    references = {case.name: reference for case, reference in pairs}
+    cases = chosen({case.name: case for case, _ in pairs}, arguments.cases)
+    about = {"kind": "recording", "file": arguments.reference, "torch": manifest["versions"]["torch"]}
+    work = [(case, lambda name=case.name: references[name]) for case in cases]
+    return work, {"reference": about, "weights": None}
+
+
+def _load_picture(path):
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with Image.open(path) as image:
+            return image.convert("RGB")
+    except (UnidentifiedImageError, OSError, Image.DecompressionBombError, ValueError) as error:
+        raise ValueError(f"{path}: cannot be read as a picture: {error}") from None
+
+
+def _pictures(picture, case):
+    """The picture at the case's size, in [-1, 1], for every call of a network."""
+    import numpy as np
+
+    from align.cases import representable
+
+    batch, channels, height, width = case.shapes[0] if len(case.shapes[0]) == 4 else (0, 0, 0, 0)
+    if channels != 3:
+        raise ValueError(f"--image goes with networks, not with the layer case {case.name}")
+    pixels = np.asarray(picture.resize((width, height)), "float64").transpose(2, 0, 1)
+    return [[representable(np.repeat(pixels[None] / 127.5 - 1, batch, 0))]] * case.calls
+
+
+def _write(report, arguments):
+    if arguments.json:
+        Path(arguments.json).parent.mkdir(parents=True, exist_ok=True)
+        with atomic.replacing(arguments.json, "w") as file:
+            json.dump(report, file)
+        print(f"report: {arguments.json}")
+    if arguments.html:
+        write_page([report], arguments.html)
+        print(f"page: {arguments.html}")

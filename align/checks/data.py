@@ -1,0 +1,244 @@
+"""Do pictures reach the networks as in the public code? Every pixel, every float, every random choice.
+
+    python align/check_data.py [--size N] [--data DIR] [--json FILE]
+
+Compares paddle_ugatit's transforms with Pillow and PyTorch called as the public code calls them, bit by bit: the
+training transform with its random choices recorded and replayed, the test transform, the scaling of all 256 values, and
+whole training batches. Also whether the choices have the right distribution. Where something differs, it names the
+mistake, if one of the known ones explains every pixel. Two things are read otherwise than by the public code, on
+purpose, and with --data show as differences: pictures with an EXIF rotation, and those of 16 bits. Exit code: 0
+aligned, 1 diverged, 2 not comparable or bad usage.
+"""
+
+import argparse
+import tempfile
+import time
+from contextlib import ExitStack
+from dataclasses import asdict
+from pathlib import Path
+from unittest.mock import patch
+
+import numpy as np
+
+from align.compare.data import MARGIN, MISTAKES, PUBLIC, antialiased_bilinear, write_pictures
+from align.compare.reference import NotComparable
+from align.compare.verdict import Row
+from align.report.document import entry, finish
+from paddle_ugatit.backend.errors import InputError, UsageError
+from paddle_ugatit.cli import command
+from paddle_ugatit.data import folders, transforms
+from paddle_ugatit.data.images import image_files, read_image, read_picture
+from paddle_ugatit.data.transforms import Choice
+
+_DRAWS = 6000  # random choices whose distribution is looked at
+
+
+def cases(size, seed, paths, batches=True):
+    """Yield (name, rows, cause) per case; `cause` explains a difference or is ""."""
+    yield "scaling", _scaling(), ""
+    for path in paths:
+        yield path.name, *_picture(path, size, seed)
+    yield "resize filter", _filter(paths, size), ""
+    yield "random choices", _choices(seed), ""
+    if batches:
+        yield "training batches", _batches(size, seed), ""
+
+
+def _row(stage, found, wanted, limit=0.0, note=""):
+    """One comparison: the largest difference, which may be `limit`."""
+    found, wanted = np.asarray(found), np.asarray(wanted)
+    error = None
+    if found.shape != wanted.shape or found.dtype != wanted.dtype or not found.size:
+        note = f"{found.dtype} {list(found.shape)}, not {wanted.dtype} {list(wanted.shape)}"
+    elif not np.isfinite(found).all():
+        note = "NaN or infinite"
+    else:
+        error = float(np.abs(found.astype(np.float64) - wanted.astype(np.float64)).max())
+    verdict = "pass" if error is not None and error <= limit else "fail"
+    shape = list(found.shape)
+    return Row(stage, "", 1, "output", "", "isolated", str(found.dtype), shape, error, None, limit, verdict, note)
+
+
+def _scaling():
+    """All 256 values, against PyTorch's arithmetic and against the exact ones."""
+    pixels = np.arange(256, dtype=np.uint8).repeat(3).reshape(16, 16, 3)
+    found = transforms.to_input(pixels)
+    exact = np.moveaxis(pixels, 2, 0) / 127.5 - 1
+    return [
+        _row("scale", found, PUBLIC.scaled(pixels)),
+        _row("scale, exact", found.astype(np.float64), exact, 2e-7),
+        _row("back to pixels", transforms.to_pixels(found), pixels),
+    ]
+
+
+def _corners(seed):
+    """Choices to replay: the corners of their range, and a few at random."""
+    fixed = [Choice(flip, top, left) for flip in (False, True) for top, left in ((0, MARGIN), (MARGIN, 0))]
+    return [*fixed, *(transforms.draw_choice(seed, 99, n) for n in range(4))]
+
+
+def _picture(path, size, seed):
+    """Rows for one file, and the mistake that explains them all."""
+    replays = [None, *_corners(seed)]
+    found = [_ours(path, size, choice) for choice in replays]
+    rows = [_row("read", read_image(path), np.array(PUBLIC.read(path)))]
+    for choice, (pixels, image) in zip(replays, found, strict=True):
+        stage = "test" if choice is None else f"train flip={int(choice.flip)} top={choice.top} left={choice.left}"
+        wanted = PUBLIC.pixels(path, size, choice)
+        rows += [_row(f"{stage}: pixels", pixels, wanted), _row(f"{stage}: input", image, PUBLIC.scaled(wanted))]
+    if all(row.verdict == "pass" for row in rows):
+        return rows, ""
+    return rows, _cause(path, size, replays, [image for _, image in found])
+
+
+def _ours(path, size, choice):
+    picture = read_picture(path)
+    test = choice is None
+    pixels = transforms.test_pixels(picture, size) if test else transforms.train_pixels(picture, size, choice)
+    return pixels, transforms.to_input(pixels)
+
+
+def _cause(path, size, replays, images):
+    """The known mistake with which the public pipeline gives exactly what ours gave."""
+    for name, mistaken in MISTAKES.items():
+        wanted = [mistaken.scaled(mistaken.pixels(path, size, choice)) for choice in replays]
+        if all(np.array_equal(image, other) for image, other in zip(images, wanted, strict=True)):
+            return name
+    return "unknown"
+
+
+def _filter(paths, size):
+    """Our resized pictures against the filter's formula: a level of rounding apart at most."""
+    rows = []
+    for path in paths:
+        pixels = read_image(path)
+        wanted = antialiased_bilinear(pixels, size).clip(0, 255).astype(np.uint8)
+        rows.append(_row(f"{path.name}, by formula", transforms.test_pixels(read_picture(path), size), wanted, 1.0))
+    return rows
+
+
+def _choices(seed):
+    """Mirrored half the time; every offset from 0 to 30 as often; shuffled anew per epoch and domain."""
+    drawn = [transforms.draw_choice(seed, 7, n) for n in range(_DRAWS)]
+    rows = [_share("flip", np.mean([choice.flip for choice in drawn]), 0.5)]
+    for name in ("top", "left"):
+        values = np.array([getattr(choice, name) for choice in drawn])
+        rows.append(_row(f"{name}: range", np.array([values.min(), values.max()]), np.array([0, MARGIN])))
+        for offset in range(MARGIN + 1):
+            rows.append(_share(f"{name} = {offset}", np.mean(values == offset), 1 / (MARGIN + 1)))
+    orders = [transforms.draw_order(97, seed, domain, epoch) for domain in (0, 1) for epoch in (0, 1)]
+    rows += [_row("order: a permutation", np.sort(order), np.arange(97)) for order in orders]
+    fixed = [np.mean(one == other) for i, one in enumerate(orders) for other in orders[:i]]
+    rows.append(_row("order: independent", np.float64(max(fixed)), np.float64(0), 0.1))
+    return rows
+
+
+def _share(stage, found, wanted):
+    """A share among the draws, which may be five standard deviations off."""
+    return _row(stage, np.float64(found), np.float64(wanted), 5 * (wanted * (1 - wanted) / _DRAWS) ** 0.5)
+
+
+def _batches(size, seed):
+    """What the trainer reads, with files and choices recorded, against the public pipeline given the same."""
+    rows = []
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
+        for domain in folders.DOMAINS:
+            Path(folder, f"train{domain}").mkdir()
+            write_pictures(Path(folder, f"train{domain}"), seed + ord(domain), count=5)
+        read = stack.enter_context(patch.object(folders, "read_picture", side_effect=read_picture))
+        draw = stack.enter_context(patch.object(transforms, "draw_choice", _Recorder(transforms.draw_choice)))
+        data = folders.TrainingData(folder, size, 2, seed, workers=0, say=lambda line: None)
+        for step in range(1, 5):
+            read.reset_mock()
+            draw.results.clear()
+            found = np.concatenate(data.batch(step))
+            paths = [call.args[0] for call in read.call_args_list]
+            wanted = [
+                PUBLIC.scaled(PUBLIC.pixels(path, size, choice))
+                for path, choice in zip(paths, draw.results, strict=True)
+            ]
+            rows.append(_row(f"batch {step}", found, np.stack(wanted)))
+    return rows
+
+
+class _Recorder:
+    """Calls a function and keeps what it returned."""
+
+    def __init__(self, function):
+        self.function, self.results = function, []
+
+    def __call__(self, *arguments):
+        self.results.append(self.function(*arguments))
+        return self.results[-1]
+
+
+def case_entry(name, rows, cause, size, seed, seconds):
+    """A case of the report."""
+    failed = [row for row in rows if row.verdict == "fail"]
+    blamed = None
+    if failed:
+        first = failed[0]
+        much = first.note or f"by {first.error:.3g}, limit {first.limit:.3g}"
+        message = f"{first.layer} differs {much}" + (f"; cause: {cause}" if cause else "")
+        blamed = {**asdict(first), "message": message, "cause": cause}
+    sources = "paddle_ugatit/data/transforms.py", "align/compare/data.py"
+    options = {"size": size, "seed": seed}
+    return entry(name, f"Data: {name}", "transforms", sources, options, rows, blamed, seconds)
+
+
+def check(size, seed, paths, batches=True):
+    """Yield the report's entries."""
+    cases_ = cases(size, seed, paths, batches)
+    while True:
+        start = time.perf_counter()
+        case = next(cases_, None)
+        if case is None:
+            return
+        yield case_entry(*case, size, seed, time.perf_counter() - start)
+
+
+def parse(argv):
+    """The command line's arguments."""
+    parser = argparse.ArgumentParser(
+        prog="check_data.py",
+        description=__doc__.split("\n")[0],
+        epilog="example: python align/check_data.py --data data/faces/testA   "
+        "exit code: 0 aligned, 1 diverged, 2 not comparable or bad usage",
+    )
+    parser.add_argument("--size", type=int, default=64, metavar="N", help="of the networks' images (64)")
+    parser.add_argument("--seed", type=int, default=0, metavar="K", help="of pictures and choices (0)")
+    parser.add_argument("--data", metavar="DIR", help="the first of the pictures here instead of random ones")
+    parser.add_argument("--count", type=int, default=5, metavar="N", help="how many pictures (5)")
+    parser.add_argument("--json", metavar="FILE", help="write the report as JSON")
+    return parser.parse_args(argv)
+
+
+def _run(arguments):
+    if arguments.size < 1 or arguments.count < 1 or arguments.seed < 0:
+        raise UsageError("--size and --count must be 1 or more, --seed 0 or more")
+    try:
+        import torch
+    except ImportError as error:
+        raise NotComparable("PyTorch is not installed, whose arithmetic is the reference") from error
+    start, entries = time.perf_counter(), []
+    with tempfile.TemporaryDirectory() as folder:
+        if arguments.data:
+            paths = image_files(arguments.data)[: arguments.count]
+        else:
+            paths = write_pictures(Path(folder), arguments.seed, arguments.count)
+        for case in check(arguments.size, arguments.seed, paths):
+            line = f"{case['verdict']:<14} {case['name']:<20} {case['counts']['compared']:>3} compared"
+            print(line + (f"\n    first: {case['blamed']['message']}" if case["blamed"] else ""), flush=True)
+            entries.append(case)
+    return finish("data", entries, start, arguments, torch.__version__)
+
+
+def main(argv=None):
+    """Run the check; returns the exit code."""
+    arguments = parse(argv)
+    try:
+        return _run(arguments)
+    except (InputError, NotComparable, OSError) as error:
+        return command.failed("check_data", error, 2)
+    except KeyboardInterrupt:
+        return 130

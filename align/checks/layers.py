@@ -1,0 +1,117 @@
+"""One case, whole: Paddle against a reference, all views, both dtypes."""
+
+import time
+from dataclasses import asdict
+from importlib.util import find_spec
+
+from align.compare.paddle_side import PaddleSide
+from align.compare.reference import NotComparable, by_key, outputs_of, repeats, require_repeat, set_mode
+from align.compare.verdict import Judge, blame, blame_message, in_order, weight_rows
+from align.compare.views import Isolated, Propagated, Whole
+from paddle_ugatit.weights import WeightError
+
+
+def check_case(case, reference, check, dtypes=("float64", "float32"), tamper=None, causes=False):
+    """Report entry of one case. `check`: "forward" or "backward". `tamper(model)` plants a fault, in tests.
+
+    With `causes`, and where PyTorch is installed, the cause of a difference is searched for (align/causes/search.py).
+    """
+    start = time.perf_counter()
+    rows, problem = [], ""
+    try:
+        for dtype in dtypes:
+            rows += _rows(case, reference, check, dtype, tamper)
+    except NotComparable as error:
+        problem = str(error)
+    rows = in_order(rows, reference, check)
+    blamed = blame(rows)
+    if not rows and not problem:
+        problem = "nothing was compared"
+    cause = None
+    if causes and blamed and blamed.view != "whole" and find_spec("torch"):  # it looks for one layer's cause
+        from align.causes.search import find_cause
+
+        cause = find_cause(case, reference, check, blamed, tamper)
+    verdict = "not comparable" if problem else "diverged" if blamed else "aligned"
+    return {
+        "name": case.name,
+        "title": f"{case.layer}: {case.name}",
+        "layer": case.layer,
+        "equation": case.equation,
+        "paddle": case.sources[0],
+        "torch": case.sources[1],
+        "options": {"shapes": case.shapes, "calls": case.calls, "training": case.training, "seed": reference.seed},
+        "verdict": verdict,
+        "note": problem,
+        "seconds": round(time.perf_counter() - start, 3),
+        "blamed": blamed and {**asdict(blamed), "message": blame_message(blamed, case.layer), "cause": cause},
+        "counts": {
+            "compared": len(rows),
+            "failed": sum(row.verdict == "fail" for row in rows),
+            "inherited": sum(row.verdict == "inherited" for row in rows),
+        },
+        "rows": [asdict(row) for row in rows],
+    }
+
+
+def _rows(case, reference, check, dtype, tamper):
+    side = (case.paddle_side or PaddleSide)(dtype)
+    model = side.build(case.build, reference.seed)
+    try:
+        side.load(model, reference.weights)
+    except WeightError:
+        return _require_failure(weight_rows(reference, side.state(model), dtype))  # there is nothing to run
+    if tamper:
+        tamper(model)
+    set_mode(model, case.training)
+    buffers = side.buffers(model)
+    rows = weight_rows(reference, side.state(model), dtype)
+    first = outputs_of(side, model, reference.inputs)
+    side.set_buffers(model, buffers)
+    cotangents = reference.cotangents if check == "backward" else None
+    if cotangents and _shapes(first) != _shapes(cotangents):
+        raise NotComparable("the outputs have other shapes than PyTorch's, so that no gradient can be sent into them")
+    views = ("propagated", "isolated") if "" in side.leaves(model) else ("propagated", "isolated", "whole")
+    for view in views:
+        judge = Judge(reference, check, view, dtype, case.limit)
+        if view == "propagated":
+            seen = {}
+            Propagated(side, model, _both(judge, seen)).run(reference.inputs, cotangents)
+            if not repeats(first, seen):  # nobody looked into the first run, so that layers may have run as one
+                side.set_buffers(model, buffers)
+                require_repeat(side.name, first, dict(by_key(outputs_of(side, model, reference.inputs))))
+        elif view == "isolated":
+            Isolated(side, model, judge, reference).run(reference.inputs, cotangents)
+        elif cotangents:
+            Whole(side, model, judge).run(reference.inputs, cotangents)
+        else:
+            for key, array in by_key(first):
+                judge(key, array)
+        side.set_buffers(model, buffers)
+        rows += judge.finish()
+    return rows
+
+
+def _shapes(calls):
+    return [[array.shape for array in arrays] for arrays in calls]
+
+
+def _require_failure(rows):
+    if all(row.verdict == "pass" for row in rows):
+        raise NotComparable("the weights cannot be loaded, though every one of them agrees")
+    return rows
+
+
+def _both(judge, outputs):
+    """A sink that judges, and keeps the model's own outputs."""
+
+    def is_end(key):
+        return key.what == "output" and key.layer == ""
+
+    def sink(key, array):
+        judge(key, array)
+        if is_end(key):
+            outputs[key] = array
+
+    sink.wants = lambda key: is_end(key) or judge.wants(key)
+    return sink

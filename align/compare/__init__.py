@@ -1,0 +1,1 @@
+"""Both sides of a comparison: references, recordings, views, verdicts."""

@@ -1,0 +1,196 @@
+"""What the harness asks of Paddle. Twin: align/compare/torch_side.py, the same methods for PyTorch.
+
+Tensors stay inside a side; arrays cross between them, parameters in PyTorch's layout.
+"""
+
+from types import SimpleNamespace
+
+import numpy as np
+import paddle
+from paddle import nn
+
+from paddle_ugatit import weights
+from paddle_ugatit.backend.compat import default_dtype
+from paddle_ugatit.layers import twice_differentiable as smooth
+from paddle_ugatit.layers.basic import Conv2D, ConvTranspose2D, LeakyReLU, Linear, ReflectionPad2D, Upsample
+from paddle_ugatit.layers.batch_norm import BatchNorm2D, FrozenBatchNorm2D
+from paddle_ugatit.layers.norm import ILN, AdaILN, AdaIN, InstanceNorm2D
+from paddle_ugatit.layers.spectral_norm import SpectralNormWrapper, spectral_norm
+from paddle_ugatit.models import sagan, stylegan2
+from paddle_ugatit.models.adain import Decoder, Encoder, StyleTransfer
+from paddle_ugatit.models.inception import InceptionA, InceptionB, InceptionC, InceptionD, InceptionE, InceptionV3
+from paddle_ugatit.models.ugatit import Discriminator, ResnetAdaILNBlock, ResnetBlock, ResnetGenerator, attend
+
+
+class CamHead(nn.Layer):
+    """Class activation map on its own, as the generator or (spectral) the discriminator has it."""
+
+    def __init__(self, dim, spectral):
+        super().__init__()
+        wrap = spectral_norm if spectral else lambda layer: layer
+        self.leaf = "weight_orig" if spectral else "weight"
+        self.gap_fc = wrap(Linear(dim, 1, bias=False))
+        self.gmp_fc = wrap(Linear(dim, 1, bias=False))
+        self.conv1x1 = Conv2D(2 * dim, dim, 1)
+
+    def forward(self, x):
+        x, logit = attend(x, self.gap_fc, self.gmp_fc, getattr(self.gap_fc, self.leaf), getattr(self.gmp_fc, self.leaf))
+        return self.conv1x1(x), logit
+
+
+class GroupedConv2DMod(stylegan2.Conv2DMod):
+    """StyleGAN2's modulated convolution in the article's form, as PyTorch's twin has it."""
+
+    grouped = True
+
+
+class TwoStyles(nn.Layer):
+    """Style transfer as tools/stylize.py runs it: a mask's two styles, and alpha below 1."""
+
+    def __init__(self, transfer):
+        super().__init__()
+        self.transfer = transfer
+
+    def forward(self, content, style, other, x):
+        mask = x * x / (1 + x * x)
+        return self.transfer(content, style, other, shares=(mask, 1 - mask), alpha=0.6)
+
+
+LAYERS = SimpleNamespace(
+    AdaILN=AdaILN,
+    AdaIN=AdaIN,
+    BatchNorm2D=BatchNorm2D,
+    CamHead=CamHead,
+    Conv2D=Conv2D,
+    ConvTranspose2D=ConvTranspose2D,
+    Decoder=Decoder,
+    Discriminator=Discriminator,
+    Encoder=Encoder,
+    FrozenBatchNorm2D=FrozenBatchNorm2D,
+    GroupedConv2DMod=GroupedConv2DMod,
+    ILN=ILN,
+    InceptionA=InceptionA,
+    InceptionB=InceptionB,
+    InceptionC=InceptionC,
+    InceptionD=InceptionD,
+    InceptionE=InceptionE,
+    InceptionV3=InceptionV3,
+    InstanceNorm2D=InstanceNorm2D,
+    LeakyReLU=LeakyReLU,
+    Linear=Linear,
+    ReflectionPad2D=ReflectionPad2D,
+    ResnetAdaILNBlock=ResnetAdaILNBlock,
+    ResnetBlock=ResnetBlock,
+    ResnetGenerator=ResnetGenerator,
+    SaganDiscriminator=sagan.Discriminator,
+    SaganGenerator=sagan.Generator,
+    SelfAttention=sagan.SelfAttention,
+    Sequential=nn.Sequential,
+    SpectralNormWrapper=SpectralNormWrapper,
+    StyleTransfer=StyleTransfer,
+    TwoStyles=TwoStyles,
+    Upsample=Upsample,
+    smooth=smooth,
+    spectral_norm=spectral_norm,
+    stylegan2=stylegan2,
+)
+
+
+class PaddleSide:
+    """Paddle at one dtype, "float64" or "float32"."""
+
+    name, version = "paddle", paddle.__version__
+
+    def __init__(self, dtype):
+        self.dtype = dtype
+
+    def build(self, build, seed):
+        """The layer, freshly initialised."""
+        paddle.seed(seed)
+        with default_dtype(self.dtype):
+            return build(LAYERS)
+
+    def load(self, model, state):
+        """Convert a PyTorch state dict of arrays and copy it into the model; WeightError where anything differs."""
+        wanted = {key: self._of_dtype(value) for key, value in state.items()}
+        own = model.state_dict()
+        for key, value in weights.to_paddle(wanted, model).items():
+            own[key].set_value(value)
+
+    def _of_dtype(self, value):
+        """An array at this side's dtype; whole numbers stay what they are."""
+        return np.asarray(value, None if value.dtype.kind == "i" else self.dtype)
+
+    def state(self, model):
+        """Every parameter and buffer in PyTorch's layout, as an array of its own; without a rule, as it is."""
+        return self._in_torch_layout(model, {key: value.numpy() for key, value in model.state_dict().items()})
+
+    def _in_torch_layout(self, model, arrays):
+        rules = weights.rules_of(model)
+        transposed = {key for key, rule in rules.items() if rule and rule.transpose}
+        return {key: a.T if key in transposed and a is not None else a for key, a in arrays.items()}
+
+    def set_buffers(self, model, state):
+        """Put the buffers back to their values in `state`."""
+        for name, buffer in model.named_buffers():
+            buffer.set_value(self._of_dtype(state[name]))
+
+    def buffers(self, model):
+        """Buffers as arrays of their own."""
+        return {name: buffer.numpy() for name, buffer in model.named_buffers()}
+
+    def leaves(self, model):
+        """Path -> layer, for every layer without layers inside."""
+        return {path: layer for path, layer in model.named_sublayers(include_self=True) if not list(layer.children())}
+
+    def layer_types(self, model):
+        """Path -> class name, for every layer."""
+        return {path: type(layer).__name__ for path, layer in model.named_sublayers(include_self=True)}
+
+    def tensor(self, array, grad=False):
+        """A tensor at this side's dtype, a leaf of the graph where `grad`."""
+        return paddle.to_tensor(np.asarray(array, self.dtype), stop_gradient=not grad)
+
+    def is_tensor(self, value):
+        """Whether this is a tensor of this framework."""
+        return isinstance(value, paddle.Tensor)
+
+    def array(self, tensor):
+        """The tensor's values; None for None."""
+        return None if tensor is None else tensor.numpy()
+
+    def branch(self, tensor):
+        """The same values on a branch of their own, whose gradient is that of one consumer."""
+        return tensor.clone()
+
+    def no_gradients(self):
+        """A context in which no graph is kept."""
+        return paddle.no_grad()
+
+    def watch_gradient(self, tensor, call):
+        """Have `call(array)` run once the tensor's gradient is known; not at all where it takes none."""
+        if not tensor.stop_gradient:
+            tensor.register_hook(lambda grad: call(self.array(grad)))
+
+    def backward(self, tensors, gradients, keep=False):
+        """Accumulate the gradients of sum(<tensor, gradient>) over those tensors that take one; `keep` the graph."""
+        pairs = zip(tensors, gradients, strict=True)
+        pairs = [(t, self.tensor(g)) for t, g in pairs if not t.stop_gradient and g is not None]
+        if len(pairs) == 1 and not pairs[0][0].is_leaf:
+            pairs[0][0].backward(pairs[0][1], retain_graph=keep)
+        elif pairs:  # Paddle's own call for several refuses one that occurs twice, and in 2.6 one that leads to another
+            paddle.add_n([(t * g).sum() for t, g in pairs]).backward(retain_graph=keep)
+
+    def gradient(self, tensor):
+        """The gradient accumulated so far as an array, None where there is none."""
+        return self.array(tensor.grad)
+
+    def parameter_gradients(self, model):
+        """Name -> gradient array in PyTorch's layout, or None."""
+        gradients = {name: self.gradient(parameter) for name, parameter in model.named_parameters()}
+        return self._in_torch_layout(model, gradients)
+
+    def clear_gradients(self, model):
+        """Forget all parameter gradients."""
+        for parameter in model.parameters():
+            parameter.clear_gradient(False)  # to None, not to zero

@@ -1,0 +1,101 @@
+"""References in a file: what `record_reference.py` writes and `--reference` reads, on a machine without PyTorch.
+
+One safetensors file holds the tensors of all cases, each once, under the SHA-256 of its bytes; its metadata holds the
+manifest that says which is what, with versions, seeds and options. Loading checks every hash and executes nothing.
+"""
+
+import hashlib
+import json
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from align.cases import CASES, discriminator_case, generator_case
+from align.compare.reference import NotComparable, Reference
+from align.compare.views import Key
+from paddle_ugatit.formats import atomic
+
+SCHEMA = "paddle-ugatit-recording/1"
+
+
+def save_recording(path, entries, versions):
+    """Write (case, reference) pairs to `path`; CheckpointError where it cannot be written."""
+    tensors = {}
+
+    def put(array):
+        if array is None:
+            return None
+        array = np.ascontiguousarray(array)
+        name = _digest(array)
+        tensors[name] = array
+        return name
+
+    manifest = {"schema": SCHEMA, "versions": versions, "cases": [_describe(c, r, put) for c, r in entries]}
+    blob = save(tensors, metadata={"manifest": json.dumps(manifest, separators=(",", ":"))})
+    with atomic.replacing(path) as file:
+        file.write(blob)
+
+
+def load_recording(path):
+    """(case, reference) pairs of a recording, and its manifest; NotComparable where it is damaged or unknown."""
+    try:
+        with safe_open(path, framework="np") as file:
+            manifest = json.loads((file.metadata() or {}).get("manifest", "{}"))
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+    except (OSError, SafetensorError, ValueError) as error:
+        raise NotComparable(f"{path}: not a recording, or damaged: {error}") from None
+    if manifest.get("schema") != SCHEMA:
+        raise NotComparable(f"{path}: not a recording of schema {SCHEMA}")
+    for name, array in tensors.items():
+        if _digest(array) != name:
+            raise NotComparable(f"{path}: tensor {name} is damaged")
+    try:
+        return [_restore(entry, tensors) for entry in manifest["cases"]], manifest
+    except (KeyError, TypeError, ValueError) as error:
+        raise NotComparable(f"{path}: malformed, {type(error).__name__} {error}") from None
+
+
+def _digest(array):
+    return hashlib.sha256(f"{array.dtype}{array.shape}".encode() + array.tobytes()).hexdigest()[:24]
+
+
+def _describe(case, reference, put):
+    return {
+        "case": case.name,
+        "network": case.network,
+        "seed": reference.seed,
+        "torch": reference.torch,
+        "weights": {key: put(array) for key, array in reference.weights.items()},
+        "inputs": [[put(array) for array in call] for call in reference.inputs],
+        "cotangents": [[put(array) for array in call] for call in reference.cotangents],
+        "tensors": [[*key, put(array)] for key, array in reference.tensors.items()],
+        "floors": [[view, *key, value] for (view, key), value in reference.floors.items()],
+        "types": reference.types,
+        "order": reference.order,
+    }
+
+
+def _restore(entry, tensors):
+    def get(name):
+        return None if name is None else tensors[name]
+
+    if entry["network"]:
+        kind, options = entry["network"]
+        factory = {"generator": generator_case, "discriminator": discriminator_case}[kind]
+        case = factory(entry["case"], **options)
+    else:
+        case = CASES[entry["case"]]
+    reference = Reference(
+        case.name,
+        entry["seed"],
+        {key: get(name) for key, name in entry["weights"].items()},
+        [[get(name) for name in call] for call in entry["inputs"]],
+        [[get(name) for name in call] for call in entry["cotangents"]],
+        {Key(*key): get(name) for *key, name in entry["tensors"]},
+        {(view, Key(*key)): value for view, *key, value in entry["floors"]},
+        entry["types"],
+        [tuple(place) for place in entry["order"]],
+        entry["torch"],
+    )
+    return case, reference

@@ -1,0 +1,184 @@
+"""The truth that Paddle is measured against: what PyTorch computes in float64, and how far its own float32 is off.
+
+`measure` makes it from the live twin; `save` and `load` keep it in a safetensors file, so that a machine without
+PyTorch can compare.
+"""
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+
+from align.cases import randomise, representable
+from align.compare.verdict import error_for, scales_of, terms_of
+from align.compare.views import Isolated, Key, Propagated, as_list
+
+# float32 runs beside the plain one, each with inputs moved by up to half a unit in the last place: many for a small
+# model, where the error of a whole tensor may hang on the rounding of one variance, and one draw of it may be lucky.
+JITTERS, JITTERS_LARGE, LARGE = 8, 1, 1_000_000  # LARGE: values recorded
+
+
+class NotComparable(Exception):
+    """The question has no answer: a side that does not repeat itself, a recording that does not fit."""
+
+
+@dataclass
+class Reference:
+    """One case's truth; tensors by Key, float32 floors by (view, Key), all arrays in PyTorch's layout."""
+
+    name: str
+    seed: int
+    weights: dict[str, np.ndarray]  # before the first call
+    inputs: list[list[np.ndarray]]
+    cotangents: list[list[np.ndarray]]
+    tensors: dict[Key, np.ndarray | None] = field(default_factory=dict)
+    floors: dict[tuple[str, Key], float] = field(default_factory=dict)
+    types: dict[str, str] = field(default_factory=dict)  # layer path -> class name
+    order: list[tuple[str, int]] = field(default_factory=list)  # (layer, call) as executed
+    torch: str = ""
+
+    @cached_property
+    def scales(self):
+        """Key -> what that tensor's error is relative to."""
+        return scales_of(self.tensors)
+
+    @cached_property
+    def terms(self):
+        """Layer -> how many terms one of its values sums at most."""
+        return terms_of(self.weights, self.tensors)
+
+    def __contains__(self, key):
+        return key in self.tensors
+
+    def __getitem__(self, key):
+        return self.tensors[key]
+
+
+def fresh_weights(side, case, seed):
+    """Float32 state of a freshly initialised twin, norms moved off their starting point, spectral norms settled."""
+    model = side.build(case.build, seed)
+    side.load(model, randomise(side.state(model), seed))
+    model.train()
+    for _ in range(2):
+        model(*[side.tensor(array) for array in case.inputs(seed)[0]])
+    return side.state(model)
+
+
+def measure(case, torch_side, seed=0, weights=None, inputs=None, backward=True, float32=True):
+    """Run the twin: float64 for the truth, float32 for the floor. `torch_side` is the class TorchSide."""
+    inputs = inputs or case.inputs(seed)
+    weights = weights or fresh_weights(torch_side("float32"), case, seed)
+    side = torch_side("float64")
+    model = side.build(case.build, seed)
+    side.load(model, weights)
+    set_mode(model, case.training)
+    first = outputs_of(side, model, inputs)
+    side.set_buffers(model, weights)
+    cotangents = _cotangents(first, seed)
+    reference = Reference(case.name, seed, weights, inputs, cotangents, torch=side.version)
+    reference.types = side.layer_types(model)
+
+    def record(key, array):
+        reference.tensors[key] = array
+        if key.what == "output" and key.slot == "0" and key.layer in side.leaves(model):
+            reference.order.append((key.layer, key.call))
+
+    Propagated(side, model, record, inputs_too=True).run(inputs, cotangents if backward else None)
+    require_repeat(side.name, first, reference.tensors)
+    if float32:
+        del model  # in memory's favour
+        _measure_floors(case, torch_side, reference, backward)
+    return reference
+
+
+def outputs_of(side, model, inputs):
+    """The model's outputs per call, as arrays; moves its spectral norms on."""
+    with side.no_gradients():
+        return [[side.array(output) for output in as_list(model(*map(side.tensor, call)))] for call in inputs]
+
+
+def require_repeat(name, first, tensors):
+    """Raise NotComparable unless a second run (`tensors` by Key) gave the same bits as `first` (per call)."""
+    if not repeats(first, tensors):
+        raise NotComparable(f"{name} does not repeat itself: two runs on one input differ")
+
+
+def repeats(first, tensors):
+    """Whether a second run (`tensors` by Key) gave the same bits as `first` (per call)."""
+    return all(np.array_equal(array, tensors[key], equal_nan=True) for key, array in by_key(first))
+
+
+def by_key(outputs):
+    """(Key, array) of a model's outputs, per call."""
+    for call, arrays in enumerate(outputs):
+        for i, array in enumerate(arrays):
+            yield Key("output", "", call, str(i)), array
+
+
+def set_mode(model, training):
+    """Training or evaluation mode, on either framework."""
+    model.train() if training else model.eval()
+
+
+def _cotangents(outputs, seed):
+    """Gradients to send into the outputs: normal, and exact in float32."""
+    rng = np.random.default_rng([seed, 1])
+    return [[representable(rng.standard_normal(array.shape)) for array in call] for call in outputs]
+
+
+def _measure_floors(case, torch_side, reference, backward):
+    """Fill `reference.floors` with the largest error of PyTorch's float32 runs against its float64."""
+    floors = defaultdict(float)
+    cotangents = reference.cotangents if backward else None
+
+    def floor_sink(view):
+        def sink(key, array):
+            if array is not None and reference.tensors.get(key) is not None:
+                error = error_for(view, "float32", key)(reference[key], array, reference.scales[key])
+                floors[view, key] = max(floors[view, key], error)
+
+        return sink
+
+    sides = [torch_side("float32")]
+    large = sum(array.size for array in reference.tensors.values() if array is not None) > LARGE
+    draws = range(JITTERS_LARGE if large else JITTERS)
+    sides += [torch_side("float32", np.random.default_rng([reference.seed, 2, i])) for i in draws]
+    model = sides[0].build(case.build, reference.seed)
+    sides[0].load(model, reference.weights)
+    set_mode(model, case.training)
+    for side in sides:
+        kinks = _kinks(side, model, reference, floors) if backward and side is sides[-1] else None
+        if not (kinks and large):
+            Propagated(side, model, floor_sink("propagated"), inputs_too=True).run(reference.inputs, cotangents)
+            side.set_buffers(model, reference.weights)
+        if kinks:
+            sink = _gradients_only(floor_sink("propagated"))
+            Propagated(side, model, sink, inputs_too=True, kinks=kinks).run(reference.inputs, cotangents)
+            side.set_buffers(model, reference.weights)
+        Isolated(side, model, floor_sink("isolated"), reference).run(reference.inputs, cotangents)
+        side.set_buffers(model, reference.weights)
+    reference.floors = dict(floors)
+
+
+def _kinks(side, model, reference, floors):
+    """(path, call) -> how near to zero the input of a ReLU must be for float32 not to tell its sign.
+
+    Four times the error that float32 was measured to have there. Such a value sends its whole gradient or none:
+    legitimate, and far above a unit in the last place. The gradients' floors are raised by what it makes when all err.
+    """
+    distances = {}
+    for path in side.kinks(model):
+        for call in range(sum(1 for layer, _ in reference.order if layer == path)):
+            key = Key("input", path, call, "0")
+            distances[path, call] = 4 * floors["propagated", key] * reference.scales[key]
+    return distances
+
+
+def _gradients_only(sink):
+    def gradient_sink(key, array):
+        if key.what.startswith("grad"):
+            sink(key, array)
+
+    gradient_sink.wants = lambda key: key.what.startswith("grad")
+    return gradient_sink

@@ -1,0 +1,194 @@
+"""What the harness asks of PyTorch. Twin: align/compare/paddle_side.py, the same methods for Paddle.
+
+Tensors stay inside a side; arrays cross between them, parameters in PyTorch's layout.
+"""
+
+import os
+from types import SimpleNamespace
+
+import numpy as np
+import torch
+from torch import nn
+
+from torch_ref.layers import twice_differentiable as smooth
+from torch_ref.layers.batch_norm import FrozenBatchNorm2D
+from torch_ref.layers.norm import ILN, AdaILN, AdaIN
+from torch_ref.layers.spectral_norm import SpectralNormWrapper, spectral_norm
+from torch_ref.models import sagan, stylegan2
+from torch_ref.models.adain import Decoder, Encoder, StyleTransfer
+from torch_ref.models.inception import InceptionA, InceptionB, InceptionC, InceptionD, InceptionE, InceptionV3
+from torch_ref.models.ugatit import Discriminator, ResnetAdaILNBlock, ResnetBlock, ResnetGenerator, attend
+
+
+class CamHead(nn.Module):
+    """Class activation map on its own, as the generator or (spectral) the discriminator has it."""
+
+    def __init__(self, dim, spectral):
+        super().__init__()
+        wrap = spectral_norm if spectral else lambda layer: layer
+        self.leaf = "weight_orig" if spectral else "weight"
+        self.gap_fc = wrap(nn.Linear(dim, 1, bias=False))
+        self.gmp_fc = wrap(nn.Linear(dim, 1, bias=False))
+        self.conv1x1 = nn.Conv2d(2 * dim, dim, 1)
+
+    def forward(self, x):
+        x, logit = attend(x, self.gap_fc, self.gmp_fc, getattr(self.gap_fc, self.leaf), getattr(self.gmp_fc, self.leaf))
+        return self.conv1x1(x), logit
+
+
+class TwoStyles(nn.Module):
+    """Style transfer as tools/stylize.py runs it: a mask's two styles, and alpha below 1."""
+
+    def __init__(self, transfer):
+        super().__init__()
+        self.transfer = transfer
+
+    def forward(self, content, style, other, x):
+        mask = x * x / (1 + x * x)
+        return self.transfer(content, style, other, shares=(mask, 1 - mask), alpha=0.6)
+
+
+LAYERS = SimpleNamespace(
+    AdaILN=AdaILN,
+    AdaIN=AdaIN,
+    BatchNorm2D=nn.BatchNorm2d,
+    CamHead=CamHead,
+    Conv2D=nn.Conv2d,
+    ConvTranspose2D=nn.ConvTranspose2d,
+    Decoder=Decoder,
+    Discriminator=Discriminator,
+    Encoder=Encoder,
+    FrozenBatchNorm2D=FrozenBatchNorm2D,
+    GroupedConv2DMod=stylegan2.Conv2DMod,
+    ILN=ILN,
+    InceptionA=InceptionA,
+    InceptionB=InceptionB,
+    InceptionC=InceptionC,
+    InceptionD=InceptionD,
+    InceptionE=InceptionE,
+    InceptionV3=InceptionV3,
+    InstanceNorm2D=nn.InstanceNorm2d,
+    LeakyReLU=nn.LeakyReLU,
+    Linear=nn.Linear,
+    ReflectionPad2D=nn.ReflectionPad2d,
+    ResnetAdaILNBlock=ResnetAdaILNBlock,
+    ResnetBlock=ResnetBlock,
+    ResnetGenerator=ResnetGenerator,
+    SaganDiscriminator=sagan.Discriminator,
+    SaganGenerator=sagan.Generator,
+    SelfAttention=sagan.SelfAttention,
+    Sequential=nn.Sequential,
+    SpectralNormWrapper=SpectralNormWrapper,
+    StyleTransfer=StyleTransfer,
+    TwoStyles=TwoStyles,
+    Upsample=lambda: nn.Upsample(scale_factor=2, mode="nearest"),
+    smooth=smooth,
+    spectral_norm=spectral_norm,
+    stylegan2=stylegan2,
+)
+
+
+class TorchSide:
+    """PyTorch at one dtype, "float64" or "float32"."""
+
+    name, version = "torch", torch.__version__
+
+    def __init__(self, dtype, jitter=None):
+        """`jitter`, a NumPy generator, moves every value that enters by up to half a unit of float32's last place."""
+        self.dtype, self.jitter = dtype, jitter
+        # PyTorch follows OMP_NUM_THREADS only where it was loaded after the variable was set.
+        torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS") or torch.get_num_threads()))
+
+    def build(self, build, seed):
+        """The module, freshly initialised."""
+        torch.manual_seed(seed)
+        default = torch.get_default_dtype()
+        torch.set_default_dtype(getattr(torch, self.dtype))
+        try:
+            return build(LAYERS)
+        finally:
+            torch.set_default_dtype(default)
+
+    def load(self, model, state):
+        """Copy a state dict of arrays into the model; RuntimeError where names or shapes differ."""
+        tensors = {key: torch.from_numpy(np.array(value, self.dtype)) for key, value in state.items()}
+        model.load_state_dict(tensors)
+
+    def state(self, model):
+        """Every parameter and buffer as an array of its own."""
+        return {key: value.detach().numpy().copy() for key, value in model.state_dict().items()}
+
+    def set_buffers(self, model, state):
+        """Put the buffers back to their values in `state`."""
+        with torch.no_grad():
+            for name, buffer in model.named_buffers():
+                buffer.copy_(torch.from_numpy(np.array(state[name], self.dtype)))
+
+    def buffers(self, model):
+        """Buffers as arrays of their own."""
+        return {name: buffer.detach().numpy().copy() for name, buffer in model.named_buffers()}
+
+    def leaves(self, model):
+        """Path -> layer, for every layer without layers inside."""
+        return {path: layer for path, layer in model.named_modules() if not list(layer.children())}
+
+    def layer_types(self, model):
+        """Path -> class name, for every layer."""
+        return {path: type(layer).__name__ for path, layer in model.named_modules()}
+
+    def tensor(self, array, grad=False):
+        """A tensor at this side's dtype, a leaf of the graph where `grad`."""
+        if self.jitter is not None:
+            noise = self.jitter.uniform(-(2.0**-24), 2.0**-24, min(array.size, 65537))  # the same again in a large map
+            array = array * (1 + np.resize(noise, array.shape))
+        return torch.from_numpy(np.ascontiguousarray(array, self.dtype)).requires_grad_(grad)
+
+    def is_tensor(self, value):
+        """Whether this is a tensor of this framework."""
+        return isinstance(value, torch.Tensor)
+
+    def array(self, tensor):
+        """The tensor's values (shared, not copied); None for None."""
+        return None if tensor is None else tensor.detach().numpy()
+
+    def branch(self, tensor):
+        """The same values on a branch of their own, whose gradient is that of one consumer."""
+        return tensor.view_as(tensor)
+
+    def no_gradients(self):
+        """A context in which no graph is kept."""
+        return torch.no_grad()
+
+    def cross_zero(self, tensor, distance):
+        """The same values, but those nearer to zero than `distance` with the other sign; gradient as before."""
+        with torch.no_grad():
+            shift = torch.where(tensor.abs() < distance, -2 * tensor, torch.zeros_like(tensor))
+        return tensor + shift
+
+    def kinks(self, model):
+        """Paths of the leaves whose derivative jumps at zero."""
+        return {path for path, leaf in self.leaves(model).items() if isinstance(leaf, nn.ReLU | nn.LeakyReLU)}
+
+    def watch_gradient(self, tensor, call):
+        """Have `call(array)` run once the tensor's gradient is known; not at all where it takes none."""
+        if tensor.requires_grad:
+            tensor.register_hook(lambda grad: call(self.array(grad)))
+
+    def backward(self, tensors, gradients, keep=False):
+        """Accumulate the gradients of sum(<tensor, gradient>) over those tensors that take one; `keep` the graph."""
+        pairs = zip(tensors, gradients, strict=True)
+        wanted = [(tensor, self.tensor(g)) for tensor, g in pairs if tensor.requires_grad and g is not None]
+        if wanted:
+            torch.autograd.backward(*zip(*wanted, strict=True), retain_graph=keep)
+
+    def gradient(self, tensor):
+        """The gradient accumulated so far as an array, None where there is none."""
+        return self.array(tensor.grad)
+
+    def parameter_gradients(self, model):
+        """Name -> gradient array or None."""
+        return {name: self.array(parameter.grad) for name, parameter in model.named_parameters()}
+
+    def clear_gradients(self, model):
+        """Forget all parameter gradients."""
+        model.zero_grad(set_to_none=True)

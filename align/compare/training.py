@@ -1,0 +1,128 @@
+"""Both trainers in lockstep: the same weights, the same images, and every number of the state after each step."""
+
+import numpy as np
+
+from align.cases import randomise, representable
+from align.compare.verdict import ZERO, Row
+from paddle_ugatit import weights
+
+LIMIT = 1e-9  # relative to each tensor's largest value
+
+
+def torch_state(trainer, losses):
+    """(network, what, name) -> array for all that a step leaves behind, from torch_ref's trainer."""
+    state = {("losses", "loss", name): loss.numpy() for name, loss in losses.items()}
+    for kind, optimizer in trainer.optimizers.items():
+        state[kind, "learning rate", "lr"] = np.float64(optimizer.param_groups[0]["lr"])
+    moments = {parameter: saved for adam in trainer.optimizers.values() for parameter, saved in adam.state.items()}
+    for name, net in trainer.networks.items():
+        for key, parameter in net.named_parameters():
+            state[name, "parameter", key] = parameter.detach().numpy().copy()
+            saved = moments.get(parameter) or {}  # empty where it never had a gradient
+            for order, key_ in (("moment1", "exp_avg"), ("moment2", "exp_avg_sq")):
+                state[name, order, key] = saved[key_].numpy().copy() if saved else np.zeros(parameter.shape)
+        for key, buffer in net.named_buffers():
+            state[name, "state", key] = buffer.numpy().copy()
+    return state
+
+
+def paddle_state(trainer, losses):
+    """The same from paddle_ugatit's trainer, in PyTorch's layout."""
+    state = {("losses", "loss", name): loss.numpy() for name, loss in losses.items()}
+    for kind, optimizer in trainer.optimizers.items():
+        state[kind, "learning rate", "lr"] = np.float64(optimizer.get_lr())
+    saved = {key: value for adam in trainer.optimizers.values() for key, value in adam.state_dict().items()}
+    moments = {key: value.numpy() for key, value in saved.items() if "_moment" in key}
+    for name, net in trainer.networks.items():
+        rules = weights.layout(net)
+        for key, parameter in net.named_parameters():
+            turn = np.transpose if rules[key].transpose else np.asarray
+            state[name, "parameter", key] = turn(parameter.numpy())
+            for order in ("moment1", "moment2"):
+                moment = moments.get(f"{parameter.name}_{order}_0")
+                state[name, order, key] = turn(np.zeros(parameter.shape) if moment is None else moment)
+        for key, buffer in net.named_buffers():
+            state[name, "state", key] = buffer.numpy()
+    return state
+
+
+def same_start(torch_trainer, paddle_trainer, torch_side, paddle_side, seed, moved=lambda name, state: None):
+    """Give both trainers the same weights, moved off the initial values that could hide a fault."""
+    for number, (name, net) in enumerate(torch_trainer.networks.items()):
+        state = {key: representable(array) for key, array in torch_side.state(net).items()}
+        moved(name, randomise(state, [seed, number]))
+        torch_side.load(net, state)
+        paddle_side.load(paddle_trainer.networks[name], state)
+
+
+def batches(config, seed, domains=2):
+    """Endless batches of each domain, exact in float32."""
+    rng = np.random.default_rng([seed, 3])
+    shape = (config.batch_size, config.img_ch, config.img_size, config.img_size)
+    while True:
+        yield [representable(rng.uniform(-1, 1, shape)) for _ in range(domains)]
+
+
+def one_step(trainer, side, batch, random):
+    """The losses of a step on these arrays, and on these random ones where there are any."""
+    tensors = [side.tensor(array) for array in batch]
+    if not random:
+        return trainer.step(*tensors)
+    return trainer.step(*tensors, random={name: side.tensor(array) for name, array in random.items()})
+
+
+def compared(torch_numbers, paddle_numbers, step, limit=LIMIT, limits=None):
+    """A Row for every number of the state after a step; in the order in which a step makes them."""
+    rows, layers = [], _largest_moments(torch_numbers)
+    for place in sorted(torch_numbers.keys() | paddle_numbers.keys(), key=_order):
+        network, what, name = place
+        truth, found = torch_numbers.get(place), paddle_numbers.get(place)
+        shape = [] if found is None else list(found.shape)
+        error, note = None, ""
+        if truth is None or found is None:
+            note = f"{'PyTorch' if truth is None else 'Paddle'} has none"
+        elif truth.shape != found.shape:
+            note = f"shape {shape}, PyTorch's is {list(truth.shape)}"
+        elif not np.isfinite(found).all():
+            note = "NaN or infinite"
+        else:
+            scale = _scale(what, np.abs(truth).max(), layers.get(_layer_of(place), 0.0))
+            error = float(np.abs(truth - found).max() / scale)
+        allowed = (limits or {}).get((network, what), limit)
+        verdict = "pass" if error is not None and error <= allowed else "fail"
+        layer, _, leaf = name.rpartition(".")
+        where = f"{network}.{layer}" if layer else network
+        rows.append(Row(where, "", step, what, leaf, "state", "float64", shape, error, None, allowed, verdict, note))
+    return rows
+
+
+def _layer_of(place):
+    network, what, name = place
+    return network, what, name.rpartition(".")[0]
+
+
+def _largest_moments(numbers):
+    """(network, moment, layer) -> the largest value of that moment in the layer."""
+    largest = {}
+    for place, array in numbers.items():
+        if place[1] in ("moment1", "moment2"):
+            layer = _layer_of(place)
+            largest[layer] = max(largest.get(layer, 0.0), np.abs(array).max())
+    return largest
+
+
+def _scale(what, own, layer):
+    """What an error is relative to: the largest value, but of an analytically zero gradient's moments the layer's.
+
+    Such a gradient (of a bias before a norm, of a key's bias) is rounding on both sides, as in verdict.scales_of.
+    """
+    zero = ZERO**2 if what == "moment2" else ZERO
+    return (layer if own < zero * layer else own) or 1.0
+
+
+def _order(place):
+    """As a step makes them: rates, then all of the discriminators' half, then the generators' (gen, G, S)."""
+    network, what, name = place
+    generators = name.startswith("g_") if network == "losses" else network[0] in "gGS"
+    kinds = ("loss", "moment1", "moment2", "parameter", "state")
+    return what != "learning rate", generators, kinds.index(what) if what in kinds else 0, network, name

@@ -1,0 +1,1 @@
+"""What a check leaves to read: the document, the page, the charts."""

@@ -1,0 +1,1 @@
+"""The command lines: each command's `main`, and what they share."""

@@ -1,0 +1,129 @@
+"""The procedural faces as a data set on disk: trainA, trainB, testA, testB and a note of what they were made with."""
+
+import functools
+import io
+import json
+import os
+import secrets
+import shutil
+import signal
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+from PIL import Image
+
+from paddle_ugatit.backend.errors import InputError
+from paddle_ugatit.data.faces import draw as faces
+
+NOTE = "dataset.json"
+_KIND = "paddle_ugatit procedural faces"
+_VERSION = 1  # of the drawings: another one, and the same options give other pictures
+SMALLEST, LARGEST = 16, 1024  # pixels
+_AHEAD = 64  # pictures that a worker process is handed at most before they are asked for
+
+
+def make_dataset(out, train, test, size, seed, jobs=1, progress=lambda n: None) -> bool:
+    """Fill the folder `out`, as a whole or not at all; False if the very same data set stands there already.
+
+    `train` and `test` count the pictures of each domain; picture i of a split is a function of seed, split, i and size.
+    `progress(n)` is called for every n pictures. Raises InputError, also where `out` holds anything but a data set of
+    ours, which is replaced.
+    """
+    options = {"kind": _KIND, "version": _VERSION, "train": train, "test": test, "size": size, "seed": seed}
+    _require_sensible(options)
+    target = Path(os.path.realpath(out))
+    if _found(target, out) == options:
+        return False
+    temporary = target.with_name(f".{target.name[:100]}.{secrets.token_hex(6)}.tmp")
+    try:
+        temporary.mkdir(parents=True)
+        _fill(temporary, options, jobs, progress)
+        _put_in_place(temporary, target)
+    except OSError as error:
+        raise InputError(f"{out}: cannot be written: {error.strerror or error}") from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return True
+
+
+def _require_sensible(options):
+    for name in ("train", "test"):
+        if options[name] < 1:
+            raise InputError(f"the number of {name} images must be 1 or more, got {options[name]}")
+    if not SMALLEST <= options["size"] <= LARGEST:
+        raise InputError(f"the size must be {SMALLEST} to {LARGEST} pixels, got {options['size']}")
+    if options["seed"] < 0:
+        raise InputError(f"the seed must be 0 or more, got {options['seed']}")
+
+
+def _names(options):
+    """Every picture's split and number, and its path in the folder."""
+    for split in faces.SPLITS:
+        for index in range(options["train" if split.startswith("train") else "test"]):
+            yield split, index, f"{split}/{index:05d}.png"
+
+
+def _found(target, out):
+    """The options of the data set that stands there, None for an empty place. InputError for anything else."""
+    try:
+        if not target.exists() or not any(target.iterdir()):
+            return None
+        options = json.loads((target / NOTE).read_text(encoding="utf-8"))
+        here = {path.relative_to(target).as_posix() for path in target.rglob("*") if not path.is_dir()}
+        if options["kind"] == _KIND and here == {NOTE, *(name for _, _, name in _names(options))}:
+            return options
+    except NotADirectoryError:
+        raise InputError(f"{out}: is not a folder") from None
+    except (OSError, ValueError, KeyError, TypeError):
+        pass  # no note of ours
+    raise InputError(f"{out}: holds other files than a data set made here; choose another folder, or empty it")
+
+
+def _fill(folder, options, jobs, progress):
+    for split in faces.SPLITS:
+        (folder / split).mkdir()
+    tasks = list(_names(options))
+    draw = functools.partial(_drawn, options["size"], options["seed"])
+    if jobs > 1:
+        with ProcessPoolExecutor(jobs, initializer=_leave_interrupts) as pool:
+            for start in range(0, len(tasks), jobs * _AHEAD):
+                some = tasks[start : start + jobs * _AHEAD]
+                _write(folder, some, pool.map(draw, some, chunksize=4), progress)
+    else:
+        _write(folder, tasks, map(draw, tasks), progress)
+    (folder / NOTE).write_text(json.dumps(options, indent=2) + "\n", encoding="utf-8")
+
+
+def _leave_interrupts():
+    """Ctrl-C is for the parent process, which ends the workers."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def _drawn(size, seed, task):
+    """One picture as a PNG file's bytes."""
+    split, index, _ = task
+    buffer = io.BytesIO()
+    Image.fromarray(faces.draw(split, index, size, seed)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def _write(folder, tasks, files, progress):
+    for (_, _, name), content in zip(tasks, files, strict=True):
+        (folder / name).write_bytes(content)
+        progress(1)
+
+
+def _put_in_place(temporary, target):
+    """Rename; an older data set of ours is set aside until the new one stands."""
+    if not target.exists() or not any(target.iterdir()):
+        os.replace(temporary, target)
+        return
+    aside = temporary.with_suffix(".old")
+    os.rename(target, aside)
+    try:
+        os.rename(temporary, target)
+    except BaseException:
+        os.rename(aside, target)
+        raise
+    shutil.rmtree(aside)

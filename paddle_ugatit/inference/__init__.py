@@ -1,0 +1,1 @@
+"""Trained networks at work: translation, stylisation, samples, sheets, heatmaps."""

@@ -1,0 +1,118 @@
+"""Layers with a second derivative, for losses that contain a gradient. Twin: torch_ref/layers/twice_differentiable.py.
+
+Contents: spread, Conv2D, Linear (initial values by Kaiming), LeakyReLU, Upsample, Blur. The layers of basic.py are
+faster but are meant to be differentiated once: of the Conv2D there a second time is an error. Paddle's own bilinear
+interpolation has no second derivative either. Here every step is a product, a sum or Paddle's own convolution.
+
+quirk: of Paddle's convolution the second derivative is right where the first was taken in its input, and silently wrong
+where it was taken in its filter alone. So a filter must never depend on what a gradient is asked in.
+"""
+
+import math
+from functools import lru_cache
+
+import numpy as np
+import paddle
+import paddle.nn.functional as F
+from paddle import get_device, nn
+
+from paddle_ugatit.layers import basic
+
+
+def spread(values, like):
+    """One value for every map: (B or 1,C), (B,C,H,W) -> (B,C,H,W).
+
+    A product with ones, so that its gradient is one too: 15 times as fast on a CPU as that of Paddle's broadcasting,
+    which is inaccurate in float32 besides.
+    """
+    batch, channels, height, width = like.shape
+    ones = paddle.ones([1, height * width], values.dtype)
+    return paddle.matmul(values.expand([batch, channels]).unsqueeze(-1), ones).reshape(like.shape)
+
+
+def _kaiming(weight, fan_in):
+    """Draw a weight anew: normal with the deviation sqrt(2 / fan_in) (He et al. 2015, arXiv 1502.01852)."""
+    nn.initializer.Normal(0.0, math.sqrt(2 / fan_in))(weight)
+
+
+class Conv2D(basic.Conv2D):
+    """Convolution with zero padding: (B,in,H,W) -> (B,out,H',W')."""
+
+    def __init__(self, in_channels, out_channels, kernel_size, stride=1, padding=0):
+        super().__init__(in_channels, out_channels, kernel_size, stride)
+        self.padding = padding
+        _kaiming(self.weight, in_channels * kernel_size**2)
+
+    def forward(self, x):
+        out = F.conv2d(x, self.weight, stride=self.stride, padding=self.padding)
+        return out + spread(self.bias.unsqueeze(0), out)
+
+
+class Linear(basic.Linear):
+    """x W + b with Paddle's weight layout (in, out): (..., in) -> (..., out)."""
+
+    def __init__(self, in_features, out_features):
+        super().__init__(in_features, out_features)
+        _kaiming(self.weight, in_features)
+
+
+class LeakyReLU(nn.Layer):
+    """max(x, slope x), whose derivative at 0 is `slope` as in PyTorch; any shape."""
+
+    def __init__(self, slope):
+        super().__init__()
+        self.slope = slope
+
+    def forward(self, x):
+        fixed = x.detach()
+        one = paddle.ones_like(fixed)
+        return x * paddle.where(fixed > 0, one, one * self.slope)
+
+
+class Upsample(nn.Layer):
+    """Bilinear, twice the size, corners not aligned: (B,C,H,W) -> (B,C,2H,2W)."""
+
+    def forward(self, x):
+        return _along_both(x, lambda n: _doubling(n, x.dtype, get_device()))
+
+
+class Blur(nn.Layer):
+    """Each axis with `f` = [1,2,1], divided by its sum, borders reflected: (B,C,H,W) -> (B,C,H,W).
+
+    Raises ValueError for a map of a single row or column, which cannot be reflected.
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("f", paddle.to_tensor([1.0, 2.0, 1.0], paddle.get_default_dtype()))
+
+    def forward(self, x):
+        if min(x.shape[2:]) < 2:
+            raise ValueError(f"cannot reflect the border of a {x.shape[2]}x{x.shape[3]} map")
+        weights = self.f / self.f.sum()
+        return _along_both(x, lambda n: sum(weights[i] * tap for i, tap in enumerate(_taps(n, x.dtype, get_device()))))
+
+
+def _along_both(x, matrix_of):
+    """Rows and columns by matrices: matrix_of(n) is (m,n), and (B,C,H,W) becomes (B,C,H',W')."""
+    height, width = x.shape[2:]
+    return paddle.matmul(paddle.matmul(matrix_of(height), x), matrix_of(width), transpose_y=True)
+
+
+@lru_cache
+def _doubling(n, dtype, _device):
+    """Row 2i is 3/4 of i and 1/4 of i-1, row 2i+1 3/4 of i and 1/4 of i+1; beyond the border lies its own value."""
+    matrix = np.zeros((2 * n, n))
+    for i in range(n):
+        matrix[2 * i : 2 * i + 2, i] += 0.75
+        matrix[2 * i, max(i - 1, 0)] += 0.25
+        matrix[2 * i + 1, min(i + 1, n - 1)] += 0.25
+    return paddle.to_tensor(matrix, dtype)
+
+
+@lru_cache
+def _taps(n, dtype, _device):
+    """For each of three taps the 0/1 matrix (n,n) that takes what lies before, at and after each place."""
+    places = np.abs(np.arange(-1, n + 1))  # reflected: -1 is 1, n is n - 2
+    places[-1] = n - 2
+    return [paddle.to_tensor(np.eye(n)[places[i : i + n]], dtype) for i in range(3)]

@@ -1,0 +1,95 @@
+"""One training iteration of U-GAT-IT as the public code runs it, plainly: every pass on its own, nothing reused.
+
+Twin: paddle_ugatit/training/ugatit.py, which makes the same updates with less work.
+"""
+
+import torch
+
+from torch_ref.losses import adversarial_loss, cam_loss, discriminator_loss, l1
+from torch_ref.models.ugatit import Discriminator, ResnetGenerator
+
+
+class Trainer:
+    """Six networks and two optimisers; `config` has the fields of paddle_ugatit.training.Config."""
+
+    def __init__(self, config):
+        self.config, self.iteration = config, 0
+        options = {
+            "ngf": config.ch,
+            "n_blocks": config.n_res,
+            "img_size": config.img_size,
+            "light": config.light,
+            "revision": config.revision,
+        }
+        self.networks = {
+            "genA2B": ResnetGenerator(config.img_ch, config.img_ch, **options),
+            "genB2A": ResnetGenerator(config.img_ch, config.img_ch, **options),
+            "disGA": Discriminator(config.img_ch, config.ch, config.global_layers),
+            "disGB": Discriminator(config.img_ch, config.ch, config.global_layers),
+            "disLA": Discriminator(config.img_ch, config.ch, config.local_layers),
+            "disLB": Discriminator(config.img_ch, config.ch, config.local_layers),
+        }
+        self.optimizers = {kind: self._adam(kind) for kind in ("gen", "dis")}
+
+    def _adam(self, kind):
+        parameters = [p for name, net in self.networks.items() if name.startswith(kind) for p in net.parameters()]
+        decay = self.config.weight_decay
+        return torch.optim.Adam(parameters, self.config.lr, betas=(0.5, 0.999), weight_decay=decay)
+
+    def step(self, real_a, real_b):
+        """One iteration on a batch of each domain, (B,C,H,W) in [-1,1]; the named losses."""
+        self.iteration += 1
+        for optimizer in self.optimizers.values():
+            optimizer.param_groups[0]["lr"] = self.config.lr_at(self.iteration)
+        losses = self._discriminator_losses(real_a, real_b)
+        self._update("dis", losses["d_loss"])
+        losses |= self._generator_losses(real_a, real_b)
+        self._update("gen", losses["g_loss"])
+        self._clip_rho()
+        return {name: loss.detach() for name, loss in losses.items()}
+
+    def _discriminator_losses(self, real_a, real_b):
+        nets = self.networks
+        fake_a2b, fake_b2a = nets["genA2B"](real_a)[0], nets["genB2A"](real_b)[0]
+        losses = {}
+        for domain, real, fake in (("a", real_a, fake_b2a), ("b", real_b, fake_a2b)):
+            terms = [discriminator_loss(net(real), net(fake)) for net in self._discriminators(domain)]
+            losses[f"d_loss_{domain}"] = self.config.adv_weight * sum(terms)
+        return losses | {"d_loss": losses["d_loss_a"] + losses["d_loss_b"]}
+
+    def _generator_losses(self, real_a, real_b):
+        nets, losses = self.networks, {}
+        fake_a2b, cam_a2b, _ = nets["genA2B"](real_a)
+        fake_b2a, cam_b2a, _ = nets["genB2A"](real_b)
+        cycled_a, cycled_b = nets["genB2A"](fake_a2b)[0], nets["genA2B"](fake_b2a)[0]
+        same_a, same_cam_a, _ = nets["genB2A"](real_a)
+        same_b, same_cam_b, _ = nets["genA2B"](real_b)
+        losses |= self._direction("a", real_a, fake_b2a, cycled_a, same_a, cam_b2a, same_cam_a)
+        losses |= self._direction("b", real_b, fake_a2b, cycled_b, same_b, cam_a2b, same_cam_b)
+        return losses | {"g_loss": sum(losses.values())}
+
+    def _direction(self, domain, real, fake, cycled, same, fake_cam, same_cam):
+        """The weighted terms of everything that ends in `domain`."""
+        config = self.config
+        verdicts = [adversarial_loss(net(fake)) for net in self._discriminators(domain)]
+        return {
+            f"g_adv_{domain}": config.adv_weight * sum(verdicts),
+            f"g_cycle_{domain}": config.cycle_weight * l1(cycled, real),
+            f"g_identity_{domain}": config.identity_weight * l1(same, real),
+            f"g_cam_{domain}": config.cam_weight * cam_loss(fake_cam, same_cam),
+        }
+
+    def _discriminators(self, domain):
+        return self.networks[f"disG{domain.upper()}"], self.networks[f"disL{domain.upper()}"]
+
+    def _update(self, kind, loss):
+        self.optimizers[kind].zero_grad()
+        loss.backward()
+        self.optimizers[kind].step()
+
+    def _clip_rho(self):
+        with torch.no_grad():
+            for name in ("genA2B", "genB2A"):
+                for key, parameter in self.networks[name].named_parameters():
+                    if key.rpartition(".")[2] == "rho":
+                        parameter.clamp_(0, 1)
