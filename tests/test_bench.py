@@ -14,7 +14,7 @@ from align.compare.paddle_side import PaddleSide
 from align.compare.torch_side import TorchSide
 from align.compare.training import batches, paddle_state, torch_state
 from align.planting import in_force
-from paddle_ugatit.layers import convolution
+from paddle_ugatit.layers.fast import dispatch
 from paddle_ugatit.training import Config
 from paddle_ugatit.training import Trainer as PaddleTrainer
 from tools import bench
@@ -61,7 +61,7 @@ def test_other_frameworks_run_as_they_come(what):
 
 @pytest.mark.parametrize("name", savings.SAVINGS)
 def test_without_a_saving_the_update_is_the_same(name, monkeypatch):
-    monkeypatch.setattr(convolution, "MANY", 4)
+    monkeypatch.setattr(dispatch, "MANY", 4)
     config = Config(light=True, ch=4, n_res=1, img_size=48, global_layers=6, local_layers=4)
     side, found = PaddleSide("float64"), []
     for patches in ([], savings.SAVINGS[name]()):

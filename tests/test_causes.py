@@ -152,16 +152,16 @@ def test_cause_of_a_training_step():
 
 def test_training_step_without_a_known_cause(capsys):
     trainer = SYSTEMS["ugatit"].trainers[1]
-    step = trainer._apply_gradients
+    step = trainer.update
 
     def louder(self, kind):
-        for parameter in self._parameters(kind):
+        for parameter in self.parameters(kind):
             parameter.grad.set_value(parameter.grad * 1.001)
         step(self, kind)
 
     mistakes = dict(list(causes_of_training().items())[:2])
     with (
-        patch.object(trainer, "_apply_gradients", louder),
+        patch.object(trainer, "update", louder),
         patch("align.causes.training.MISTAKES", mistakes),
         patch.dict(SYSTEMS, ugatit=replace(SYSTEMS["ugatit"], small=TINY)),
     ):

@@ -16,10 +16,13 @@ from align.checks.training import SMALL, lockstep
 from align.compare.reference import measure
 from align.compare.torch_side import TorchSide
 from paddle_ugatit.backend.compat import default_dtype
-from paddle_ugatit.layers import chain, convolution, winograd
-from paddle_ugatit.layers.basic import Conv2D, ReflectionPad2D, Upsample
-from paddle_ugatit.layers.chain import Sequential
+from paddle_ugatit.layers import sequential
+from paddle_ugatit.layers.convolution import Conv2D
+from paddle_ugatit.layers.fast import dispatch, winograd
+from paddle_ugatit.layers.reflection_pad import ReflectionPad2D
+from paddle_ugatit.layers.sequential import Sequential
 from paddle_ugatit.layers.spectral_norm import spectral_norm
+from paddle_ugatit.layers.upsample import Upsample
 
 DOUBLE = ("float64",)  # so narrow that in float32 the tiles' rounding stands out
 NARROW = generator_case("narrow", (2, 3, 16, 32), light=True, ngf=4, n_blocks=1, img_size=32)
@@ -27,7 +30,7 @@ NARROW = generator_case("narrow", (2, 3, 16, 32), light=True, ngf=4, n_blocks=1,
 
 def narrow():
     """Tiles for narrow layers, too."""
-    return patch.object(convolution, "MANY", 4)
+    return patch.object(dispatch, "MANY", 4)
 
 
 def layers(*before, outputs=5, **options):
@@ -50,7 +53,7 @@ def results(run, given, shape=(2, 8, 8, 12)):
 def test_as_one_is_one_by_one(before):
     given = layers(*before)
     wanted = results(nn.Sequential(*given), given)
-    with narrow(), patch.object(chain, "bordered_conv", wraps=chain.bordered_conv) as as_one:
+    with narrow(), patch.object(sequential, "bordered_conv", wraps=sequential.bordered_conv) as as_one:
         found = results(Sequential(*given), given)
     as_one.assert_called_once()
     for one, other in zip(wanted, found, strict=True):
@@ -73,7 +76,7 @@ WATCHES = {
 def test_watched_layers_run_by_themselves(watch, place):
     given = layers(Upsample(), ReflectionPad2D(1))
     WATCHES[watch](given[place])
-    with narrow(), patch.object(chain, "bordered_conv", wraps=chain.bordered_conv) as as_one:
+    with narrow(), patch.object(sequential, "bordered_conv", wraps=sequential.bordered_conv) as as_one:
         results(Sequential(*given), given)
     # Of a watched enlargement, border and convolution are one still.
     assert [call.kwargs["twice"] for call in as_one.call_args_list] == [False] * (place == 0)
@@ -98,14 +101,14 @@ def test_others_run_one_by_one(given):
     x = paddle.rand([1, 8, 8, 12]).astype(given[-1].parameters()[0].dtype if given[-1].parameters() else "float32")
     for layer in given:
         layer.eval()
-    with narrow(), patch.object(chain, "bordered_conv") as as_one:
+    with narrow(), patch.object(sequential, "bordered_conv") as as_one:
         assert np.array_equal(Sequential(*given)(x).numpy(), nn.Sequential(*given)(x).numpy())
     as_one.assert_not_called()
 
 
 @pytest.mark.parametrize("size", [(8, 10), (7, 8)])
 def test_maps_that_no_tile_fits_run_one_by_one(size):
-    with narrow(), patch.object(chain, "bordered_conv") as as_one:
+    with narrow(), patch.object(sequential, "bordered_conv") as as_one:
         Sequential(*layers(ReflectionPad2D(1)))(paddle.rand([1, 8, *size], "float64"))
     as_one.assert_not_called()
 
@@ -160,7 +163,7 @@ def test_a_model_that_does_not_repeat_itself_is_still_no_answer(reference):
 
 def test_lockstep():
     config = dataclasses.replace(SMALL, ch=4, light=True)
-    with narrow(), patch.object(chain, "bordered_conv", wraps=chain.bordered_conv) as as_one:
+    with narrow(), patch.object(sequential, "bordered_conv", wraps=sequential.bordered_conv) as as_one:
         entries = list(lockstep(config, 4))
         assert as_one.called
     assert [entry["verdict"] for entry in entries] == ["aligned"] * 4
@@ -172,7 +175,7 @@ def test_lockstep():
 
 def test_alone_it_is_the_plain_case():
     """A pad and a convolution at real width: the rounding of float32 stays within the harness's floor."""
-    case = Case("up", _block, [(1, 128, 16, 16)], "W * x", "layers/chain.py", "Sequential")
+    case = Case("up", _block, [(1, 128, 16, 16)], "W * x", "layers/sequential.py", "Sequential")
     reference = measure(case, TorchSide)
     for check in ("forward", "backward"):
         entry = check_case(case, reference, check)

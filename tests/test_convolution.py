@@ -12,8 +12,10 @@ from align.checks.layers import check_case
 from align.compare.reference import measure
 from align.compare.torch_side import TorchSide
 from paddle_ugatit.backend.compat import copied_transpose
-from paddle_ugatit.layers import convolution, winograd
-from paddle_ugatit.layers.basic import Conv2D
+from paddle_ugatit.layers.convolution import Conv2D, convolve
+from paddle_ugatit.layers.fast import dispatch, winograd
+from paddle_ugatit.layers.fast.scattered import scattered_conv
+from paddle_ugatit.layers.fast.unfolded import unfolded_conv
 
 
 def normal(*shape, seed=0):
@@ -66,7 +68,7 @@ def test_winograd_transforms_multiply_polynomials():
 @pytest.mark.parametrize("frozen", [(), ("x",), ("weight",)], ids=str)
 def test_scattered(frozen):
     x, weight = normal(2, 8, 11, 9), normal(3, 8, 7, 7, seed=1)
-    assert_close(results(convolution.scattered_conv, x, weight, frozen), results(F.conv2d, x, weight, frozen))
+    assert_close(results(scattered_conv, x, weight, frozen), results(F.conv2d, x, weight, frozen))
 
 
 @pytest.mark.parametrize("frozen", [(), ("x",), ("weight",)], ids=str)
@@ -74,7 +76,7 @@ def test_scattered(frozen):
 def test_unfolded(kernel, stride, frozen):
     x, weight = normal(2, 5, 8, 6), normal(3, 5, kernel, kernel, seed=1)
     wanted = results(lambda x, weight: F.conv2d(x, weight, stride=stride), x, weight, frozen)
-    assert_close(results(lambda x, weight: convolution.unfolded_conv(x, weight, stride), x, weight, frozen), wanted)
+    assert_close(results(lambda x, weight: unfolded_conv(x, weight, stride), x, weight, frozen), wanted)
 
 
 @pytest.mark.parametrize(
@@ -96,10 +98,10 @@ def test_the_way_taken(shape, weight_shape, stride, way):
     x, weight = normal(*shape), normal(*weight_shape, seed=1)
     with (
         patch.object(winograd, "winograd_conv", wraps=winograd.winograd_conv) as by_winograd,
-        patch.object(convolution, "scattered_conv", wraps=convolution.scattered_conv) as by_scattering,
-        patch.object(convolution, "unfolded_conv", wraps=convolution.unfolded_conv) as by_unfolding,
+        patch.object(dispatch, "scattered_conv", wraps=dispatch.scattered_conv) as by_scattering,
+        patch.object(dispatch, "unfolded_conv", wraps=dispatch.unfolded_conv) as by_unfolding,
     ):
-        out = convolution.conv2d(x, weight, stride)
+        out = convolve(x, weight, stride)
     called = {"winograd": by_winograd.called, "scattered": by_scattering.called, "unfolded": by_unfolding.called}
     assert [name for name in called if called[name]] == ([way] if way else [])
     assert_close([out.numpy()], [F.conv2d(x, weight, stride=stride).numpy()])
@@ -117,7 +119,7 @@ def test_the_way_taken(shape, weight_shape, stride, way):
 )
 def test_float32_keeps_to_the_floor(build, shape):
     """Of the harness, at real widths: as accurate as a sum of that many terms in any other order."""
-    case = Case("conv", build, [shape], "W * x", "layers/basic.py", "Conv2D")
+    case = Case("conv", build, [shape], "W * x", "layers/convolution.py", "Conv2D")
     reference = measure(case, TorchSide)
     for check in ("forward", "backward"):
         entry = check_case(case, reference, check)

@@ -153,7 +153,7 @@ def test_bias_before_a_norm_is_aligned():
     def build(layers):
         return layers.Sequential(layers.Conv2D(3, 8, 3), layers.InstanceNorm2D(8))
 
-    case = Case("conv-norm", build, [(2, 3, 9, 8)], "", "layers/basic.py", "Conv2D")
+    case = Case("conv-norm", build, [(2, 3, 9, 8)], "", "layers/convolution.py", "Conv2D")
     entry = check_case(case, measure(case, TorchSide), "backward")
     (row,) = [
         r

@@ -7,8 +7,14 @@ import paddle
 import pytest
 
 import paddle_ugatit  # noqa: F401  first: it sets the process up before Paddle, and so before PyTorch
-from paddle_ugatit.layers import basic, norm
+from paddle_ugatit.layers import channels, norm
+from paddle_ugatit.layers.convolution import Conv2D
+from paddle_ugatit.layers.fast import dispatch, folded
+from paddle_ugatit.layers.leaky_relu import LeakyReLU
+from paddle_ugatit.layers.linear import Linear
+from paddle_ugatit.layers.reflection_pad import ReflectionPad2D
 from paddle_ugatit.layers.spectral_norm import passes_in_one, spectral_norm
+from paddle_ugatit.layers.upsample import Upsample
 from paddle_ugatit.models.ugatit import Discriminator
 
 torch = pytest.importorskip("torch")
@@ -54,19 +60,19 @@ def assert_same(in_paddle, in_torch, *arrays, tolerance=TOLERANCE):
 
 
 def test_spatial_sum_and_mean():
-    assert_same(basic.spatial_sum, lambda x: x.sum((2, 3)), normal(*MAPS), tolerance=1e-13)
-    assert_same(basic.spatial_mean, lambda x: x.mean((2, 3)), normal(*MAPS))
+    assert_same(channels.spatial_sum, lambda x: x.sum((2, 3)), normal(*MAPS), tolerance=1e-13)
+    assert_same(channels.spatial_mean, lambda x: x.mean((2, 3)), normal(*MAPS))
 
 
 @pytest.mark.parametrize("batch", [1, 3])
 def test_channel_scale_and_shift(batch):
     """The factor or term may belong to each image, or be shared by the batch."""
     per_channel = normal(batch, 4, 1, 1, seed=1)
-    assert_same(basic.channel_scale, lambda x, scale: x * scale, normal(*MAPS), per_channel)
-    assert_same(basic.channel_shift, lambda x, shift: x + shift, normal(*MAPS), per_channel)
+    assert_same(channels.channel_scale, lambda x, scale: x * scale, normal(*MAPS), per_channel)
+    assert_same(channels.channel_shift, lambda x, shift: x + shift, normal(*MAPS), per_channel)
 
 
-@pytest.mark.parametrize("function", [basic.channel_scale, basic.channel_shift])
+@pytest.mark.parametrize("function", [channels.channel_scale, channels.channel_shift])
 @pytest.mark.parametrize("frozen", [0, 1])
 def test_a_frozen_argument_takes_no_gradient(function, frozen):
     tensors = [paddle.to_tensor(normal(*shape)) for shape in (MAPS, (1, 4, 1, 1))]
@@ -76,12 +82,12 @@ def test_a_frozen_argument_takes_no_gradient(function, frozen):
     out.sum().backward()
     assert tensors[frozen].grad is None
     wanted = [np.broadcast_to(tensors[1].numpy(), MAPS), tensors[0].numpy().sum((0, 2, 3)).reshape(1, 4, 1, 1)]
-    if function is basic.channel_shift:
+    if function is channels.channel_shift:
         wanted = [np.ones(MAPS), np.full((1, 4, 1, 1), 3 * 7 * 6)]
     np.testing.assert_allclose(tensors[1 - frozen].grad.numpy(), wanted[1 - frozen], atol=1e-12)
 
 
-@pytest.mark.parametrize("function", [basic.channel_scale, basic.channel_shift])
+@pytest.mark.parametrize("function", [channels.channel_scale, channels.channel_shift])
 def test_frozen_altogether_stays_frozen(function):
     out = function(paddle.to_tensor(normal(*MAPS)), paddle.to_tensor(normal(1, 4, 1, 1)))
     assert out.stop_gradient
@@ -90,7 +96,7 @@ def test_frozen_altogether_stays_frozen(function):
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize(("kernel", "stride"), [(3, 1), (3, 2), (4, 2), (1, 1)])
 def test_conv(kernel, stride, bias):
-    layer = basic.Conv2D(4, 5, kernel, stride, bias=bias)
+    layer = Conv2D(4, 5, kernel, stride, bias=bias)
     weights = [parameter.numpy() for parameter in layer.parameters()]
     cotangent = normal(*layer(paddle.to_tensor(normal(*MAPS))).shape, seed=1)
     out, *gradients = torch_run(
@@ -103,13 +109,13 @@ def test_conv(kernel, stride, bias):
 
 
 def test_linear():
-    layer = basic.Linear(4, 5)
+    layer = Linear(4, 5)
     weight, bias = torch.tensor(layer.weight.numpy().T), torch.tensor(layer.bias.numpy())
     assert_same(layer, lambda x: torch.nn.functional.linear(x, weight, bias), normal(3, 4))
 
 
 def test_initial_weights_keep_the_bound():
-    for layer, fan_in in ((basic.Conv2D(4, 300, 3), 36), (basic.Linear(25, 300), 25)):
+    for layer, fan_in in ((Conv2D(4, 300, 3), 36), (Linear(25, 300), 25)):
         for parameter in layer.parameters():
             largest = np.abs(parameter.numpy()).max()
             assert 0.97 / math.sqrt(fan_in) < largest <= 1 / math.sqrt(fan_in)
@@ -119,20 +125,20 @@ def test_initial_weights_keep_the_bound():
 @pytest.mark.parametrize("padding", [1, 3])
 @pytest.mark.parametrize("shape", [MAPS, (1, 2, 4, 9), (2, 1, 5, 4), (1, 2, 5, 8)])
 def test_reflection_pad(padding, shape, small, monkeypatch):
-    monkeypatch.setattr(basic, "SMALL", small)
-    assert_same(basic.ReflectionPad2D(padding), torch.nn.ReflectionPad2d(padding), normal(*shape))
+    monkeypatch.setattr(dispatch, "SMALL_MAP", small)
+    assert_same(ReflectionPad2D(padding), torch.nn.ReflectionPad2d(padding), normal(*shape))
 
 
 @pytest.mark.parametrize(("padding", "height", "width"), [(1, 1, 5), (1, 5, 1), (3, 3, 8), (3, 8, 2)])
 def test_reflection_pad_of_a_map_too_small(padding, height, width):
     with pytest.raises(ValueError, match=f"cannot reflect {padding} pixels of a {height}x{width} map"):
-        basic.ReflectionPad2D(padding)(paddle.to_tensor(normal(1, 2, height, width)))
-    basic.ReflectionPad2D(padding)(paddle.to_tensor(normal(1, 2, padding + 1, padding + 1)))
+        ReflectionPad2D(padding)(paddle.to_tensor(normal(1, 2, height, width)))
+    ReflectionPad2D(padding)(paddle.to_tensor(normal(1, 2, padding + 1, padding + 1)))
 
 
 @pytest.mark.parametrize("shape", [MAPS, (1, 1, 1, 1), (2, 3, 1, 5)])
 def test_upsample(shape):
-    assert_same(basic.Upsample(), torch.nn.Upsample(scale_factor=2, mode="nearest"), normal(*shape))
+    assert_same(Upsample(), torch.nn.Upsample(scale_factor=2, mode="nearest"), normal(*shape))
 
 
 @pytest.mark.parametrize("slope", [0.2, 0.01])
@@ -140,19 +146,19 @@ def test_leaky_relu(slope):
     x = normal(*MAPS)
     x.flat[::5] = 0  # exactly
     x.flat[1::5] = -0.0
-    assert_same(basic.LeakyReLU(slope), torch.nn.LeakyReLU(slope), x, tolerance=1e-16)
+    assert_same(LeakyReLU(slope), torch.nn.LeakyReLU(slope), x, tolerance=1e-16)
 
 
 def test_leaky_relu_has_its_slope_at_zero():
     x = paddle.zeros([4])
     x.stop_gradient = False
-    basic.LeakyReLU(0.2)(x).sum().backward()
+    LeakyReLU(0.2)(x).sum().backward()
     assert x.grad.numpy().tolist() == [0.2] * 4
 
 
 def test_leaky_relu_hands_on_what_is_not_a_number():
     x = paddle.to_tensor([float("nan"), float("inf"), -float("inf")])
-    np.testing.assert_array_equal(basic.LeakyReLU(0.2)(x).numpy(), [np.nan, np.inf, -np.inf])
+    np.testing.assert_array_equal(LeakyReLU(0.2)(x).numpy(), [np.nan, np.inf, -np.inf])
 
 
 def test_instance_stats():
@@ -166,7 +172,7 @@ def test_instance_stats():
 def test_layer_variance_follows_from_the_channels():
     x = normal(*MAPS) + np.arange(4).reshape(1, 4, 1, 1)
     _, mean, var = norm.instance_stats(paddle.to_tensor(x))
-    got = norm.layer_variance(mean - mean.mean(1, keepdim=True), var, 42).numpy()
+    got = folded.layer_variance(mean - mean.mean(1, keepdim=True), var, 42).numpy()
     np.testing.assert_allclose(got, x.var((1, 2, 3), keepdims=True, ddof=1), rtol=1e-14)
 
 
@@ -181,7 +187,7 @@ def test_float32_statistics_of_a_large_map(offset):
     """Where paddle.var over (C,H,W) is wrong by up to 3.6e-3."""
     x = np.random.default_rng(0).standard_normal((1, 64, 256, 256), dtype="float32") + np.float32(offset)
     _, mean, var = norm.instance_stats(paddle.to_tensor(x))
-    layer = norm.layer_variance(mean - mean.mean(1, keepdim=True), var, 256 * 256).numpy()
+    layer = folded.layer_variance(mean - mean.mean(1, keepdim=True), var, 256 * 256).numpy()
     assert mean.dtype == var.dtype == paddle.float32
     assert np.abs(mean.numpy() - x.mean((2, 3), dtype="float64", keepdims=True)).max() < 1e-5
     truth = x.astype("float64").var((2, 3), keepdims=True, ddof=1)
@@ -224,7 +230,7 @@ def test_unknown_revision(make):
 
 
 def spectral_twins(kind):
-    layer = spectral_norm(basic.Conv2D(4, 5, 3) if kind == "conv" else basic.Linear(4, 5))
+    layer = spectral_norm(Conv2D(4, 5, 3) if kind == "conv" else Linear(4, 5))
     twin = torch.nn.Conv2d(4, 5, 3) if kind == "conv" else torch.nn.Linear(4, 5)
     twin = torch.nn.utils.spectral_norm(twin.double())
     state = {key: value.numpy() for key, value in layer.state_dict().items()}
@@ -275,4 +281,4 @@ def test_two_passes_in_one_batch_are_two_passes(training):
     for (name, mine), other in zip(one.named_buffers(), two.buffers(), strict=True):
         np.testing.assert_allclose(mine.numpy(), other.numpy(), atol=1e-13, err_msg=name)
     one(real)  # one pass again
-    assert one.conv.sigma.shape == [1]
+    assert one.conv.spectral.sigma.shape == [1]

@@ -11,8 +11,7 @@ import pytest
 
 from paddle_ugatit import formats
 from paddle_ugatit.data.images import write_image
-from paddle_ugatit.training import loop, start
-from paddle_ugatit.training.config import Config
+from paddle_ugatit.training import Config, loop, start
 from paddle_ugatit.training.diverged import DivergedError, require_finite
 from paddle_ugatit.training.records import Records
 from tools import train

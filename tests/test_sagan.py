@@ -5,8 +5,8 @@ import paddle
 import pytest
 import torch
 
-from paddle_ugatit.layers.basic import Conv2D, ConvTranspose2D
 from paddle_ugatit.layers.batch_norm import BatchNorm2D
+from paddle_ugatit.layers.convolution import Conv2D, ConvTranspose2D
 from paddle_ugatit.layers.spectral_norm import SpectralNormWrapper
 from paddle_ugatit.models import sagan
 from paddle_ugatit.training.sagan import Config, Trainer

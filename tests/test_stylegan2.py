@@ -96,7 +96,7 @@ def test_in_the_articles_form_paddle_gets_the_path_lengths_gradient_wrong(monkey
     assert "blocks.0.conv2.weight" in wrong and len(wrong) > 10
 
 
-@pytest.mark.parametrize("make", [lambda: smooth.Conv2D(3, 4, 3, 2, 1), smooth.Upsample, smooth.Blur])
+@pytest.mark.parametrize("make", [lambda: smooth.SmoothConv2D(3, 4, 3, 2, 1), smooth.BilinearUpsample, smooth.Blur])
 def test_layers_have_a_second_derivative(make):
     """Of sum(layer(x)^3) along two directions, against differences of the first derivative."""
     layer = SIDES[1].build(lambda L: make(), 0)

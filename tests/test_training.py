@@ -13,8 +13,10 @@ from align.checks.training import SMALL, lockstep
 from align.compare import training as training_case
 from align.compare.paddle_side import PaddleSide
 from align.faults import training as training_faults
-from paddle_ugatit.layers import chain, convolution
-from paddle_ugatit.training import Config, Trainer, accumulation
+from paddle_ugatit.layers import sequential
+from paddle_ugatit.layers.fast import dispatch
+from paddle_ugatit.training import Config, Trainer, ugatit
+from paddle_ugatit.training.accumulation import MeanLosses
 
 
 def verdict(config=SMALL, steps=3, tamper=None):
@@ -77,8 +79,8 @@ def test_command(tmp_path, capsys):
 
 
 def test_command_at_a_width_that_takes_the_faster_ways(capsys):
-    taken = patch.object(chain, "bordered_conv", wraps=chain.bordered_conv)
-    with taken as bordered, patch.object(convolution, "unfolded_conv", wraps=convolution.unfolded_conv) as unfolded:
+    taken = patch.object(sequential, "bordered_conv", wraps=sequential.bordered_conv)
+    with taken as bordered, patch.object(dispatch, "unfolded_conv", wraps=dispatch.unfolded_conv) as unfolded:
         assert check_training.main(["--system", "ugatit", "--steps", "1", "--ch", "32"]) == 0
     assert bordered.called and unfolded.called and "ALIGNED" in capsys.readouterr().out
 
@@ -86,16 +88,16 @@ def test_command_at_a_width_that_takes_the_faster_ways(capsys):
 def test_no_gradient_goes_where_it_is_not_wanted():
     ours = Trainer(SMALL)
     image = paddle.randn([1, 3, 48, 48])
-    passes = ours._translate(image, image)
-    ours._discriminator_losses(passes)["d_loss"].backward()
-    assert all(p.grad is None for p in ours._parameters("gen"))
-    for parameter in ours._parameters("dis"):
+    translations = ours.translations(image, image)
+    ours.discriminator_losses(*translations)["d_loss"].backward()
+    assert all(p.grad is None for p in ours.parameters("gen"))
+    for parameter in ours.parameters("dis"):
         parameter.clear_gradient(False)
-    with ours._frozen_discriminators():
-        ours._generator_gradients(passes)
-    assert all(p.grad is None for p in ours._parameters("dis"))
-    assert not any(p.stop_gradient for p in ours._parameters("dis"))
-    assert all(p.grad is not None for p in ours._parameters("gen"))
+    with ugatit.frozen(ours.parameters("dis")):
+        ours.generator_gradients(*translations, MeanLosses(1, 1, ours.precision.backward))
+    assert all(p.grad is None for p in ours.parameters("dis"))
+    assert not any(p.stop_gradient for p in ours.parameters("dis"))
+    assert all(p.grad is not None for p in ours.parameters("gen"))
 
 
 @pytest.mark.parametrize(
@@ -145,7 +147,7 @@ def test_accumulated_parts_make_the_update_of_the_whole_batch(parts):
 
 def test_a_power_iteration_for_each_part_would_be_noticed():
     config = dataclasses.replace(SMALL, batch_size=4)
-    with patch.object(accumulation, "_power_iterations", lambda trainer, wanted: contextlib.nullcontext()):
+    with patch.object(ugatit, "same_iterations", lambda networks, repeat: contextlib.nullcontext()):
         assert largest_difference(states(config), states(dataclasses.replace(config, accumulate=2))) > 1e-6
 
 

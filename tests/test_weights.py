@@ -9,7 +9,8 @@ import pytest
 
 from paddle_ugatit import Discriminator, ResnetGenerator, formats, weights
 from paddle_ugatit.formats.torch_upgrade import modernised
-from paddle_ugatit.layers.basic import Conv2D, Linear
+from paddle_ugatit.layers.convolution import Conv2D
+from paddle_ugatit.layers.linear import Linear
 from paddle_ugatit.layers.norm import ILN, AdaILN
 from paddle_ugatit.layers.spectral_norm import spectral_norm
 

@@ -13,93 +13,72 @@ def _trainer():
     return trainer
 
 
-def _layers():
-    from paddle_ugatit.layers import basic, chain, convolution, winograd
-
-    return basic, chain, convolution, winograd
-
-
 def translated_twice():
     """The discriminators get translations of their own, as published, though without their graph."""
     import paddle
 
     Trainer = _trainer().Trainer
-    losses = Trainer._discriminator_losses
+    losses = Trainer.discriminator_losses
 
-    def discriminator_losses(self, passes):
+    def discriminator_losses(self, into_a, into_b):
         with paddle.no_grad():
-            again = self._translate(passes["a"]["real"], passes["b"]["real"])
-        return losses(self, again)
+            again = self.translations(into_a.real, into_b.real)
+        return losses(self, *again)
 
-    return [(Trainer, "_discriminator_losses", discriminator_losses)]
+    return [(Trainer, "discriminator_losses", discriminator_losses)]
 
 
 def one_image_a_pass():
     """A generator translates one domain and repeats the other in a pass each."""
-    Trainer = _trainer().Trainer
+    trainer = _trainer()
 
-    def translate(self, real_a, real_b):
-        passes = {}
-        for domain, generator, real, other in (("a", "genB2A", real_a, real_b), ("b", "genA2B", real_b, real_a)):
-            fake, fake_cam, _ = self.networks[generator](other)
-            same, same_cam, _ = self.networks[generator](real)
-            passes[domain] = {"real": real, "fake": fake, "same": same, "fake_cam": fake_cam, "same_cam": same_cam}
-        return passes
+    def translate(generator, source, target):
+        fake, fake_cam, _ = generator(source)
+        identity, identity_cam, _ = generator(target)
+        return trainer.Translation(target, fake, identity, fake_cam, identity_cam)
 
-    return [(Trainer, "_translate", translate)]
+    return [(trainer, "translate", translate)]
 
 
 def real_then_translated():
     """A discriminator sees real and translated images in a pass each."""
-    return [(_trainer(), "_two_passes", lambda net, real, fake: (net(real), net(fake)))]
+    return [(_trainer(), "real_and_fake", lambda net, real, fake: (net(real), net(fake)))]
 
 
 def gradients_of_all():
     """The generators' step computes the discriminators' gradients too, and throws them away."""
-    Trainer = _trainer().Trainer
 
     @contextmanager
-    def unfrozen(self):
+    def unfrozen(parameters):
         yield
-        for parameter in self._parameters("dis"):
+        for parameter in parameters:
             parameter.clear_gradient(False)
 
-    return [(Trainer, "_frozen_discriminators", unfrozen)]
+    return [(_trainer(), "frozen", unfrozen)]
 
 
-def no_tiles():
-    """No convolution by Winograd's tiles, and so none that takes the border along."""
-    _, _, convolution, _ = _layers()
-    return [(convolution, "_tiled", lambda *_: False)]
+def _way(*names):
+    """Do without these ways of paddle_ugatit/layers/fast/dispatch.py."""
 
+    def patches():
+        from paddle_ugatit.layers.fast import dispatch
 
-def borders_first():
-    """Borders and enlarged maps are made before the convolution."""
-    _, chain, _, _ = _layers()
-    return [(chain, "has_bordered_conv", lambda *_: False)]
+        return [(dispatch, "_switched_off", {*dispatch._switched_off, *names})]
 
-
-def no_scattering():
-    """The generator's last layer by Paddle's own convolution."""
-    _, _, convolution, _ = _layers()
-    return [(convolution, "FEW", 0)]
-
-
-def image_by_image():
-    """Large weights meet small maps image by image, as Paddle's own convolution has it."""
-    _, _, convolution, _ = _layers()
-    return [(convolution, "SMALL", 0)]
+    return patches
 
 
 def slices():
     """Small maps are reflected by slices, too."""
-    basic, *_ = _layers()
-    return [(basic, "SMALL", 0)]
+    from paddle_ugatit.layers.fast import dispatch
+
+    return [(dispatch, "SMALL_MAP", 0)]
 
 
 def tiles_cut_anew():
     """Tiles are cut once more for the backward pass of every map, not only of large ones."""
-    *_, winograd = _layers()
+    from paddle_ugatit.layers.fast import winograd
+
     return [(winograd, "KEPT", 0)]
 
 
@@ -108,10 +87,10 @@ SAVINGS = {
     "translation and repetition in one batch": one_image_a_pass,
     "real and translated images in one batch": real_then_translated,
     "frozen discriminators": gradients_of_all,
-    "Winograd's tiles": no_tiles,
-    "borders and upsampling within the convolution": borders_first,
-    "last layer by scattering": no_scattering,
-    "one product for small maps under large weights": image_by_image,
+    "Winograd's tiles": _way("tiles"),
+    "borders and upsampling within the convolution": _way("fused"),
+    "last layer by scattering": _way("scattered"),
+    "one product for small maps under large weights": _way("unfolded"),
     "small maps reflected by products": slices,
     "tiles kept for the backward pass": tiles_cut_anew,
 }

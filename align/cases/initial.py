@@ -48,7 +48,7 @@ def _discriminator(name, **options):
 
 
 def _stylegan2(kind, *options):
-    name = f"stylegan2-{kind.lower()}"
+    name = f"stylegan2-{kind.removeprefix('StyleGAN2').lower()}"
     return Case(name, lambda L: getattr(L.stylegan2, kind)(*options), [], "", "models/stylegan2.py", kind)
 
 
@@ -62,10 +62,17 @@ CASES = {
         _discriminator("discriminator-global", ndf=2, n_layers=7),
         Case("decoder", lambda L: L.Decoder(4), [], "", "models/adain.py", "Decoder"),
         _stylegan2("StyleVectorizer", 16, 2),
-        _stylegan2("Generator", 8, 16, 24),
-        _stylegan2("Discriminator", 8, 12),
-        Case("sagan-generator", lambda L: L.SaganGenerator(32, 16, 8), [], "", "models/sagan.py", "Generator"),
-        Case("sagan-discriminator", lambda L: L.SaganDiscriminator(32, 8), [], "", "models/sagan.py", "Discriminator"),
+        _stylegan2("StyleGAN2Generator", 8, 16, 24),
+        _stylegan2("StyleGAN2Discriminator", 8, 12),
+        Case("sagan-generator", lambda L: L.SaganGenerator(32, 16, 8), [], "", "models/sagan.py", "SAGANGenerator"),
+        Case(
+            "sagan-discriminator",
+            lambda L: L.SaganDiscriminator(32, 8),
+            [],
+            "",
+            "models/sagan.py",
+            "SAGANDiscriminator",
+        ),
         Case("discriminator-gaussian", lambda L: gaussian_discriminator(L), [], "", _MODEL, "Discriminator"),
     )
 }

@@ -2,10 +2,7 @@
 
 from align.cases.case import Case
 
-_BASIC, _NORM, _SPECTRAL, _MODEL = (
-    *("layers/basic.py", "layers/batch_norm.py", "layers/spectral_norm.py"),
-    "models/sagan.py",
-)
+_NORM, _SPECTRAL, _MODEL = "layers/batch_norm.py", "layers/spectral_norm.py", "models/sagan.py"
 _MAPS = (3, 8, 9, 7)
 _SN = "(W / sigma) x, sigma = u^T W v, one power iteration a forward; W as (first axis, -1)"
 _ATTENTION = "gamma v softmax(q^T k)^T + x"
@@ -24,7 +21,7 @@ def sagan_generator_case(name, shape=(3, 12), calls=2, training=True, **options)
     options = {"z_dim": shape[1], "conv_dim": 8} | options
     outputs = "image, two attention maps"
     build = lambda L: L.SaganGenerator(**options)  # noqa: E731
-    return Case(name, build, [tuple(shape)], outputs, _MODEL, "Generator", calls, training)
+    return Case(name, build, [tuple(shape)], outputs, _MODEL, "SAGANGenerator", calls, training)
 
 
 def sagan_discriminator_case(name, shape=(3, 3, 32, 32), calls=2, training=True, **options):
@@ -32,17 +29,24 @@ def sagan_discriminator_case(name, shape=(3, 3, 32, 32), calls=2, training=True,
     options = {"image_size": shape[2], "conv_dim": 8} | options
     outputs = "logit, two attention maps"
     build = lambda L: L.SaganDiscriminator(**options)  # noqa: E731
-    return Case(name, build, [tuple(shape)], outputs, _MODEL, "Discriminator", calls, training)
+    return Case(name, build, [tuple(shape)], outputs, _MODEL, "SAGANDiscriminator", calls, training)
 
 
 SAGAN_CASES = [
-    Case("conv-padded", lambda L: L.Conv2D(3, 8, 4, 2, 1), [(3, 3, 11, 8)], "W * x + b", _BASIC, "Conv2D"),
+    Case(
+        "conv-padded",
+        lambda L: L.Conv2D(3, 8, 4, 2, 1),
+        [(3, 3, 11, 8)],
+        "W * x + b",
+        "layers/convolution.py",
+        "Conv2D",
+    ),
     Case(
         "conv-transpose",
         lambda L: L.ConvTranspose2D(8, 6, 4, 2, 1),
         [_MAPS],
         "the gradient of W * x, + b",
-        _BASIC,
+        "layers/convolution.py",
         "ConvTranspose2D",
     ),
     Case(

@@ -19,18 +19,33 @@ def stylegan2_case(name, kind, batch, options):
         return _case(name, build, [(batch, options["latent_dim"])], "style", "StyleVectorizer")
     size = options["image_size"]
     if kind == "stylegan2-discriminator":
-        build = lambda L: L.stylegan2.Discriminator(**options)  # noqa: E731
-        return _case(name, build, [(batch, 3, size, size)], "logit", "Discriminator")
-    build = lambda L: L.stylegan2.Generator(**options)  # noqa: E731
+        build = lambda L: L.stylegan2.StyleGAN2Discriminator(**options)  # noqa: E731
+        return _case(name, build, [(batch, 3, size, size)], "logit", "StyleGAN2Discriminator")
+    build = lambda L: L.stylegan2.StyleGAN2Generator(**options)  # noqa: E731
     shapes = [(batch, size.bit_length() - 2, options["latent_dim"]), (batch, size, size, 1)]
-    return _case(name, build, shapes, "image", "Generator")
+    return _case(name, build, shapes, "image", "StyleGAN2Generator")
 
 
 STYLEGAN2_CASES = [
-    _case("smooth-conv", lambda L: L.smooth.Conv2D(6, 8, 3, 2, 1), [_MAPS], "W * x + b", "Conv2D", _SMOOTH),
-    _case("smooth-linear", lambda L: L.smooth.Linear(5, 8), [_STYLE], "x W^T + b", "Linear", _SMOOTH),
-    _case("smooth-relu", lambda L: L.smooth.LeakyReLU(0.2), [_MAPS], "max(x, 0.2 x)", "LeakyReLU", _SMOOTH, zeros=True),
-    _case("bilinear", lambda L: L.smooth.Upsample(), [_MAPS], "3/4 and 1/4 of two neighbours", "Upsample", _SMOOTH),
+    _case("smooth-conv", lambda L: L.smooth.SmoothConv2D(6, 8, 3, 2, 1), [_MAPS], "W * x + b", "SmoothConv2D", _SMOOTH),
+    _case("smooth-linear", lambda L: L.smooth.SmoothLinear(5, 8), [_STYLE], "x W^T + b", "SmoothLinear", _SMOOTH),
+    _case(
+        "smooth-relu",
+        lambda L: L.smooth.SmoothLeakyReLU(0.2),
+        [_MAPS],
+        "max(x, 0.2 x)",
+        "SmoothLeakyReLU",
+        _SMOOTH,
+        zeros=True,
+    ),
+    _case(
+        "bilinear",
+        lambda L: L.smooth.BilinearUpsample(),
+        [_MAPS],
+        "3/4 and 1/4 of two neighbours",
+        "BilinearUpsample",
+        _SMOOTH,
+    ),
     _case("blur", lambda L: L.smooth.Blur(), [_MAPS], "f f^T / 16, f = [1, 2, 1]", "Blur", _SMOOTH),
     _case("equal-linear", lambda L: L.stylegan2.EqualLinear(5, 8), [_STYLE], "x (0.1 W)^T + 0.1 b", "EqualLinear"),
     _case(
@@ -72,16 +87,16 @@ STYLEGAN2_CASES = [
     ),
     _case(
         "stylegan2-generator",
-        lambda L: L.stylegan2.Generator(16, 5, 2),
+        lambda L: L.stylegan2.StyleGAN2Generator(16, 5, 2),
         [(3, 3, 5), _NOISE],
         "image",
-        "Generator",
+        "StyleGAN2Generator",
     ),
     _case(
         "stylegan2-discriminator",
-        lambda L: L.stylegan2.Discriminator(16, 1),
+        lambda L: L.stylegan2.StyleGAN2Discriminator(16, 1),
         [(3, 3, 16, 16)],
         "logit",
-        "Discriminator",
+        "StyleGAN2Discriminator",
     ),
 ]

@@ -6,7 +6,7 @@ _EQ1 = "(rho a_I + (1 - rho) a_L) gamma + beta; a = (x - mean) / sqrt(var + 1e-5
 _EQ1_INITIAL = _EQ1.replace("unbiased variance", "variance of variances, axis by axis")
 _SN = "(W / sigma) x, sigma = u^T W v, one power iteration a forward"
 _CAM = "[w_gap x, w_gmp x]; logit [w_gap mean(x), w_gmp max(x)]"
-_BASIC, _NORM, _SPECTRAL, _MODEL = "layers/basic.py", "layers/norm.py", "layers/spectral_norm.py", "models/ugatit.py"
+_NORM, _SPECTRAL, _MODEL = "layers/norm.py", "layers/spectral_norm.py", "models/ugatit.py"
 _MAP, _MAPS = (1, 8, 8, 8), (3, 8, 9, 7)  # batch 1, even; batch 3, odd
 
 
@@ -24,11 +24,28 @@ def _spectral_linear(layers):
 
 
 LAYER_CASES = [
-    Case("conv", lambda L: L.Conv2D(3, 8, 3, stride=2), [(3, 3, 11, 8)], "W * x + b", _BASIC, "Conv2D"),
-    Case("linear", lambda L: L.Linear(8, 8), [(3, 8)], "x W^T + b", _BASIC, "Linear"),
-    Case("reflection-pad", lambda L: L.ReflectionPad2D(3), [_MAPS], "y[-i] = x[i]", _BASIC, "ReflectionPad2D"),
-    Case("upsample", lambda L: L.Upsample(), [_MAPS], "y[i, j] = x[i/2, j/2]", _BASIC, "Upsample"),
-    Case("leaky-relu", lambda L: L.LeakyReLU(0.2), [_MAPS], "max(x, 0.2 x)", _BASIC, "LeakyReLU", zeros=True),
+    Case(
+        "conv", lambda L: L.Conv2D(3, 8, 3, stride=2), [(3, 3, 11, 8)], "W * x + b", "layers/convolution.py", "Conv2D"
+    ),
+    Case("linear", lambda L: L.Linear(8, 8), [(3, 8)], "x W^T + b", "layers/linear.py", "Linear"),
+    Case(
+        "reflection-pad",
+        lambda L: L.ReflectionPad2D(3),
+        [_MAPS],
+        "y[-i] = x[i]",
+        "layers/reflection_pad.py",
+        "ReflectionPad2D",
+    ),
+    Case("upsample", lambda L: L.Upsample(), [_MAPS], "y[i, j] = x[i/2, j/2]", "layers/upsample.py", "Upsample"),
+    Case(
+        "leaky-relu",
+        lambda L: L.LeakyReLU(0.2),
+        [_MAPS],
+        "max(x, 0.2 x)",
+        "layers/leaky_relu.py",
+        "LeakyReLU",
+        zeros=True,
+    ),
     Case(
         "instance-norm",
         lambda L: L.InstanceNorm2D(8),

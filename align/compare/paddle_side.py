@@ -11,11 +11,16 @@ from paddle import nn
 
 from paddle_ugatit import weights
 from paddle_ugatit.backend.compat import default_dtype
+from paddle_ugatit.layers import plain
 from paddle_ugatit.layers import twice_differentiable as smooth
-from paddle_ugatit.layers.basic import Conv2D, ConvTranspose2D, LeakyReLU, Linear, ReflectionPad2D, Upsample
 from paddle_ugatit.layers.batch_norm import BatchNorm2D, FrozenBatchNorm2D
+from paddle_ugatit.layers.convolution import Conv2D, ConvTranspose2D
+from paddle_ugatit.layers.leaky_relu import LeakyReLU
+from paddle_ugatit.layers.linear import Linear
 from paddle_ugatit.layers.norm import ILN, AdaILN, AdaIN, InstanceNorm2D
+from paddle_ugatit.layers.reflection_pad import ReflectionPad2D
 from paddle_ugatit.layers.spectral_norm import SpectralNormWrapper, spectral_norm
+from paddle_ugatit.layers.upsample import Upsample
 from paddle_ugatit.models import sagan, stylegan2
 from paddle_ugatit.models.adain import Decoder, Encoder, StyleTransfer
 from paddle_ugatit.models.inception import InceptionA, InceptionB, InceptionC, InceptionD, InceptionE, InceptionV3
@@ -82,8 +87,8 @@ LAYERS = SimpleNamespace(
     ResnetAdaILNBlock=ResnetAdaILNBlock,
     ResnetBlock=ResnetBlock,
     ResnetGenerator=ResnetGenerator,
-    SaganDiscriminator=sagan.Discriminator,
-    SaganGenerator=sagan.Generator,
+    SaganDiscriminator=sagan.SAGANDiscriminator,
+    SaganGenerator=sagan.SAGANGenerator,
     SelfAttention=sagan.SelfAttention,
     Sequential=nn.Sequential,
     SpectralNormWrapper=SpectralNormWrapper,
@@ -162,6 +167,10 @@ class PaddleSide:
     def branch(self, tensor):
         """The same values on a branch of their own, whose gradient is that of one consumer."""
         return tensor.clone()
+
+    def layer_by_layer(self):
+        """A context in which no layers are fused, so that each of them is called."""
+        return plain("fused")
 
     def no_gradients(self):
         """A context in which no graph is kept."""

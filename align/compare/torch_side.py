@@ -4,6 +4,7 @@ Tensors stay inside a side; arrays cross between them, parameters in PyTorch's l
 """
 
 import os
+from contextlib import nullcontext
 from types import SimpleNamespace
 
 import numpy as np
@@ -74,8 +75,8 @@ LAYERS = SimpleNamespace(
     ResnetAdaILNBlock=ResnetAdaILNBlock,
     ResnetBlock=ResnetBlock,
     ResnetGenerator=ResnetGenerator,
-    SaganDiscriminator=sagan.Discriminator,
-    SaganGenerator=sagan.Generator,
+    SaganDiscriminator=sagan.SAGANDiscriminator,
+    SaganGenerator=sagan.SAGANGenerator,
     SelfAttention=sagan.SelfAttention,
     Sequential=nn.Sequential,
     SpectralNormWrapper=SpectralNormWrapper,
@@ -154,6 +155,10 @@ class TorchSide:
     def branch(self, tensor):
         """The same values on a branch of their own, whose gradient is that of one consumer."""
         return tensor.view_as(tensor)
+
+    def layer_by_layer(self):
+        """A context in which no layers are fused; here they never are."""
+        return nullcontext()
 
     def no_gradients(self):
         """A context in which no graph is kept."""

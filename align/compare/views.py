@@ -4,7 +4,8 @@ propagated: the model runs freely, so an error travels on.
 isolated: each leaf layer is cut out of the graph. It gets the reference's own inputs and output gradients, and hands
 the reference's own output on; so the code between the layers is checked on the reference's values too: what it makes
 of them is the input of the next layer (and, backward, the output gradient of the one before).
-whole: nobody looks in between, so that layers which the port computes as one do so; see paddle_ugatit/layers/chain.py.
+whole: nobody looks in between, so that the port may compute several layers as one, as it does for its users
+(paddle_ugatit/layers/sequential.py).
 
 A sink is called as `sink(key, array or None)`; None says that the side has no such tensor. It may have a method
 `wants(key)`, so that tensors it would ignore are not copied.
@@ -42,7 +43,8 @@ def tapped(side, model, tap):
     for path, leaf in leaves.items():
         leaf.forward = wrap(path, leaf.forward)
     try:
-        yield
+        with side.layer_by_layer():
+            yield
     finally:
         for leaf in leaves.values():
             del leaf.forward  # the class's own again

@@ -7,7 +7,7 @@ from align.faults.layers import _biased_stats, _zero_pad
 from align.planting import local, patched, run
 from paddle_ugatit.backend.compat import constant
 from paddle_ugatit.layers import norm
-from paddle_ugatit.layers.basic import channel_shift
+from paddle_ugatit.layers.channels import channel_shift
 
 _TRANSFER, _ENCODER, _ODD, _DECODER = "style-transfer", "encoder", "encoder-odd", "decoder"
 _STATS, _MOMENTS = (norm, "instance_stats"), (norm, "channel_moments")

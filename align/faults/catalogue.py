@@ -111,15 +111,15 @@ def _affine(layer):
     layer.__class__ = type("Affine", (kind,), {"forward": forward})
 
 
-def _frozen(layer, inputs):
+def _frozen(norm):
     """The vectors are iterated for this forward and forgotten, as by a graph that holds them as constants."""
-    u, v = layer.weight_u.clone(), layer.weight_v.clone()
-    _set_sigma(layer, inputs)
-    layer.weight_u.set_value(u)
-    layer.weight_v.set_value(v)
+    u, v = norm.layer.weight_u.clone(), norm.layer.weight_v.clone()
+    _advance(norm)
+    norm.layer.weight_u.set_value(u)
+    norm.layer.weight_v.set_value(v)
 
 
-_set_sigma = spectral_norm._set_sigma
+_advance = spectral_norm.SpectralNorm.advance
 _LOCAL, _LIGHT = "discriminator-local", "generator-light"
 _U, _V, _W = "model.4.weight_u", "gap_fc.weight_v", "UpBlock1_2.conv1.weight"
 
@@ -134,7 +134,9 @@ _MORE = [
     _dropped(5, "u dropped while loading", _LOCAL, _U),
     _dropped(5, "v dropped while loading", _LOCAL, _V),
     _dropped(11, "a weight dropped while loading", _LIGHT, _W),
-    patched(67, "u frozen as by to_static", _LOCAL, "model.1", "conv", (spectral_norm, "_set_sigma"), _frozen),
+    patched(
+        67, "u frozen as by to_static", _LOCAL, "model.1", "conv", (spectral_norm.SpectralNorm, "advance"), _frozen
+    ),
 ]
 _REPLACED = {"spectral norm's u not copied", "spectral norm's v not copied", "weight left at its initial value"}
 MODEL_FAULTS = [f for f in faults.FAULTS if f.name not in _REPLACED] + small_faults.FAULTS + sagan_faults.FAULTS + _MORE

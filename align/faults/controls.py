@@ -119,7 +119,7 @@ def _threads(seed):
 def _training(seed):
     def repeat_defaults(ours):
         for kind in ours.optimizers:
-            options = {"weight_decay": 1e-4, "epsilon": 1e-8, "parameters": ours._parameters(kind)}
+            options = {"weight_decay": 1e-4, "epsilon": 1e-8, "parameters": ours.parameters(kind)}
             ours.optimizers[kind] = paddle.optimizer.Adam(1e-4, 0.5, 0.999, **options)
 
     *_, last = lockstep(training.TINY, 2, seed, repeat_defaults)

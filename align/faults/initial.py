@@ -14,7 +14,7 @@ from align.cases import initial as init_cases
 from align.checks.initial import SEEDS, check_case
 from align.compare.paddle_side import PaddleSide
 from align.planting import in_force
-from paddle_ugatit.layers import basic, norm, spectral_norm
+from paddle_ugatit.layers import convolution, norm, spectral_norm
 from paddle_ugatit.layers import twice_differentiable as smooth
 from paddle_ugatit.models import stylegan2
 
@@ -57,7 +57,7 @@ def _not_normalised(x, axis, epsilon):
 
 
 _NORMAL, _DEFAULT = "Kaiming normal, Paddle's default for a convolution", "uniform by fan_in, PyTorch's default"
-_INIT = (basic, "_uniform")
+_INIT = (convolution, "fan_in_uniform")
 FAULTS = [
     InitFault(
         25,

@@ -10,7 +10,8 @@ import paddle.nn.functional as F
 from align import cases
 from align.planting import local, patched, put, put_weight, run, swap
 from paddle_ugatit.layers import norm, spectral_norm
-from paddle_ugatit.layers.basic import channel_scale
+from paddle_ugatit.layers.channels import channel_scale
+from paddle_ugatit.layers.fast import folded
 from paddle_ugatit.models import ugatit
 
 
@@ -38,12 +39,12 @@ _LOCAL, _EVAL = "discriminator-local", "discriminator-local-eval"
 _LINEAR, _CONV = "spectral-linear", "spectral-conv-square"
 
 # What may be replaced, and the right functions that the wrong ones start from.
-_ATTEND, _SET_SIGMA = (ugatit, "attend"), (spectral_norm, "_set_sigma")
-_MATRIX, _ITERATION = (spectral_norm, "matrix"), (spectral_norm, "power_iteration")
-_STATS, _VARIANCE, _FORMULA = (norm, "instance_stats"), (norm, "layer_variance"), (norm, "layer_instance_norm")
+_ATTEND, _ADVANCE = (ugatit, "attend"), (spectral_norm.SpectralNorm, "advance")
+_MATRIX, _ITERATION = (spectral_norm.SpectralNorm, "matrix"), (spectral_norm, "power_iteration")
+_STATS, _VARIANCE, _FORMULA = (norm, "instance_stats"), (folded, "layer_variance"), (norm, "layer_instance_norm")
 _MAX_POOL = (F, "adaptive_max_pool2d")
-attend, set_sigma = ugatit.attend, spectral_norm._set_sigma
-layer_variance, instance_stats = norm.layer_variance, norm.instance_stats
+attend, advance = ugatit.attend, spectral_norm.SpectralNorm.advance
+layer_variance, instance_stats = folded.layer_variance, norm.instance_stats
 
 
 def _fresh(array):
@@ -107,7 +108,7 @@ def _trunk_twice(own, model, x):
 
 def _attend_normalised(x, gap_fc, gmp_fc, gap_weight, gmp_weight):
     _, cam_logit = attend(x, gap_fc, gmp_fc, gap_weight, gmp_weight)
-    maps = [channel_scale(x, (fc.weight_orig / fc.sigma).reshape([1, -1, 1, 1])) for fc in (gap_fc, gmp_fc)]
+    maps = [channel_scale(x, (fc.weight_orig / fc.spectral.sigma).reshape([1, -1, 1, 1])) for fc in (gap_fc, gmp_fc)]
     return paddle.concat(maps, 1), cam_logit
 
 
@@ -142,23 +143,23 @@ def _iterate_with_gradient(weight, u, v, eps):
     return F.normalize(paddle.mv(weight, v), axis=0, epsilon=eps), v
 
 
-def sigma_detached(layer, inputs):
-    set_sigma(layer, inputs)
-    object.__setattr__(layer, "sigma", layer.sigma.detach())
+def sigma_detached(norm):
+    advance(norm)
+    norm.sigma = norm.sigma.detach()
 
 
-def iterate_always(layer, inputs):
-    training, layer.training = layer.training, True
-    set_sigma(layer, inputs)
-    layer.training = training
+def iterate_always(norm):
+    training, norm.layer.training = norm.layer.training, True
+    advance(norm)
+    norm.layer.training = training
 
 
-def _wrong_linear(layer, weight):
-    return weight.flatten(1)
+def _wrong_linear(norm):
+    return norm.weight.flatten(1)
 
 
-def _wrong_conv(layer, weight):
-    return weight.transpose([1, 0, 2, 3]).flatten(1)
+def _wrong_conv(norm):
+    return norm.weight.transpose([1, 0, 2, 3]).flatten(1)
 
 
 _applied_transposed = run(lambda own, layer, x: F.linear(x, layer.weight.t()))
@@ -183,7 +184,7 @@ WEIGHT_FAULTS = [
     patched(6, "spectral norm of a Linear over the wrong dim", _LINEAR, "", "", _MATRIX, _wrong_linear),
     patched(6, "spectral norm of a Conv2D over the wrong dim", _CONV, "", "", _MATRIX, _wrong_conv),
     patched(8, "power iteration skipped", _LOCAL, "model.1", "conv", _ITERATION, lambda weight, u, v, eps: (u, v)),
-    patched(8, "power iteration in evaluation too", _EVAL, "model.1", "conv", _SET_SIGMA, iterate_always),
+    patched(8, "power iteration in evaluation too", _EVAL, "model.1", "conv", _ADVANCE, iterate_always),
     patched(9, "attention by the normalised weight", _LOCAL, "conv1x1", "gmp_fc", _ATTEND, _attend_normalised),
     patched(10, "gmp by gap's weight", _LIGHT, "conv1x1", "gmp_fc", _ATTEND, _attend_gap_twice),
     local(11, "weight left at its initial value", _LIGHT, "UpBlock1_2.conv1", put_weight("weight", _fresh)),
@@ -259,7 +260,7 @@ FORWARD_FAULTS = [
     ),
 ]
 BACKWARD_FAULTS = [
-    patched(7, "sigma detached", _LOCAL, None, "conv", _SET_SIGMA, sigma_detached),
+    patched(7, "sigma detached", _LOCAL, None, "conv", _ADVANCE, sigma_detached),
     local(37, "LeakyReLU's gradient 1 at zero", "leaky-relu", "", _slope_1_at_zero, forward=None),
     # In float32 a tie is broken by half a unit in the last place, which PyTorch's own floor counts.
     patched(38, "tied maxima share the gradient", "cam-head-ties", None, "", _MAX_POOL, _tied, dtypes=("float64",)),

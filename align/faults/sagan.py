@@ -6,7 +6,7 @@ from align.cases import Case
 from align.faults.layers import iterate_always, sigma_detached
 from align.planting import local, patched, put, put_weight, run, swap
 from paddle_ugatit.layers import spectral_norm
-from paddle_ugatit.layers.basic import channel_scale
+from paddle_ugatit.layers.channels import channel_scale
 
 
 def _square_wrapped(layers):
@@ -20,14 +20,14 @@ CASES = {
         Case("spectral-wrapper-square", _square_wrapped, [(3, 8, 9, 7)], "", _FILE, "SpectralNormWrapper", calls=3),
     ]
 }
-_MATRIX, _SET_SIGMA = (spectral_norm, "matrix"), (spectral_norm, "_set_sigma")
+_MATRIX, _ADVANCE = (spectral_norm.SpectralNorm, "matrix"), (spectral_norm.SpectralNorm, "advance")
 _ATTENTION, _GENERATOR, _DISCRIMINATOR = "self-attention", "sagan-generator", "sagan-discriminator"
 _SQUARE, _EVAL = "spectral-wrapper-square", "spectral-wrapper-eval"
 
 
-def _second_axis(layer, weight):
+def _second_axis(norm):
     """As PyTorch's own hook has it for a transposed convolution, and Paddle's."""
-    return weight.transpose([1, 0, 2, 3]).flatten(1)
+    return norm.weight.transpose([1, 0, 2, 3]).flatten(1)
 
 
 def _maps(layer, x):
@@ -84,8 +84,8 @@ _weights_swapped = swap("query_conv.weight", "key_conv.weight")
 
 FAULTS = [
     patched(6, "wrapper over the second axis", _SQUARE, "module", "module", _MATRIX, _second_axis),
-    patched(7, "sigma detached in a wrapper", "spectral-wrapper", None, "module", _SET_SIGMA, sigma_detached),
-    patched(8, "wrapper iterates in evaluation too", _EVAL, "module", "module", _SET_SIGMA, iterate_always),
+    patched(7, "sigma detached in a wrapper", "spectral-wrapper", None, "module", _ADVANCE, sigma_detached),
+    patched(8, "wrapper iterates in evaluation too", _EVAL, "module", "module", _ADVANCE, iterate_always),
     local(
         12,
         "query's and key's weights swapped",

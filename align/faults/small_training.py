@@ -74,8 +74,8 @@ class PaddleSmall(_Small):
         loss.backward()
         self.optimizers["gen"].step()
         # To none, not to zero, which would let the moments and the decay go on.
-        cleared = SimpleNamespace(clear_grad=lambda: [p.clear_gradient(False) for p in self._parameters()])
+        cleared = SimpleNamespace(clear_grad=lambda: [p.clear_gradient(False) for p in self.parameters()])
         self.optimizers["gen"].__dict__.get("clear_grad", cleared.clear_grad)()
 
-    def _parameters(self):
+    def parameters(self):
         return self.networks["gen"].parameters()

@@ -14,7 +14,7 @@ from align.causes.resize import grid_matrix
 from align.faults.small_layer import Layer, twin
 from align.planting import run
 from paddle_ugatit.backend.compat import constant
-from paddle_ugatit.layers.basic import Conv2D
+from paddle_ugatit.layers.convolution import Conv2D
 
 _FILE = "../align/faults/small_twins.py"
 

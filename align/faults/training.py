@@ -14,6 +14,7 @@ from align.checks.training import SMALL, lockstep
 from align.faults.small_training import PaddleSmall, TorchSmall
 from align.planting import in_force
 from paddle_ugatit import losses
+from paddle_ugatit.losses import ugatit as ugatit_losses
 from paddle_ugatit.models.ugatit import Discriminator
 from paddle_ugatit.training import Config, Trainer
 from paddle_ugatit.training import ugatit as trainer
@@ -21,7 +22,7 @@ from torch_ref.training.ugatit import Trainer as TorchTrainer
 
 TINY = replace(SMALL, ch=2, img_size=24, global_layers=5, local_layers=3, lr=0.02)
 TRAINERS = (TorchTrainer, Trainer)
-_translate, _forward, _clip = Trainer._translate, Discriminator.forward, Trainer._clip_rho
+_translations, _forward, _clip = Trainer.translations, Discriminator.forward, Trainer.clip_rho
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ def _adam(kind=paddle.optimizer.Adam, **wrong):
     def plant(ours):
         right = {"beta1": 0.5, "beta2": 0.999, "weight_decay": 1e-4}
         for name in ours.optimizers:
-            ours.optimizers[name] = kind(1e-4, parameters=ours._parameters(name), **(right | wrong))
+            ours.optimizers[name] = kind(1e-4, parameters=ours.parameters(name), **(right | wrong))
 
     return plant
 
@@ -100,21 +101,25 @@ def _shifted(change):
     return plant
 
 
-def _fake_then_real(self, passes):
+def _by_domain(self, into_a, into_b, loss_of):
+    """The discriminators' losses, each from what `loss_of(network, images)` gives."""
     found = {}
-    for domain, images in passes.items():
-        terms = []
-        for net in self._discriminators(domain):
-            fake = net(images["fake"].detach())
-            terms.append(losses.discriminator_loss(net(images["real"]), fake))
-        found[f"d_loss_{domain}"] = sum(terms)
+    for domain, images in (("a", into_a), ("b", into_b)):
+        found[f"d_loss_{domain}"] = sum(loss_of(net, images) for net in self.discriminators(domain))
     return found | {"d_loss": found["d_loss_a"] + found["d_loss_b"]}
 
 
+def _fake_then_real(self, into_a, into_b):
+    def loss_of(net, images):
+        fake = net(images.fake.detach())
+        return losses.discriminator_loss(net(images.real), fake)
+
+    return _by_domain(self, into_a, into_b, loss_of)
+
+
 def _swapped(self, real_a, real_b):
-    passes = _translate(self, real_a, real_b)
-    passes["a"]["fake"], passes["b"]["fake"] = passes["b"]["fake"], passes["a"]["fake"]
-    return passes
+    into_a, into_b = _translations(self, real_a, real_b)
+    return into_a._replace(fake=into_b.fake), into_b._replace(fake=into_a.fake)
 
 
 def _seen_twice(self, x):
@@ -131,13 +136,10 @@ def _accumulating(self, kind):
     self.optimizers[kind].step()
 
 
-def _not_detached(self, passes):
+def _not_detached(self, into_a, into_b):
     """On translations of its own, since a graph cannot be gone through twice."""
-    fresh, found = _translate(self, passes["a"]["real"], passes["b"]["real"]), {}
-    for domain, images in fresh.items():
-        terms = [losses.discriminator_loss(n(images["real"]), n(images["fake"])) for n in self._discriminators(domain)]
-        found[f"d_loss_{domain}"] = sum(terms)
-    return found | {"d_loss": found["d_loss_a"] + found["d_loss_b"]}
+    fresh = _translations(self, into_a.real, into_b.real)
+    return _by_domain(self, *fresh, lambda net, images: losses.discriminator_loss(net(images.real), net(images.fake)))
 
 
 def _clip_one(self):
@@ -176,7 +178,7 @@ FAULTS = [
         "moment1",
         "dis",
         "gradients accumulate over the steps",
-        patches=((_OURS, "_apply_gradients", _accumulating),),
+        patches=((_OURS, "update", _accumulating),),
         step=2,
     ),
     TrainingFault(
@@ -185,7 +187,7 @@ FAULTS = [
         "moment1",
         "gen",
         "generators keep the gradient of the discriminators' step",
-        patches=((_OURS, "_discriminator_losses", _not_detached),),
+        patches=((_OURS, "discriminator_losses", _not_detached),),
     ),
     TrainingFault(44, "AdamW for Adam", "moment1", "dis", "AdamW: decoupled decay", _adam(paddle.optimizer.AdamW)),
     TrainingFault(45, "beta1 0.9", "moment1", "dis", "beta1 0.9", _adam(beta1=0.9)),
@@ -235,7 +237,7 @@ FAULTS = [
         steps=5,
     ),
     TrainingFault(
-        50, "rho never clipped", "parameter", "gen", "rho never clipped", patches=((_OURS, "_clip_rho", _nothing),)
+        50, "rho never clipped", "parameter", "gen", "rho never clipped", patches=((_OURS, "clip_rho", _nothing),)
     ),
     TrainingFault(
         50,
@@ -243,7 +245,7 @@ FAULTS = [
         "parameter",
         "gen",
         "rho clipped before the step",
-        patches=((_OURS, "_clip_rho", _nothing), (_OURS, "_apply_gradients", _clip_first)),
+        patches=((_OURS, "clip_rho", _nothing), (_OURS, "update", _clip_first)),
     ),
     TrainingFault(
         50,
@@ -251,7 +253,7 @@ FAULTS = [
         "parameter",
         "genB2A",
         "rho of genA2B alone clipped",
-        patches=((_OURS, "_clip_rho", _clip_one),),
+        patches=((_OURS, "clip_rho", _clip_one),),
     ),
     TrainingFault(
         51,
@@ -259,7 +261,7 @@ FAULTS = [
         "loss",
         "losses",
         "discriminators see translated before real",
-        patches=((_OURS, "_discriminator_losses", _fake_then_real),),
+        patches=((_OURS, "discriminator_losses", _fake_then_real),),
     ),
     TrainingFault(
         52,
@@ -275,7 +277,7 @@ FAULTS = [
         "loss",
         "losses",
         "discriminators get the translations of the other direction",
-        patches=((_OURS, "_translate", _swapped),),
+        patches=((_OURS, "translations", _swapped),),
     ),
     TrainingFault(
         54,
@@ -291,6 +293,6 @@ FAULTS = [
         "loss",
         "losses",
         "CAM loss summed for its mean",
-        patches=((losses, "cross_entropy", _mean_over_batch),),
+        patches=((ugatit_losses, "cross_entropy", _mean_over_batch),),
     ),
 ]

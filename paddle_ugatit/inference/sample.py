@@ -80,12 +80,14 @@ def of(networks, path, latest=False):
     """
     for names in (("S", "G"), ("SE", "GE")) if latest else (("SE", "GE"), ("S", "G")):
         style, generator = (networks.get(name) for name in names)
-        if style is not None and isinstance(generator, stylegan2.Generator):
+        if style is not None and isinstance(generator, stylegan2.StyleGAN2Generator):
             return StyleGan2(style, generator)
-    if any(isinstance(network, stylegan2.Generator | stylegan2.StyleVectorizer) for network in networks.values()):
+    if any(
+        isinstance(network, stylegan2.StyleGAN2Generator | stylegan2.StyleVectorizer) for network in networks.values()
+    ):
         raise InputError(f"{path}: StyleGAN2 needs its style network S and its generator G, or SE and GE")
     for network in networks.values():
-        if isinstance(network, sagan.Generator):
+        if isinstance(network, sagan.SAGANGenerator):
             return Sagan(network)
     kinds = ", ".join(sorted({type(network).__name__ for network in networks.values()}))
     raise InputError(f"{path}: holds no generator of SAGAN or StyleGAN2{kinds and ': '}{kinds}")

@@ -7,16 +7,17 @@ import paddle
 from paddle import nn
 
 from paddle_ugatit.backend.compat import constant
-from paddle_ugatit.layers.basic import channel_scale, channel_shift, spatial_sum
+from paddle_ugatit.layers.channels import channel_scale, channel_shift
+from paddle_ugatit.layers.fast import dispatch, statistics
 
 
 class FrozenBatchNorm2D(nn.Layer):
     """(x - running_mean) / sqrt(running_var + eps) weight + bias, training or not: (B,C,H,W) -> (B,C,H,W).
 
-    Paddle's own names its buffers otherwise, keeps eps in float32, and would move the buffers in training mode.
+    Paddle's own names its buffers differently, keeps eps in float32, and would move the buffers in training mode.
     """
 
-    def __init__(self, num_features, eps=1e-3):
+    def __init__(self, num_features: int, eps: float = 1e-3):
         super().__init__()
         self.eps = eps
         ones, zeros = nn.initializer.Constant(1.0), nn.initializer.Constant(0.0)
@@ -25,47 +26,35 @@ class FrozenBatchNorm2D(nn.Layer):
         self.register_buffer("running_mean", paddle.zeros([num_features]))
         self.register_buffer("running_var", paddle.ones([num_features]))
 
-    def forward(self, x):
+    def forward(self, x: paddle.Tensor) -> paddle.Tensor:
         scale = self.weight * paddle.rsqrt(self.running_var + constant(self.eps, self.running_var))
         centred = channel_shift(x, -self.running_mean.reshape([1, -1, 1, 1]))
         return channel_shift(channel_scale(centred, scale.reshape([1, -1, 1, 1])), self.bias.reshape([1, -1, 1, 1]))
 
 
-class _BatchStats(paddle.autograd.PyLayer):
-    @staticmethod
-    def forward(ctx, x):
-        count = x.size // x.shape[1]
-        mean = (spatial_sum(x).sum(0) / count).reshape([1, -1, 1, 1])
-        centred = x - mean
-        ctx.save_for_backward(centred)
-        return centred, mean, (spatial_sum(centred * centred).sum(0) / count).reshape([1, -1, 1, 1])
-
-    @staticmethod
-    def backward(ctx, grad_centred, grad_mean, grad_var):
-        (centred,) = ctx.saved_tensor()
-        count = centred.size // centred.shape[1]
-        constant_part = (grad_mean - spatial_sum(grad_centred).sum(0).reshape(grad_mean.shape)) / count
-        return grad_centred + (centred * (grad_var * (2 / count)) + constant_part)
-
-
-def batch_stats(x):
+def batch_stats(x: paddle.Tensor) -> tuple[paddle.Tensor, paddle.Tensor, paddle.Tensor]:
     """Centred maps, means and biased variances of each channel: (B,C,H,W) -> (B,C,H,W), (1,C,1,1), (1,C,1,1)."""
-    return _BatchStats.apply(x)
+    if dispatch.taken("statistics", x):
+        return statistics.batch_stats(x)
+    mean = x.mean([0, 2, 3], keepdim=True)
+    centred = x - mean
+    return centred, mean, (centred * centred).mean([0, 2, 3], keepdim=True)
 
 
 class BatchNorm2D(FrozenBatchNorm2D):
-    """(x - mean) / sqrt(var + eps) weight + bias by the batch's statistics, in evaluation the running ones: (B,C,H,W).
+    """(x - mean) / sqrt(var + eps) weight + bias with the batch's statistics, in evaluation the running ones.
 
-    running = (1 - momentum) running + momentum new, where the new variance is unbiased. Paddle's own has the momentum
-    inverted, takes the biased variance there, and does not count its batches.
+    (B,C,H,W) -> (B,C,H,W). running = (1 - momentum) running + momentum new, where the new variance is unbiased.
+    Paddle's own inverts the momentum, takes the biased variance there, and does not count its batches. Raises
+    ValueError in training mode if there is one value per channel.
     """
 
-    def __init__(self, num_features, eps=1e-5, momentum=0.1):
+    def __init__(self, num_features: int, eps: float = 1e-5, momentum: float = 0.1):
         super().__init__(num_features, eps)
         self.momentum = momentum
         self.register_buffer("num_batches_tracked", paddle.zeros([], "int64"))
 
-    def forward(self, x):
+    def forward(self, x: paddle.Tensor) -> paddle.Tensor:
         if not self.training:
             return super().forward(x)
         count = x.size // x.shape[1]

@@ -3,30 +3,23 @@
 W / sigma(W) with sigma = u^T W v, W reshaped to (its first axis, -1); one power iteration per forward in training mode,
 none in evaluation. Two faces: spectral_norm, PyTorch's hook, with the state `weight_orig`, `weight_u`, `weight_v`; and
 SpectralNormWrapper, the layer of the public SAGAN, with `module.weight_bar`, `module.weight_u`, `module.weight_v`.
-Twin: torch_ref/layers/spectral_norm.py.
-
-The layer applies W as it is and divides what comes out by sigma, since W is larger than a map. Passes that run as one
-batch make an iteration each, and each part of the batch is divided by its own sigma: `passes_in_one`.
-Paddle's own hook keeps u and v in float32 on a float64 layer.
+Twin: torch_ref/layers/spectral_norm.py. Paddle's own hook keeps u and v in float32 in a float64 layer.
 """
 
+import copy
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 import paddle
 import paddle.nn.functional as F
 from paddle import nn
 
-
-def matrix(layer, weight):
-    """The weight as (first axis, -1), that of a Linear turned round, which Paddle stores as (in, out).
-
-    The first axis is out, of a ConvTranspose2D in: PyTorch's hook takes the second there, the public SAGAN does not.
-    """
-    # Not by flatten: the gradient of that is a copy.
-    return weight.t() if isinstance(layer, nn.Linear) else weight.reshape([weight.shape[0], -1])
+from paddle_ugatit.layers.channels import channel_scale
 
 
-def power_iteration(weight, u, v, eps):
+def power_iteration(
+    weight: paddle.Tensor, u: paddle.Tensor, v: paddle.Tensor, eps: float
+) -> tuple[paddle.Tensor, paddle.Tensor]:
     """One step of algorithm 1, without a gradient: (out,in), (out,), (in,) -> new u (out,) and v (in,)."""
     with paddle.no_grad():
         v = F.normalize(paddle.matmul(weight, u, transpose_x=True), axis=0, epsilon=eps)  # weight.t() would copy
@@ -34,61 +27,128 @@ def power_iteration(weight, u, v, eps):
     return u, v
 
 
-def _set_sigma(layer, _inputs):
-    weight = matrix(layer, getattr(layer, layer.raw))
-    # New tensors, copied into the buffers: those that a graph still holds stay as they were in its forward.
-    u, v, pairs = layer.weight_u.clone(), layer.weight_v.clone(), []
-    for _ in range(layer.spectral_norm_passes):
-        if layer.training:
-            u, v = power_iteration(weight, u, v, layer.spectral_norm_eps)
-        pairs.append((u, v))
-    if layer.training:
-        layer.weight_u.set_value(u)
-        layer.weight_v.set_value(v)
-    us, vs = (paddle.stack(each) for each in zip(*pairs, strict=True))
-    sigma = (us * paddle.matmul(vs, weight, transpose_y=True)).sum(1)  # (passes,)
-    object.__setattr__(layer, "sigma", sigma)  # Layer's own would make it a buffer
+class SpectralNorm:
+    """Divides the weight of one layer by its largest singular value sigma, of which u and v are the vectors.
 
+    The layer's `weight` becomes the parameter `name`; the buffers `weight_u` (out,) and `weight_v` (in,) start as
+    normalised Gaussians. The layer applies the raw weight and divides its result by sigma, which is the same and
+    cheaper, since the weight is larger than a map.
 
-@contextmanager
-def passes_in_one(network, count):
-    """Within the block each forward of `network` is `count` passes in turn, over equal parts of its batch."""
-    layers = [layer for layer in network.sublayers() if hasattr(layer, "spectral_norm_passes")]
-    for layer in layers:
-        layer.spectral_norm_passes = count
-    try:
-        yield
-    finally:
-        for layer in layers:
-            layer.spectral_norm_passes = 1
-
-
-def spectral_norm(layer, raw="weight_orig", eps=1e-12):
-    """Give a layer of layers/basic.py with a weight spectral normalisation, and return it.
-
-    `weight` becomes the parameter named by `raw`; `weight_u` (out,) and `weight_v` (in,) start as normalised Gaussians.
+    A forward may stand for several passes over equal parts of its batch (see `passes_in_one`): each pass makes a power
+    iteration, and each part is divided by its own sigma.
     """
-    weight = layer.weight
-    del layer.weight
-    layer.add_parameter(raw, weight)
-    rows, columns = matrix(layer, weight).shape
-    for name, size in (("weight_u", rows), ("weight_v", columns)):
-        layer.register_buffer(name, F.normalize(paddle.randn([size], weight.dtype), axis=0, epsilon=eps))
-    layer.raw, layer.spectral_norm_eps, layer.spectral_norm_passes = raw, eps, 1
-    layer.register_forward_pre_hook(_set_sigma)
+
+    def __init__(self, layer: nn.Layer, name: str, eps: float):
+        self.layer, self.name, self.eps = layer, name, eps
+        self.passes, self.repeating = 1, False
+        self.pairs: list = []  # u and v of each pass of the newest forward
+        self.sigma: paddle.Tensor | None = None  # (passes,), of the newest forward
+        weight = layer.weight
+        del layer.weight
+        layer.add_parameter(name, weight)
+        for vector, size in zip(("weight_u", "weight_v"), self.matrix().shape, strict=True):
+            layer.register_buffer(vector, F.normalize(paddle.randn([size], weight.dtype), axis=0, epsilon=eps))
+        layer.spectral = self
+
+    @property
+    def weight(self) -> paddle.Tensor:
+        """The raw weight."""
+        return getattr(self.layer, self.name)
+
+    def matrix(self) -> paddle.Tensor:
+        """The raw weight as (first axis, -1); that of a Linear transposed, since Paddle stores it as (in, out).
+
+        The first axis is `out`, of a ConvTranspose2D `in`: PyTorch's hook takes the second axis there, the public SAGAN
+        the first.
+        """
+        # Not by flatten, whose gradient is a copy.
+        is_linear = isinstance(self.layer, nn.Linear)
+        return self.weight.t() if is_linear else self.weight.reshape([self.weight.shape[0], -1])
+
+    def advance(self) -> None:
+        """Make the power iterations of a forward, if the layer is in training mode, and compute `sigma`."""
+        matrix = self.matrix()
+        if not (self.repeating and self.pairs):
+            self._iterate(matrix)
+        us, vs = (paddle.stack(each) for each in zip(*self.pairs, strict=True))
+        self.sigma = (us * paddle.matmul(vs, matrix, transpose_y=True)).sum(1)
+
+    def _iterate(self, matrix):
+        # New tensors, copied into the buffers: those that a graph still holds stay as they were in its forward.
+        layer, self.pairs = self.layer, []
+        u, v = layer.weight_u.clone(), layer.weight_v.clone()
+        for _ in range(self.passes):
+            if layer.training:
+                u, v = power_iteration(matrix, u, v, self.eps)
+            self.pairs.append((u, v))
+        if layer.training:
+            layer.weight_u.set_value(u)
+            layer.weight_v.set_value(v)
+
+    def normalised(self, apply: Callable[[paddle.Tensor], paddle.Tensor]) -> paddle.Tensor:
+        """Return apply(W / sigma) for a function that is linear in the weight, as apply(W) / sigma: (B,...)."""
+        self.advance()
+        out = apply(self.weight)
+        parts = out.reshape([1, self.sigma.shape[0], -1, 1])
+        return channel_scale(parts, (1 / self.sigma).reshape([1, -1, 1, 1])).reshape(out.shape)
+
+    def __deepcopy__(self, memo: dict) -> "SpectralNorm":
+        """A copy without the results of the newest forward, whose graphs cannot be copied."""
+        copied = memo[id(self)] = copy.copy(self)
+        copied.layer, copied.pairs, copied.sigma = copy.deepcopy(self.layer, memo), [], None
+        return copied
+
+
+def spectral_norm(layer: nn.Layer, name: str = "weight_orig", eps: float = 1e-12) -> nn.Layer:
+    """Give a Conv2D, ConvTranspose2D or Linear of this package spectral normalisation, and return it."""
+    SpectralNorm(layer, name, eps)
     return layer
 
 
+def _norms_of(*networks):
+    layers = [layer for network in networks for layer in network.sublayers()]
+    return [layer.spectral for layer in layers if getattr(layer, "spectral", None)]
+
+
+@contextmanager
+def passes_in_one(network: nn.Layer, count: int) -> Iterator[None]:
+    """Within the block each forward of `network` is `count` passes in turn, over equal parts of its batch."""
+    norms = _norms_of(network)
+    for norm in norms:
+        norm.passes = count
+    try:
+        yield
+    finally:
+        for norm in norms:
+            norm.passes = 1
+
+
+@contextmanager
+def same_iterations(networks: Iterable[nn.Layer], repeat: bool = True) -> Iterator[None]:
+    """Within the block the networks make no power iteration, but reuse those of the forward before.
+
+    So a batch can be computed in parts. With `repeat` False nothing changes.
+    """
+    norms = _norms_of(*networks)
+    for norm in norms:
+        norm.repeating = repeat
+    try:
+        yield
+    finally:
+        for norm in norms:
+            norm.repeating = False
+
+
 class SpectralNormWrapper(nn.Layer):
-    """`module` with its weight divided by sigma: the shapes are the module's.
+    """`module` with its weight divided by sigma; the shapes are the module's.
 
     quirk: the public one iterates in evaluation mode too, and moves u and v under a forward whose backward pass is
     still to come; this one does neither, and gives the gradients of what its forward computed.
     """
 
-    def __init__(self, module):
+    def __init__(self, module: nn.Layer):
         super().__init__()
-        self.module = spectral_norm(module, raw="weight_bar")
+        self.module = spectral_norm(module, name="weight_bar")
 
-    def forward(self, x):
+    def forward(self, x: paddle.Tensor) -> paddle.Tensor:
         return self.module(x)

@@ -1,11 +1,11 @@
 """Layers with a second derivative, for losses that contain a gradient. Twin: torch_ref/layers/twice_differentiable.py.
 
-Contents: spread, Conv2D, Linear (initial values by Kaiming), LeakyReLU, Upsample, Blur. The layers of basic.py are
-faster but are meant to be differentiated once: of the Conv2D there a second time is an error. Paddle's own bilinear
-interpolation has no second derivative either. Here every step is a product, a sum or Paddle's own convolution.
+Contents: spread, SmoothConv2D and SmoothLinear (Kaiming initial values), SmoothLeakyReLU, BilinearUpsample, Blur. The
+other layers are faster but meant to be differentiated once: a second time is an error for their Conv2D. Paddle's own
+bilinear interpolation has no second derivative either. Here every step is a product, a sum or Paddle's own convolution.
 
 quirk: of Paddle's convolution the second derivative is right where the first was taken in its input, and silently wrong
-where it was taken in its filter alone. So a filter must never depend on what a gradient is asked in.
+where it was taken in its filter alone. So a filter must never depend on the variable of a gradient.
 """
 
 import math
@@ -16,14 +16,15 @@ import paddle
 import paddle.nn.functional as F
 from paddle import get_device, nn
 
-from paddle_ugatit.layers import basic
+from paddle_ugatit.layers.convolution import Conv2D
+from paddle_ugatit.layers.linear import Linear
 
 
-def spread(values, like):
-    """One value for every map: (B or 1,C), (B,C,H,W) -> (B,C,H,W).
+def spread(values: paddle.Tensor, like: paddle.Tensor) -> paddle.Tensor:
+    """Spread one value over every map: (B or 1,C), (B,C,H,W) -> (B,C,H,W).
 
-    A product with ones, so that its gradient is one too: 15 times as fast on a CPU as that of Paddle's broadcasting,
-    which is inaccurate in float32 besides.
+    A product with ones, whose gradient is such a product too: 15 times as fast on a CPU as the gradient of Paddle's
+    broadcasting, which is also inaccurate in float32.
     """
     batch, channels, height, width = like.shape
     ones = paddle.ones([1, height * width], values.dtype)
@@ -35,58 +36,58 @@ def _kaiming(weight, fan_in):
     nn.initializer.Normal(0.0, math.sqrt(2 / fan_in))(weight)
 
 
-class Conv2D(basic.Conv2D):
+class SmoothConv2D(Conv2D):
     """Convolution with zero padding: (B,in,H,W) -> (B,out,H',W')."""
 
-    def __init__(self, in_channels, out_channels, kernel_size, stride=1, padding=0):
+    def __init__(self, in_channels: int, out_channels: int, kernel_size: int, stride: int = 1, padding: int = 0):
         super().__init__(in_channels, out_channels, kernel_size, stride)
         self.padding = padding
         _kaiming(self.weight, in_channels * kernel_size**2)
 
-    def forward(self, x):
+    def forward(self, x: paddle.Tensor) -> paddle.Tensor:
         out = F.conv2d(x, self.weight, stride=self.stride, padding=self.padding)
         return out + spread(self.bias.unsqueeze(0), out)
 
 
-class Linear(basic.Linear):
+class SmoothLinear(Linear):
     """x W + b with Paddle's weight layout (in, out): (..., in) -> (..., out)."""
 
-    def __init__(self, in_features, out_features):
+    def __init__(self, in_features: int, out_features: int):
         super().__init__(in_features, out_features)
         _kaiming(self.weight, in_features)
 
 
-class LeakyReLU(nn.Layer):
+class SmoothLeakyReLU(nn.Layer):
     """max(x, slope x), whose derivative at 0 is `slope` as in PyTorch; any shape."""
 
-    def __init__(self, slope):
+    def __init__(self, slope: float):
         super().__init__()
         self.slope = slope
 
-    def forward(self, x):
+    def forward(self, x: paddle.Tensor) -> paddle.Tensor:
         fixed = x.detach()
         one = paddle.ones_like(fixed)
         return x * paddle.where(fixed > 0, one, one * self.slope)
 
 
-class Upsample(nn.Layer):
+class BilinearUpsample(nn.Layer):
     """Bilinear, twice the size, corners not aligned: (B,C,H,W) -> (B,C,2H,2W)."""
 
-    def forward(self, x):
+    def forward(self, x: paddle.Tensor) -> paddle.Tensor:
         return _along_both(x, lambda n: _doubling(n, x.dtype, get_device()))
 
 
 class Blur(nn.Layer):
     """Each axis with `f` = [1,2,1], divided by its sum, borders reflected: (B,C,H,W) -> (B,C,H,W).
 
-    Raises ValueError for a map of a single row or column, which cannot be reflected.
+    Raises ValueError if the map has a single row or column, which cannot be reflected.
     """
 
     def __init__(self):
         super().__init__()
         self.register_buffer("f", paddle.to_tensor([1.0, 2.0, 1.0], paddle.get_default_dtype()))
 
-    def forward(self, x):
+    def forward(self, x: paddle.Tensor) -> paddle.Tensor:
         if min(x.shape[2:]) < 2:
             raise ValueError(f"cannot reflect the border of a {x.shape[2]}x{x.shape[3]} map")
         weights = self.f / self.f.sum()

@@ -7,8 +7,10 @@ Names are those of the public files `vgg_normalised.pth` and `decoder.pth`: the 
 from paddle import nn
 
 from paddle_ugatit.backend.compat import constant
-from paddle_ugatit.layers.basic import Conv2D, ReflectionPad2D, Upsample
+from paddle_ugatit.layers.convolution import Conv2D
 from paddle_ugatit.layers.norm import AdaIN
+from paddle_ugatit.layers.reflection_pad import ReflectionPad2D
+from paddle_ugatit.layers.upsample import Upsample
 
 TAPS = (3, 10, 17, 30)  # places of relu1_1, relu2_1, relu3_1, relu4_1 in the encoder
 SMALLEST = 9  # pixels to a side, of which the encoder leaves 2: fewer cannot be reflected, and have no variance

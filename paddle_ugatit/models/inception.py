@@ -10,8 +10,9 @@ import paddle
 import paddle.nn.functional as F
 from paddle import nn
 
-from paddle_ugatit.layers.basic import Linear, spatial_mean
 from paddle_ugatit.layers.batch_norm import FrozenBatchNorm2D
+from paddle_ugatit.layers.channels import spatial_mean
+from paddle_ugatit.layers.linear import Linear
 
 FEATURES, CLASSES = 2048, 1008  # quirk: 1008 classes, of which ImageNet has 1000
 

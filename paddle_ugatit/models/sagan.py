@@ -1,6 +1,6 @@
 """SAGAN (Zhang et al., ICML 2019, arXiv 1805.08318): a GAN whose last but one and last maps attend to themselves.
 
-Contents: SelfAttention, Generator, Discriminator. Twin: torch_ref/models/sagan.py.
+Contents: SelfAttention, SAGANGenerator, SAGANDiscriminator. Twin: torch_ref/models/sagan.py.
 Attribute names are those of the public checkpoint. The public network is of 64 pixels; here every width follows from
 the image size, and the names stay: l1, l2, ... double the map, attn1 stands before the last of them, attn2 after it.
 """
@@ -8,8 +8,10 @@ the image size, and the names stay: l1, l2, ... double the map, attn1 stands bef
 import paddle
 from paddle import nn
 
-from paddle_ugatit.layers.basic import Conv2D, ConvTranspose2D, LeakyReLU, channel_scale
 from paddle_ugatit.layers.batch_norm import BatchNorm2D
+from paddle_ugatit.layers.channels import channel_scale
+from paddle_ugatit.layers.convolution import Conv2D, ConvTranspose2D
+from paddle_ugatit.layers.leaky_relu import LeakyReLU
 from paddle_ugatit.layers.spectral_norm import SpectralNormWrapper
 
 
@@ -37,7 +39,7 @@ class SelfAttention(nn.Layer):
         return channel_scale(out, self.gamma.reshape([1, 1, 1, 1]).expand([1, x.shape[1], 1, 1])) + x, attention
 
 
-class Generator(nn.Layer):
+class SAGANGenerator(nn.Layer):
     """Latent (B,z) or (B,z,1,1) -> image (B,3,S,S) in [-1,1], attention (B,N,N) of N = (S/4)^2 and of N = (S/2)^2."""
 
     def __init__(self, image_size=64, z_dim=100, conv_dim=64):
@@ -62,7 +64,7 @@ class Generator(nn.Layer):
         return self.last(x), attention1, attention2
 
 
-class Discriminator(nn.Layer):
+class SAGANDiscriminator(nn.Layer):
     """Image (B,3,S,S) -> logit (B,), attention (B,N,N) of N = 8^2 and of N = 4^2."""
 
     def __init__(self, image_size=64, conv_dim=64):
@@ -103,3 +105,7 @@ def require_images(x, image_size):
     """Raise ValueError unless x are images of the discriminator's size."""
     if list(x.shape[2:]) != [image_size, image_size]:
         raise ValueError(f"this discriminator takes {image_size}x{image_size} images only, got {list(x.shape[2:])}")
+
+
+# The names that scripts import.
+Generator, Discriminator = SAGANGenerator, SAGANDiscriminator

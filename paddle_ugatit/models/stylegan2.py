@@ -1,8 +1,8 @@
 """StyleGAN2 (Karras et al. 2020, arXiv 1912.04958) in its small public form: style network, generator, discriminator.
 
-Contents: EqualLinear, StyleVectorizer (S), Conv2DMod, RGBBlock, GeneratorBlock, Generator (G), DiscriminatorBlock,
-Discriminator (D). Twin: torch_ref/models/stylegan2.py. Attribute names are those of the public checkpoint. Images are
-in [0,1] there, not in [-1,1].
+Contents: EqualLinear, StyleVectorizer (S), Conv2DMod, RGBBlock, GeneratorBlock, StyleGAN2Generator (G),
+DiscriminatorBlock, StyleGAN2Discriminator (D). Twin: torch_ref/models/stylegan2.py. Attribute names are those of the
+public checkpoint. Images are in [0,1] there, not in [-1,1].
 """
 
 import math
@@ -12,7 +12,14 @@ import paddle.nn.functional as F
 from paddle import nn
 
 from paddle_ugatit.backend.compat import constant, copied_transpose
-from paddle_ugatit.layers.twice_differentiable import Blur, Conv2D, LeakyReLU, Linear, Upsample, spread
+from paddle_ugatit.layers.twice_differentiable import (
+    BilinearUpsample,
+    Blur,
+    SmoothConv2D,
+    SmoothLeakyReLU,
+    SmoothLinear,
+    spread,
+)
 
 SLOPE = 0.2  # of every LeakyReLU
 
@@ -36,7 +43,7 @@ class StyleVectorizer(nn.Layer):
 
     def __init__(self, latent_dim=512, depth=8, lr_mul=0.1):
         super().__init__()
-        pairs = [(EqualLinear(latent_dim, latent_dim, lr_mul), LeakyReLU(SLOPE)) for _ in range(depth)]
+        pairs = [(EqualLinear(latent_dim, latent_dim, lr_mul), SmoothLeakyReLU(SLOPE)) for _ in range(depth)]
         self.net = nn.Sequential(*[layer for pair in pairs for layer in pair])
 
     def forward(self, z):
@@ -92,9 +99,9 @@ class RGBBlock(nn.Layer):
 
     def __init__(self, latent_dim, in_channels, upsample):
         super().__init__()
-        self.to_style = Linear(latent_dim, in_channels)
+        self.to_style = SmoothLinear(latent_dim, in_channels)
         self.conv = Conv2DMod(in_channels, 3, 1, demod=False)
-        self.upsample = nn.Sequential(Upsample(), Blur()) if upsample else None
+        self.upsample = nn.Sequential(BilinearUpsample(), Blur()) if upsample else None
 
     def forward(self, x, previous, style):
         image = self.conv(x, self.to_style(style))
@@ -119,14 +126,14 @@ class GeneratorBlock(nn.Layer):
 
     def __init__(self, latent_dim, in_channels, filters, upsample=True, upsample_rgb=True):
         super().__init__()
-        self.upsample = Upsample() if upsample else None
-        self.to_style1 = Linear(latent_dim, in_channels)
-        self.to_noise1 = _silent(Linear(1, filters))
+        self.upsample = BilinearUpsample() if upsample else None
+        self.to_style1 = SmoothLinear(latent_dim, in_channels)
+        self.to_noise1 = _silent(SmoothLinear(1, filters))
         self.conv1 = Conv2DMod(in_channels, filters, 3)
-        self.to_style2 = Linear(latent_dim, filters)
-        self.to_noise2 = _silent(Linear(1, filters))
+        self.to_style2 = SmoothLinear(latent_dim, filters)
+        self.to_noise2 = _silent(SmoothLinear(1, filters))
         self.conv2 = Conv2DMod(filters, filters, 3)
-        self.activation = LeakyReLU(SLOPE)
+        self.activation = SmoothLeakyReLU(SLOPE)
         self.to_rgb = RGBBlock(latent_dim, filters, upsample_rgb)
 
     def forward(self, x, image, style, noise):
@@ -137,7 +144,7 @@ class GeneratorBlock(nn.Layer):
         return x, self.to_rgb(x, image, style)
 
 
-class Generator(nn.Layer):
+class StyleGAN2Generator(nn.Layer):
     """G: styles (B,layers,latent), a row for each block, and noise (B,S,S,1) in [0,1] -> images (B,3,S,S)."""
 
     def __init__(self, image_size, latent_dim=512, network_capacity=16, fmap_max=512):
@@ -148,7 +155,7 @@ class Generator(nn.Layer):
         widths = [min(fmap_max, network_capacity * 2 ** (i + 1)) for i in reversed(range(self.num_layers))]
         normal = nn.initializer.Normal(0.0, 1.0)
         self.initial_block = self.create_parameter([1, widths[0], 4, 4], default_initializer=normal)
-        self.initial_conv = Conv2D(widths[0], widths[0], 3, padding=1)
+        self.initial_conv = SmoothConv2D(widths[0], widths[0], 3, padding=1)
         pairs = enumerate(zip([widths[0], *widths], widths, strict=False))
         self.blocks = nn.LayerList(
             [GeneratorBlock(latent_dim, n, m, i > 0, i < self.num_layers - 1) for i, (n, m) in pairs]
@@ -168,14 +175,14 @@ class DiscriminatorBlock(nn.Layer):
 
     def __init__(self, in_channels, filters, downsample=True):
         super().__init__()
-        self.conv_res = Conv2D(in_channels, filters, 1, stride=2 if downsample else 1)
+        self.conv_res = SmoothConv2D(in_channels, filters, 1, stride=2 if downsample else 1)
         self.net = nn.Sequential(
-            Conv2D(in_channels, filters, 3, padding=1),
-            LeakyReLU(SLOPE),
-            Conv2D(filters, filters, 3, padding=1),
-            LeakyReLU(SLOPE),
+            SmoothConv2D(in_channels, filters, 3, padding=1),
+            SmoothLeakyReLU(SLOPE),
+            SmoothConv2D(filters, filters, 3, padding=1),
+            SmoothLeakyReLU(SLOPE),
         )
-        halving = [Blur(), Conv2D(filters, filters, 3, stride=2, padding=1)]
+        halving = [Blur(), SmoothConv2D(filters, filters, 3, stride=2, padding=1)]
         self.downsample = nn.Sequential(*halving) if downsample else None
 
     def forward(self, x):
@@ -184,7 +191,7 @@ class DiscriminatorBlock(nn.Layer):
         return (out + self.conv_res(x)) * (1 / math.sqrt(2))
 
 
-class Discriminator(nn.Layer):
+class StyleGAN2Discriminator(nn.Layer):
     """D: images (B,3,S,S) in [0,1] -> logits (B,)."""
 
     def __init__(self, image_size, network_capacity=16, fmap_max=512):
@@ -194,8 +201,8 @@ class Discriminator(nn.Layer):
         widths = [3, *[min(fmap_max, network_capacity * 4 * 2**i) for i in range(count)]]
         pairs = enumerate(zip(widths[:-1], widths[1:], strict=True))
         self.blocks = nn.LayerList([DiscriminatorBlock(n, m, i < count - 1) for i, (n, m) in pairs])
-        self.final_conv = Conv2D(widths[-1], widths[-1], 3, padding=1)
-        self.to_logit = Linear(4 * widths[-1], 1)
+        self.final_conv = SmoothConv2D(widths[-1], widths[-1], 3, padding=1)
+        self.to_logit = SmoothLinear(4 * widths[-1], 1)
 
     def forward(self, x):
         if tuple(x.shape[2:]) != (self.image_size, self.image_size):
@@ -227,3 +234,7 @@ def require_generator_input(generator, styles, noise):
         raise ValueError(f"this generator takes styles of the shape {wanted}, got {tuple(styles.shape)}")
     if list(noise.shape) != [styles.shape[0], size, size, 1]:
         raise ValueError(f"this generator takes noise of the shape (B,{size},{size},1), got {tuple(noise.shape)}")
+
+
+# The names that scripts import.
+Generator, Discriminator = StyleGAN2Generator, StyleGAN2Discriminator

@@ -8,18 +8,15 @@ import paddle
 import paddle.nn.functional as F
 from paddle import nn
 
-from paddle_ugatit.layers.basic import (
-    Conv2D,
-    LeakyReLU,
-    Linear,
-    ReflectionPad2D,
-    Upsample,
-    channel_scale,
-    spatial_mean,
-)
-from paddle_ugatit.layers.chain import Sequential, chain
+from paddle_ugatit.layers.channels import channel_scale, spatial_mean
+from paddle_ugatit.layers.convolution import Conv2D
+from paddle_ugatit.layers.leaky_relu import LeakyReLU
+from paddle_ugatit.layers.linear import Linear
 from paddle_ugatit.layers.norm import ILN, AdaILN, InstanceNorm2D, require_revision
+from paddle_ugatit.layers.reflection_pad import ReflectionPad2D
+from paddle_ugatit.layers.sequential import Sequential, chain
 from paddle_ugatit.layers.spectral_norm import spectral_norm
+from paddle_ugatit.layers.upsample import Upsample
 
 
 def attend(x, gap_fc, gmp_fc, gap_weight, gmp_weight):

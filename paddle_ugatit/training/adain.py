@@ -19,7 +19,7 @@ from paddle_ugatit.inference.stylise import style_sheet, stylise
 from paddle_ugatit.layers.norm import AdaIN, channel_moments
 from paddle_ugatit.losses import least_squares, style_loss
 from paddle_ugatit.models.adain import Decoder, Encoder, StyleTransfer, require_size
-from paddle_ugatit.training.accumulation import Means
+from paddle_ugatit.training.accumulation import MeanLosses
 from paddle_ugatit.training.distributed import average_gradients
 from paddle_ugatit.training.options import RunOptions
 from paddle_ugatit.training.precision import Precision
@@ -30,7 +30,7 @@ CENTRED /= (CENTRED**2).mean() ** 0.5
 
 
 @dataclass(frozen=True)
-class Config(RunOptions):
+class AdaINConfig(RunOptions):
     """Every option, with the public default. ValueError for a value that cannot be."""
 
     iteration: int = 160_000  # iterations of the whole run
@@ -57,7 +57,7 @@ class Config(RunOptions):
         return self.lr / (1 + self.lr_decay * (step - 1))
 
 
-class Trainer:
+class AdaINTrainer:
     """The frozen encoder and the decoder that learns, under these names in `networks`, and its optimiser."""
 
     model = "adain"
@@ -77,24 +77,25 @@ class Trainer:
         for parameter in self.networks["encoder"].parameters():
             parameter.stop_gradient = True
         self.adain = AdaIN()
-        self.optimizers = {"decoder": paddle.optimizer.Adam(config.lr, parameters=self._parameters())}
+        self.optimizers = {"decoder": paddle.optimizer.Adam(config.lr, parameters=self.parameters())}
 
     def named_parameters(self, kind):
         """(name, parameter) of the network `kind`, in the optimiser's order."""
         return [(f"{kind}.{key}", parameter) for key, parameter in self.networks[kind].named_parameters()]
 
-    def _parameters(self):
+    def parameters(self):
         return self.networks["decoder"].parameters()
 
     def step(self, contents, styles):
         """One iteration on a batch of contents and one of styles, (B,3,S,S) in [-1,1]; the named losses, () each."""
         self.iteration += 1
         count = self.config.accumulate
-        means = Means(count, self.iteration, self.precision.backward)
+        means = MeanLosses(count, self.iteration, self.precision.backward)
         for content, style in zip(contents.chunk(count), styles.chunk(count), strict=True):
             with self.precision.forward():
                 losses = self._losses((content + 1) / 2, (style + 1) / 2)
-            means.add(losses, "loss")
+            means.backward(losses, "loss")
+            means.note(losses)
         self._update()
         return means.found
 
@@ -114,7 +115,7 @@ class Trainer:
 
     def _update(self):
         optimizer = self.optimizers["decoder"]
-        average_gradients(self._parameters())
+        average_gradients(self.parameters())
         optimizer.set_lr(self.config.lr_at(self.iteration))
         self.precision.step(optimizer)
         optimizer.clear_grad(set_to_zero=False)
@@ -184,3 +185,7 @@ def _he(rng, outputs, inputs):
 def _fill(layer, weight, bias):
     layer.weight.set_value(paddle.to_tensor(weight, layer.weight.dtype))
     layer.bias.set_value(paddle.full_like(layer.bias, bias))
+
+
+# The names that scripts import.
+Config, Trainer = AdaINConfig, AdaINTrainer

@@ -14,7 +14,7 @@ from paddle_ugatit.inference import sample as sampling
 from paddle_ugatit.inference.sheets import grid
 from paddle_ugatit.layers.spectral_norm import passes_in_one
 from paddle_ugatit.losses import hinge, hinge_generator_loss
-from paddle_ugatit.models.sagan import Discriminator, Generator, depth_of, require_width
+from paddle_ugatit.models.sagan import SAGANDiscriminator, SAGANGenerator, depth_of, require_width
 from paddle_ugatit.training.distributed import average_gradients
 from paddle_ugatit.training.diverged import require_finite
 from paddle_ugatit.training.frozen import frozen
@@ -25,7 +25,7 @@ SHOWN, COLUMNS, ATTENTIVE = 64, 8, 4  # samples on a sheet, in a row of it, and 
 
 
 @dataclass(frozen=True)
-class Config(RunOptions):
+class SAGANConfig(RunOptions):
     """Every option, with the public default. ValueError for a value that cannot be."""
 
     batch_size: int = 64  # real images, and as many generated ones, in one iteration on each device
@@ -57,7 +57,7 @@ class Config(RunOptions):
             raise ValueError("accumulate must be 1: the batch norms need the whole batch at once")
 
 
-class Trainer:
+class SAGANTrainer:
     """Generator and discriminator, as G and D in `networks`, and an optimiser each."""
 
     model = "sagan"
@@ -67,8 +67,8 @@ class Trainer:
     def __init__(self, config):
         self.config, self.iteration, self.precision = config, 0, Precision(config.amp)
         self.networks = {
-            "G": Generator(config.img_size, config.z_dim, config.conv_dim),
-            "D": Discriminator(config.img_size, config.conv_dim),
+            "G": SAGANGenerator(config.img_size, config.z_dim, config.conv_dim),
+            "D": SAGANDiscriminator(config.img_size, config.conv_dim),
         }
         self.optimizers = {"G": self._adam("G", config.lr_g), "D": self._adam("D", config.lr_d)}
 
@@ -137,3 +137,7 @@ class Trainer:
         """As many samples as there are test pictures, and the domain they should look like."""
         sampler = sampling.Sagan(networks["G"])
         yield "samples", sampler.stream(sampler.latents(range(len(tests[self.config.domain])))), self.config.domain
+
+
+# The names that scripts import.
+Config, Trainer = SAGANConfig, SAGANTrainer

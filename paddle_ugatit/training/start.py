@@ -12,11 +12,10 @@ from paddle_ugatit.data.folders import TrainingData, test_images
 from paddle_ugatit.metrics import FeatureExtractor
 from paddle_ugatit.training import adain, sagan, stylegan2
 from paddle_ugatit.training.checkpoints import Checkpoints
-from paddle_ugatit.training.config import Config
 from paddle_ugatit.training.evaluation import Evaluation
 from paddle_ugatit.training.options import read_options
 from paddle_ugatit.training.state import fill
-from paddle_ugatit.training.ugatit import Trainer
+from paddle_ugatit.training.ugatit import Config, Trainer
 
 SYSTEMS = {  # the `system` of a configuration file -> its options and its iteration
     "ugatit": (Config, Trainer),

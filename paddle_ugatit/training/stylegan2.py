@@ -15,18 +15,24 @@ from paddle_ugatit.backend.compat import constant
 from paddle_ugatit.inference.sample_stylegan2 import TRUNCATION, StyleGan2
 from paddle_ugatit.inference.sheets import grid
 from paddle_ugatit.losses import gradient_penalty, hinge_discriminator_loss, hinge_generator_loss, path_lengths
-from paddle_ugatit.models.stylegan2 import Discriminator, Generator, StyleVectorizer, require_image_size
+from paddle_ugatit.models.stylegan2 import (
+    StyleGAN2Discriminator,
+    StyleGAN2Generator,
+    StyleVectorizer,
+    require_image_size,
+)
 from paddle_ugatit.training import distributed
-from paddle_ugatit.training.accumulation import Means
+from paddle_ugatit.training.accumulation import MeanLosses
 from paddle_ugatit.training.augment import AUGMENTATIONS, COUNT, augment
 from paddle_ugatit.training.frozen import frozen
 from paddle_ugatit.training.options import RunOptions
+from paddle_ugatit.training.precision import Precision
 
 SIGN = -1  # quirk: the public code has its discriminator give real images less, generated ones more
 
 
 @dataclass(frozen=True)
-class Config(RunOptions):
+class StyleGAN2Config(RunOptions):
     """Every option, with the public default; steps are counted from 0. ValueError for a value that cannot be."""
 
     domain: str = "B"  # trained on train<domain>, compared with test<domain>
@@ -84,7 +90,7 @@ class Config(RunOptions):
         return tuple(self.augment_kinds.split(",")) if self.augment_kinds else ()
 
 
-class Trainer:
+class StyleGAN2Trainer:
     """S, G, D and the running means SE, GE; one optimiser for "gen", G and S, and one for "dis", D."""
 
     model = "stylegan2"
@@ -93,15 +99,15 @@ class Trainer:
     parts = {"gen": ("G", "S"), "dis": ("D",)}
 
     def __init__(self, config):
-        self.config, self.iteration = config, 0
+        self.config, self.iteration, self.precision = config, 0, Precision(config.amp)
         style = StyleVectorizer(config.latent_dim, config.style_depth)
         widths = config.network_capacity, config.fmap_max
-        generator = Generator(config.img_size, config.latent_dim, *widths)
-        self.networks = {"S": style, "G": generator, "D": Discriminator(config.img_size, *widths)}
+        generator = StyleGAN2Generator(config.img_size, config.latent_dim, *widths)
+        self.networks = {"S": style, "G": generator, "D": StyleGAN2Discriminator(config.img_size, *widths)}
         self.networks |= {"SE": copy.deepcopy(style), "GE": copy.deepcopy(generator)}
         rates = {"gen": float(config.lr), "dis": float(config.lr * config.lr_dis_factor)}
         self.optimizers = {
-            kind: paddle.optimizer.Adam(rate, 0.5, 0.9, parameters=self._parameters(kind))
+            kind: paddle.optimizer.Adam(rate, 0.5, 0.9, parameters=self.parameters(kind))
             for kind, rate in rates.items()
         }
         self.scalars = {}  # what a checkpoint must hold besides: the running mean of path lengths, once there is one
@@ -111,7 +117,7 @@ class Trainer:
         nets = [(name, self.networks[name]) for name in self.parts[kind]]
         return [(f"{name}.{key}", parameter) for name, net in nets for key, parameter in net.named_parameters()]
 
-    def _parameters(self, kind):
+    def parameters(self, kind):
         return [parameter for _, parameter in self.named_parameters(kind)]
 
     def draw(self, batch):
@@ -139,7 +145,7 @@ class Trainer:
         penalised = count % config.penalty_every == 0
         measured = count > config.path_after and count % config.path_every == 0
         losses = self._accumulated("dis", "d_loss", [lambda p=p: self._d_losses(*p, penalised) for p in parts])
-        with frozen(self._parameters("dis")):
+        with frozen(self.parameters("dis")):
             halves = [lambda p=p: self._g_losses(p[1], measured) for p in parts]
             losses |= self._accumulated("gen", "g_loss", halves)
         if measured:
@@ -173,10 +179,12 @@ class Trainer:
 
     def _accumulated(self, kind, total, parts):
         """One update from the means of the parts' losses; each of `parts` computes some by name."""
-        means = Means(len(parts), self.iteration, paddle.Tensor.backward)
+        means = MeanLosses(len(parts), self.iteration, self.precision.backward)
         for part in parts:
-            means.add(part(), total)
-        distributed.average_gradients(self._parameters(kind))
+            losses = part()
+            means.backward(losses, total)
+            means.note(losses)
+        distributed.average_gradients(self.parameters(kind))
         self.optimizers[kind].step()
         self.optimizers[kind].clear_grad(set_to_zero=False)
         return means.found
@@ -243,3 +251,7 @@ class Trainer:
                 pairs = zip(self.networks[mean].parameters(), self.networks[source].parameters(), strict=True)
                 for slow, fast in pairs:
                     slow.set_value(slow * decay + fast * (1 - decay) if decay else fast)
+
+
+# The names that scripts import.
+Config, Trainer = StyleGAN2Config, StyleGAN2Trainer

@@ -1,39 +1,120 @@
-"""One training iteration of U-GAT-IT: the original's updates with less work. Twin: torch_ref/training/ugatit.py.
+"""Training of U-GAT-IT (Kim et al., ICLR 2020, section 2.2): the options, and one iteration.
 
-What is saved, without changing what is computed:
-- the translations that the discriminators see are those whose graph the generators' step goes back through; they are
-  computed once, since the generators do not change in between;
-- no gradient of the discriminators' step reaches a generator, none of the generators' step a discriminator's weight;
-- a generator translates one domain and repeats the other in one batch, since its norms are of one image each.
-- a discriminator sees real and translated images in one batch, each half with the power iterations and the spectral
-  norms of its own pass;
-- what is made of one translation alone goes backward before the next is looked at, so that memory holds one such graph.
+Twin: torch_ref/training/ugatit.py, which runs the same iteration plainly: `step` there and here can be read side by
+side. What is saved here, without changing what is computed, and the lines of the twin that it replaces:
+
+- `translations` once for both halves of the step. The twin calls `nets["genA2B"](real_a)` in both: the generators do
+  not change in between, and the graph serves the second half.
+- `translate` runs `generator(source)` and `generator(target)` as one batch, since the norms are of one image each.
+- `real_and_fake` runs `net(real), net(fake)` as one batch; each half has the power iteration of its own pass.
+- `frozen`: `loss.backward()` in the generators' half computes no gradient of a discriminator's weight.
+- `into_a.fake.detach()`: the twin's discriminator loss goes back through the generators, whose gradients it discards.
+- `MeanLosses.backward` is called for one translation at a time, so that memory holds the graph of one.
+
+With `accumulate` above 1 the same step runs over parts of the batch. Every loss is a mean over the batch, so the
+gradients of equal parts average to the batch's; power iterations are made with the first part and reused for the others
+(`same_iterations`). The translations are then computed twice, so that memory holds the graphs of one part.
 """
 
+import typing
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
 import paddle
+from paddle import nn
 
 from paddle_ugatit.inference.sheets import sample_sheet
 from paddle_ugatit.inference.translate import generate
-from paddle_ugatit.layers.spectral_norm import passes_in_one
+from paddle_ugatit.layers.norm import require_revision
+from paddle_ugatit.layers.spectral_norm import passes_in_one, same_iterations
 from paddle_ugatit.losses import adversarial_loss, cam_loss, discriminator_loss, l1
-from paddle_ugatit.models.ugatit import Discriminator, ResnetGenerator
-from paddle_ugatit.training.accumulation import accumulated_step
+from paddle_ugatit.models.ugatit import Discriminator, ResnetGenerator, require_discriminator_size, require_img_size
+from paddle_ugatit.training.accumulation import MeanLosses
 from paddle_ugatit.training.distributed import average_gradients
-from paddle_ugatit.training.diverged import require_finite
 from paddle_ugatit.training.frozen import frozen
+from paddle_ugatit.training.options import RunOptions
 from paddle_ugatit.training.precision import Precision
-from paddle_ugatit.weights import MODELS
+from paddle_ugatit.weights.ugatit import MODELS
+
+
+@dataclass(frozen=True)
+class Config(RunOptions):
+    """The options of a run, under the names of the public command line and with its defaults.
+
+    Raises ValueError if a value is invalid.
+    """
+
+    light: bool = False  # the light generator: pools before its gamma-beta network
+    revision: str = "current"  # of the public code: "current", or "initial" (to 2019-08-27)
+    ch: int = 64  # channels of the first layer, of generators and discriminators
+    n_res: int = 4  # residual blocks on either side of a generator
+    img_size: int = 256  # pixels, height and width
+    img_ch: int = 3  # channels of an image
+    global_layers: int = 7  # of the global discriminators; fewer for images under 96 px
+    local_layers: int = 5  # of the local discriminators
+    lr: float = 1e-4  # Adam's learning rate
+    decay_flag: bool = True  # lower the learning rate to 0 over the second half
+    weight_decay: float = 1e-4  # L2, added to every gradient, of rho and biases too
+    adv_weight: float = 1.0  # of the adversarial loss
+    cycle_weight: float = 10.0  # of the cycle loss
+    identity_weight: float = 10.0  # of the identity loss
+    cam_weight: float = 1000.0  # of the generators' CAM loss
+
+    LEAST: typing.ClassVar = {
+        **RunOptions.LEAST,
+        **dict.fromkeys(("ch", "img_size", "img_ch"), 1),
+        **dict.fromkeys(("global_layers", "local_layers"), 3),
+    }
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_revision(self.revision)
+        require_img_size(self.img_size, self.light)
+        for layers in (self.global_layers, self.local_layers):
+            require_discriminator_size(self.img_size, self.img_size, layers)
+
+    def lr_at(self, step: int) -> float:
+        """Learning rate of iteration `step`, counted from 1: constant, then linearly down to 0 at the last one."""
+        half = self.iteration // 2
+        if not self.decay_flag or step <= half or half == 0:
+            return self.lr
+        return max(0.0, self.lr * (1 - (step - half) / half))
+
+
+class Translation(NamedTuple):
+    """What one generator gives for one part of a batch; images (B,C,H,W), CAM logits (B,2)."""
+
+    real: paddle.Tensor  # images of the domain it translates into
+    fake: paddle.Tensor  # translations into that domain
+    identity: paddle.Tensor  # `real` through the same generator
+    fake_cam: paddle.Tensor  # CAM logits of the two
+    identity_cam: paddle.Tensor
+
+
+def translate(generator: nn.Layer, source: paddle.Tensor, target: paddle.Tensor) -> Translation:
+    """Translate `source` into the domain of `target`, and `target` into itself, as one batch."""
+    images, cams, _ = generator(paddle.concat([source, target]))
+    return Translation(target, *images.chunk(2), *cams.chunk(2))
+
+
+def real_and_fake(discriminator: nn.Layer, real: paddle.Tensor, fake: paddle.Tensor) -> Iterator[tuple]:
+    """The discriminator's outputs for real and, after that, for translated images, as one batch."""
+    with passes_in_one(discriminator, 2):
+        outputs = discriminator(paddle.concat([real, fake]))
+    return zip(*(output.chunk(2) for output in outputs), strict=True)
 
 
 class Trainer:
-    """Six networks, under the checkpoint's names in `networks`, and the optimisers of both kinds."""
+    """Six networks, under the checkpoint's names in `networks`, and one optimiser each for "gen" and "dis"."""
 
     averaged = ("genA2B", "genB2A")  # networks of which a running mean may be kept
     shown = ("d_loss", "g_loss")  # losses beside a progress bar
 
-    def __init__(self, config):
+    def __init__(self, config: Config):
         self.config, self.iteration, self.precision = config, 0, Precision(config.amp)
-        self.model = next(name for name, revision in MODELS.items() if revision == config.revision)
+        self.model = {revision: model for model, revision in MODELS.items()}[config.revision]
         options = {
             "ngf": config.ch,
             "n_blocks": config.n_res,
@@ -52,127 +133,134 @@ class Trainer:
         self.optimizers = {kind: self._adam(kind) for kind in ("gen", "dis")}
 
     def _adam(self, kind):
-        options = {"parameters": self._parameters(kind), "weight_decay": self.config.weight_decay}
+        options = {"parameters": self.parameters(kind), "weight_decay": self.config.weight_decay}
         return paddle.optimizer.Adam(self.config.lr, 0.5, 0.999, **options)
 
-    def named_parameters(self, kind):
-        """(name, parameter) of the generators, "gen", or the discriminators, "dis", in the optimiser's order."""
-        nets = [(name, net) for name, net in self.networks.items() if name.startswith(kind)]
-        return [(f"{name}.{key}", parameter) for name, net in nets for key, parameter in net.named_parameters()]
+    # --- one iteration, top to bottom ------------------------------------------------------------------------
 
-    def _parameters(self, kind):
-        return [parameter for _, parameter in self.named_parameters(kind)]
+    def step(self, real_a: paddle.Tensor, real_b: paddle.Tensor) -> dict[str, paddle.Tensor]:
+        """Run one iteration on a batch of each domain, (B,C,H,W) in [-1,1]; returns the named losses, () each.
 
-    def step(self, real_a, real_b):
-        """One iteration on a batch of each domain, (B,C,H,W) in [-1,1]; the named losses, () each."""
+        Raises DivergedError if a loss is not finite.
+        """
         self.iteration += 1
-        if self.config.accumulate > 1:
-            return accumulated_step(self, real_a, real_b)
-        with self.precision.forward():
-            passes = self._translate(real_a, real_b)
-            losses = self._discriminator_losses(passes)
-        require_finite(losses, "d_loss", self.iteration)
-        self.precision.backward(losses["d_loss"])
-        self._apply_gradients("dis")
-        with self._frozen_discriminators():
-            losses |= self._generator_gradients(passes)
-            self._apply_gradients("gen")
-        self._clip_rho()
-        return {name: loss.detach() for name, loss in losses.items()}
+        count = self.config.accumulate
+        parts = list(zip(real_a.chunk(count), real_b.chunk(count), strict=True))
+        losses = MeanLosses(count, self.iteration, self.precision.backward)
+        discriminators = [net for name, net in self.networks.items() if name.startswith("dis")]
 
-    def _translate(self, real_a, real_b):
-        """Per domain that images end in: real, translated and repeated images, and the CAM logits of the last two."""
-        passes = {}
-        for domain, generator, real, other in (("a", "genB2A", real_a, real_b), ("b", "genA2B", real_b, real_a)):
-            images, cams, _ = self.networks[generator](paddle.concat([other, real]))
-            (fake, same), (fake_cam, same_cam) = images.chunk(2), cams.chunk(2)
-            passes[domain] = {"real": real, "fake": fake, "same": same, "fake_cam": fake_cam, "same_cam": same_cam}
-        return passes
+        # The discriminators learn to tell real images, 1, from translations, 0.
+        for number, (a, b) in enumerate(parts):
+            with same_iterations(discriminators, number > 0), self.precision.forward():
+                with paddle.set_grad_enabled(count == 1):  # the only part's graph serves the generators' half too
+                    into_a, into_b = self.translations(a, b)
+                terms = self.discriminator_losses(into_a, into_b)
+            losses.backward(terms, "d_loss")
+            losses.note(terms)
+        self.update("dis")
 
-    def _discriminator_losses(self, passes):
+        # The generators learn to be taken for real, to repeat images of their domain, and to come back from the other.
+        with frozen(self.parameters("dis")):
+            for number, (a, b) in enumerate(parts):
+                with same_iterations(discriminators, number > 0):
+                    if count > 1:
+                        with self.precision.forward():
+                            into_a, into_b = self.translations(a, b)
+                    losses.note(self.generator_gradients(into_a, into_b, losses))
+            self.update("gen")
+        self.clip_rho()
+        return losses.found
+
+    def translations(self, real_a: paddle.Tensor, real_b: paddle.Tensor) -> tuple[Translation, Translation]:
+        """Everything that ends in domain A, and everything that ends in domain B."""
+        return translate(self.networks["genB2A"], real_b, real_a), translate(self.networks["genA2B"], real_a, real_b)
+
+    def discriminator_losses(self, into_a: Translation, into_b: Translation) -> dict[str, paddle.Tensor]:
+        """The losses of both domains' discriminators, and their sum as "d_loss"."""
         losses = {}
-        for domain, images in passes.items():
-            real, fake = images["real"], images["fake"].detach()
-            terms = [discriminator_loss(*_two_passes(net, real, fake)) for net in self._discriminators(domain)]
+        for domain, images in (("a", into_a), ("b", into_b)):
+            real, fake = images.real, images.fake.detach()
+            terms = [discriminator_loss(*real_and_fake(net, real, fake)) for net in self.discriminators(domain)]
             losses[f"d_loss_{domain}"] = self.config.adv_weight * sum(terms)
         return losses | {"d_loss": losses["d_loss_a"] + losses["d_loss_b"]}
 
-    def _generator_gradients(self, passes, share=1.0):
-        """The generators' losses, their gradients times `share` added to the parameters'."""
-        losses, arrived = {}, []
-        for domain, images in passes.items():
-            fake = images["fake"].detach()
-            fake.stop_gradient = False
-            with self.precision.forward():
-                terms = self._terms_of(fake, domain, passes)
-            self._send_back(terms, share)
-            losses |= terms
-            arrived.append(fake.grad)
+    def generator_gradients(
+        self, into_a: Translation, into_b: Translation, losses: MeanLosses
+    ) -> dict[str, paddle.Tensor]:
+        """Compute the generators' losses and add their gradients to the parameters'; returns the losses by name."""
+        # Each translation is judged, and translated back, on a graph of its own, which is freed before the next one.
+        fake_a, adv_a, cycle_b = self._judged_and_cycled("a", into_a.fake, into_b.real, losses)
+        fake_b, adv_b, cycle_a = self._judged_and_cycled("b", into_b.fake, into_a.real, losses)
+        config = self.config
         with self.precision.forward():
-            terms = {name: loss for domain in passes for name, loss in self._repeated(domain, **passes[domain]).items()}
-        self._send_back(terms, share, [images["fake"] for images in passes.values()], arrived)
-        losses |= terms
-        losses = {name: losses[name].detach() for domain in passes for name in losses if name.endswith(f"_{domain}")}
-        return losses | {"g_loss": sum(losses.values())}
+            identity_a = config.identity_weight * l1(into_a.identity, into_a.real)
+            identity_b = config.identity_weight * l1(into_b.identity, into_b.real)
+            cam_a = config.cam_weight * cam_loss(into_a.fake_cam, into_a.identity_cam)
+            cam_b = config.cam_weight * cam_loss(into_b.fake_cam, into_b.identity_cam)
+        terms = {"g_identity_a": identity_a, "g_cam_a": cam_a, "g_identity_b": identity_b, "g_cam_b": cam_b}
+        # With the gradients that have arrived at the translations.
+        losses.backward_sum(terms, "g_loss", [into_a.fake, into_b.fake], [fake_a.grad, fake_b.grad])
+        found_a = {"g_adv_a": adv_a, "g_cycle_a": cycle_a, "g_identity_a": identity_a, "g_cam_a": cam_a}
+        found_b = {"g_cycle_b": cycle_b, "g_adv_b": adv_b, "g_identity_b": identity_b, "g_cam_b": cam_b}
+        found = {name: loss.detach() for name, loss in (found_a | found_b).items()}
+        return found | {"g_loss": sum(found.values())}
 
-    def _terms_of(self, fake, domain, passes):
-        """The weighted terms of one translation: what it looks like, and what it is when translated back."""
-        config, other = self.config, "b" if domain == "a" else "a"
-        verdicts = [adversarial_loss(net(fake)) for net in self._discriminators(domain)]
-        cycled = self.networks["genA2B" if domain == "a" else "genB2A"](fake)[0]
-        return {
-            f"g_adv_{domain}": config.adv_weight * sum(verdicts),
-            f"g_cycle_{other}": config.cycle_weight * l1(cycled, passes[other]["real"]),
-        }
+    def _judged_and_cycled(self, domain, translated, source, losses):
+        """The adversarial loss of a translation into `domain`, and its cycle loss against `source`, sent backward.
 
-    def _repeated(self, domain, real, fake, same, fake_cam, same_cam):
-        """The weighted terms of the passes that translate into a domain and repeat its images, but for `fake`'s."""
-        return {
-            f"g_identity_{domain}": self.config.identity_weight * l1(same, real),
-            f"g_cam_{domain}": self.config.cam_weight * cam_loss(fake_cam, same_cam),
-        }
+        Returns the translation as a leaf, which holds the gradient, and the two losses.
+        """
+        fake, config = translated.detach(), self.config
+        fake.stop_gradient = False
+        back, other = ("genA2B", "b") if domain == "a" else ("genB2A", "a")
+        with self.precision.forward():
+            adversarial = config.adv_weight * sum(adversarial_loss(net(fake)) for net in self.discriminators(domain))
+            cycle = config.cycle_weight * l1(self.networks[back](fake)[0], source)
+        losses.backward_sum({f"g_adv_{domain}": adversarial, f"g_cycle_{other}": cycle}, "g_loss")
+        return fake, adversarial, cycle
 
-    def _send_back(self, terms, share, tensors=(), gradients=()):
-        total = {"g_loss": sum(terms.values())}
-        require_finite(terms | total, "g_loss", self.iteration)
-        self.precision.backward(total["g_loss"] * share, tensors, gradients)
-
-    def sheets(self, networks, tests):
-        """Sample sheets of both directions by these networks, for test pictures "A" and "B", (n,3,S,S) each."""
-        return {
-            "A2B": sample_sheet(networks, tests["A"], "a2b"),
-            "B2A": sample_sheet(networks, tests["B"], "b2a"),
-        }
-
-    def generated(self, networks, tests):
-        """Translations of the test pictures, and the domain they should look like; the first is what is optimised."""
-        for name, source, target in (("A2B", "A", "B"), ("B2A", "B", "A")):
-            images = (generate(networks[f"gen{name}"], image[None])[0][0] for image in tests[source])
-            yield name, images, target
-
-    def _discriminators(self, domain):
-        return self.networks[f"disG{domain.upper()}"], self.networks[f"disL{domain.upper()}"]
-
-    def _frozen_discriminators(self):
-        return frozen(self._parameters("dis"))
-
-    def _apply_gradients(self, kind):
+    def update(self, kind: str) -> None:
+        """Make the optimiser's step for "gen" or "dis" at this iteration's learning rate, and clear the gradients."""
         optimizer = self.optimizers[kind]
-        average_gradients(self._parameters(kind))
+        average_gradients(self.parameters(kind))
         optimizer.set_lr(self.config.lr_at(self.iteration))
         self.precision.step(optimizer)
         optimizer.clear_grad(set_to_zero=False)
 
-    def _clip_rho(self):
+    def clip_rho(self) -> None:
+        """Clip every rho of the generators to [0, 1]."""
         with paddle.no_grad():
             for name in ("genA2B", "genB2A"):
                 for key, parameter in self.networks[name].named_parameters():
                     if key.rpartition(".")[2] == "rho":
                         parameter.set_value(parameter.clip(0, 1))
 
+    # --- what the run asks of it -----------------------------------------------------------------------------
 
-def _two_passes(net, real, fake):
-    """What a discriminator says of real and, after that, of translated images."""
-    with passes_in_one(net, 2):
-        outputs = net(paddle.concat([real, fake]))
-    return zip(*(output.chunk(2) for output in outputs), strict=True)
+    def named_parameters(self, kind: str) -> list[tuple[str, paddle.Tensor]]:
+        """(name, parameter) of the generators, "gen", or the discriminators, "dis", in the optimiser's order."""
+        nets = [(name, net) for name, net in self.networks.items() if name.startswith(kind)]
+        return [(f"{name}.{key}", parameter) for name, net in nets for key, parameter in net.named_parameters()]
+
+    def parameters(self, kind: str) -> list[paddle.Tensor]:
+        """The parameters of "gen" or "dis", in the optimiser's order."""
+        return [parameter for _, parameter in self.named_parameters(kind)]
+
+    def discriminators(self, domain: str) -> tuple[nn.Layer, nn.Layer]:
+        """The global and the local discriminator of domain "a" or "b"."""
+        return self.networks[f"disG{domain.upper()}"], self.networks[f"disL{domain.upper()}"]
+
+    def sheets(self, networks: dict[str, nn.Layer], tests: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Sample sheets of both directions by these networks, for test pictures "A" and "B", (n,3,S,S) each."""
+        return {
+            "A2B": sample_sheet(networks, tests["A"], "a2b"),
+            "B2A": sample_sheet(networks, tests["B"], "b2a"),
+        }
+
+    def generated(
+        self, networks: dict[str, nn.Layer], tests: dict[str, np.ndarray]
+    ) -> Iterator[tuple[str, Iterator[np.ndarray], str]]:
+        """Translations of the test pictures, and the domain they should look like; the first is what is optimised."""
+        for name, source, target in (("A2B", "A", "B"), ("B2A", "B", "A")):
+            images = (generate(networks[f"gen{name}"], image[None])[0][0] for image in tests[source])
+            yield name, images, target

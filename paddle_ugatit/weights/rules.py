@@ -33,7 +33,7 @@ RULES = {  # owner type -> leaf name -> rule
     SelfAttention: {"gamma": _KEEP},
     stylegan2.EqualLinear: {"weight": _TRANSPOSE, "bias": _KEEP},
     stylegan2.Conv2DMod: {"weight": _KEEP},
-    stylegan2.Generator: {"initial_block": _KEEP},
+    stylegan2.StyleGAN2Generator: {"initial_block": _KEEP},
     Blur: {"f": _KEEP},
 }
 

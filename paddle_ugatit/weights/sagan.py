@@ -7,7 +7,7 @@ batches, which no batch norm with a momentum reads. In both a line is said, and 
 import numpy as np
 
 from paddle_ugatit.formats import Checkpoint
-from paddle_ugatit.models.sagan import Discriminator, Generator
+from paddle_ugatit.models.sagan import SAGANDiscriminator, SAGANGenerator
 from paddle_ugatit.weights.rules import WeightError
 from paddle_ugatit.weights.shapes import count, require_kinds, shape_of
 
@@ -42,7 +42,7 @@ def infer_options(state, _framework, prefix):
 def build(options, _revision=None):
     """A network from `infer_options`' result."""
     given = {name: value for name, value in options.items() if name != "kind"}
-    return (Generator if options["kind"] == KINDS[0] else Discriminator)(**given)
+    return (SAGANGenerator if options["kind"] == KINDS[0] else SAGANDiscriminator)(**given)
 
 
 def require_names(options, path):

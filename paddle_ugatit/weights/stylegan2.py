@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from paddle_ugatit.models.stylegan2 import Discriminator, Generator, StyleVectorizer
+from paddle_ugatit.models.stylegan2 import StyleGAN2Discriminator, StyleGAN2Generator, StyleVectorizer
 from paddle_ugatit.weights.rules import WeightError, listed
 from paddle_ugatit.weights.shapes import count, require_kinds, shape_of
 
@@ -79,8 +79,8 @@ def build(options, _revision=None):
     given = {name: value for name, value in options.items() if name != "kind"}
     kinds = {
         "stylegan2-style": StyleVectorizer,
-        "stylegan2-generator": Generator,
-        "stylegan2-discriminator": Discriminator,
+        "stylegan2-generator": StyleGAN2Generator,
+        "stylegan2-discriminator": StyleGAN2Discriminator,
     }
     return kinds[options["kind"]](**given)
 

@@ -2,17 +2,18 @@
 
 Twin: paddle_ugatit/layers/twice_differentiable.py.
 
-Contents: Conv2D, Linear, LeakyReLU, Upsample, Blur. All of PyTorch's operations here have second derivatives.
+Contents: SmoothConv2D, SmoothLinear, SmoothLeakyReLU, BilinearUpsample, Blur. All of PyTorch's operations here have
+second derivatives.
 """
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-LeakyReLU = nn.LeakyReLU
+SmoothLeakyReLU = nn.LeakyReLU
 
 
-class Conv2D(nn.Conv2d):
+class SmoothConv2D(nn.Conv2d):
     """Convolution with zero padding, weight by Kaiming (He et al. 2015): (B,in,H,W) -> (B,out,H',W')."""
 
     def reset_parameters(self):
@@ -20,7 +21,7 @@ class Conv2D(nn.Conv2d):
         nn.init.kaiming_normal_(self.weight, a=0, mode="fan_in", nonlinearity="leaky_relu")
 
 
-class Linear(nn.Linear):
+class SmoothLinear(nn.Linear):
     """x W^T + b, weight by Kaiming: (..., in) -> (..., out)."""
 
     def reset_parameters(self):
@@ -28,7 +29,7 @@ class Linear(nn.Linear):
         nn.init.kaiming_normal_(self.weight, a=0, mode="fan_in", nonlinearity="leaky_relu")
 
 
-class Upsample(nn.Upsample):
+class BilinearUpsample(nn.Upsample):
     """Bilinear, twice the size, corners not aligned: (B,C,H,W) -> (B,C,2H,2W)."""
 
     def __init__(self):

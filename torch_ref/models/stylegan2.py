@@ -1,8 +1,8 @@
 """StyleGAN2 (Karras et al. 2020, arXiv 1912.04958) in its small public form: style network, generator, discriminator.
 
-Contents: EqualLinear, StyleVectorizer (S), Conv2DMod, RGBBlock, GeneratorBlock, Generator (G), DiscriminatorBlock,
-Discriminator (D). Twin: paddle_ugatit/models/stylegan2.py. Attribute names are those of the public checkpoint. Images
-are in [0,1] there, not in [-1,1].
+Contents: EqualLinear, StyleVectorizer (S), Conv2DMod, RGBBlock, GeneratorBlock, StyleGAN2Generator (G),
+DiscriminatorBlock, StyleGAN2Discriminator (D). Twin: paddle_ugatit/models/stylegan2.py. Attribute names are those of
+the public checkpoint. Images are in [0,1] there, not in [-1,1].
 """
 
 import math
@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from torch_ref.layers.twice_differentiable import Blur, Conv2D, LeakyReLU, Linear, Upsample
+from torch_ref.layers.twice_differentiable import BilinearUpsample, Blur, SmoothConv2D, SmoothLeakyReLU, SmoothLinear
 
 SLOPE = 0.2  # of every LeakyReLU
 
@@ -34,7 +34,7 @@ class StyleVectorizer(nn.Module):
 
     def __init__(self, latent_dim=512, depth=8, lr_mul=0.1):
         super().__init__()
-        pairs = [(EqualLinear(latent_dim, latent_dim, lr_mul), LeakyReLU(SLOPE)) for _ in range(depth)]
+        pairs = [(EqualLinear(latent_dim, latent_dim, lr_mul), SmoothLeakyReLU(SLOPE)) for _ in range(depth)]
         self.net = nn.Sequential(*[layer for pair in pairs for layer in pair])
 
     def forward(self, z):
@@ -74,9 +74,9 @@ class RGBBlock(nn.Module):
 
     def __init__(self, latent_dim, in_channels, upsample):
         super().__init__()
-        self.to_style = Linear(latent_dim, in_channels)
+        self.to_style = SmoothLinear(latent_dim, in_channels)
         self.conv = Conv2DMod(in_channels, 3, 1, demod=False)
-        self.upsample = nn.Sequential(Upsample(), Blur()) if upsample else None
+        self.upsample = nn.Sequential(BilinearUpsample(), Blur()) if upsample else None
 
     def forward(self, x, previous, style):
         image = self.conv(x, self.to_style(style))
@@ -101,14 +101,14 @@ class GeneratorBlock(nn.Module):
 
     def __init__(self, latent_dim, in_channels, filters, upsample=True, upsample_rgb=True):
         super().__init__()
-        self.upsample = Upsample() if upsample else None
-        self.to_style1 = Linear(latent_dim, in_channels)
-        self.to_noise1 = _silent(Linear(1, filters))
+        self.upsample = BilinearUpsample() if upsample else None
+        self.to_style1 = SmoothLinear(latent_dim, in_channels)
+        self.to_noise1 = _silent(SmoothLinear(1, filters))
         self.conv1 = Conv2DMod(in_channels, filters, 3)
-        self.to_style2 = Linear(latent_dim, filters)
-        self.to_noise2 = _silent(Linear(1, filters))
+        self.to_style2 = SmoothLinear(latent_dim, filters)
+        self.to_noise2 = _silent(SmoothLinear(1, filters))
         self.conv2 = Conv2DMod(filters, filters, 3)
-        self.activation = LeakyReLU(SLOPE)
+        self.activation = SmoothLeakyReLU(SLOPE)
         self.to_rgb = RGBBlock(latent_dim, filters, upsample_rgb)
 
     def forward(self, x, image, style, noise):
@@ -119,7 +119,7 @@ class GeneratorBlock(nn.Module):
         return x, self.to_rgb(x, image, style)
 
 
-class Generator(nn.Module):
+class StyleGAN2Generator(nn.Module):
     """G: styles (B,layers,latent), a row for each block, and noise (B,S,S,1) in [0,1] -> images (B,3,S,S)."""
 
     def __init__(self, image_size, latent_dim=512, network_capacity=16, fmap_max=512):
@@ -129,7 +129,7 @@ class Generator(nn.Module):
         self.num_layers = round(math.log2(image_size)) - 1
         widths = [min(fmap_max, network_capacity * 2 ** (i + 1)) for i in reversed(range(self.num_layers))]
         self.initial_block = nn.Parameter(torch.randn(1, widths[0], 4, 4))
-        self.initial_conv = Conv2D(widths[0], widths[0], 3, padding=1)
+        self.initial_conv = SmoothConv2D(widths[0], widths[0], 3, padding=1)
         pairs = enumerate(zip([widths[0], *widths], widths, strict=False))
         self.blocks = nn.ModuleList(
             [GeneratorBlock(latent_dim, n, m, i > 0, i < self.num_layers - 1) for i, (n, m) in pairs]
@@ -149,14 +149,14 @@ class DiscriminatorBlock(nn.Module):
 
     def __init__(self, in_channels, filters, downsample=True):
         super().__init__()
-        self.conv_res = Conv2D(in_channels, filters, 1, stride=2 if downsample else 1)
+        self.conv_res = SmoothConv2D(in_channels, filters, 1, stride=2 if downsample else 1)
         self.net = nn.Sequential(
-            Conv2D(in_channels, filters, 3, padding=1),
-            LeakyReLU(SLOPE),
-            Conv2D(filters, filters, 3, padding=1),
-            LeakyReLU(SLOPE),
+            SmoothConv2D(in_channels, filters, 3, padding=1),
+            SmoothLeakyReLU(SLOPE),
+            SmoothConv2D(filters, filters, 3, padding=1),
+            SmoothLeakyReLU(SLOPE),
         )
-        halving = [Blur(), Conv2D(filters, filters, 3, stride=2, padding=1)]
+        halving = [Blur(), SmoothConv2D(filters, filters, 3, stride=2, padding=1)]
         self.downsample = nn.Sequential(*halving) if downsample else None
 
     def forward(self, x):
@@ -165,7 +165,7 @@ class DiscriminatorBlock(nn.Module):
         return (out + self.conv_res(x)) * (1 / math.sqrt(2))
 
 
-class Discriminator(nn.Module):
+class StyleGAN2Discriminator(nn.Module):
     """D: images (B,3,S,S) in [0,1] -> logits (B,)."""
 
     def __init__(self, image_size, network_capacity=16, fmap_max=512):
@@ -175,8 +175,8 @@ class Discriminator(nn.Module):
         widths = [3, *[min(fmap_max, network_capacity * 4 * 2**i) for i in range(count)]]
         pairs = enumerate(zip(widths[:-1], widths[1:], strict=True))
         self.blocks = nn.ModuleList([DiscriminatorBlock(n, m, i < count - 1) for i, (n, m) in pairs])
-        self.final_conv = Conv2D(widths[-1], widths[-1], 3, padding=1)
-        self.to_logit = Linear(4 * widths[-1], 1)
+        self.final_conv = SmoothConv2D(widths[-1], widths[-1], 3, padding=1)
+        self.to_logit = SmoothLinear(4 * widths[-1], 1)
 
     def forward(self, x):
         if tuple(x.shape[2:]) != (self.image_size, self.image_size):
@@ -208,3 +208,7 @@ def require_generator_input(generator, styles, noise):
         raise ValueError(f"this generator takes styles of the shape {wanted}, got {tuple(styles.shape)}")
     if list(noise.shape) != [styles.shape[0], size, size, 1]:
         raise ValueError(f"this generator takes noise of the shape (B,{size},{size},1), got {tuple(noise.shape)}")
+
+
+# The names that scripts import.
+Generator, Discriminator = StyleGAN2Generator, StyleGAN2Discriminator

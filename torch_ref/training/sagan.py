@@ -6,7 +6,7 @@ Twin: paddle_ugatit/training/sagan.py, which makes the same updates with less wo
 import torch
 
 from torch_ref.losses import hinge, hinge_generator_loss
-from torch_ref.models.sagan import Discriminator, Generator
+from torch_ref.models.sagan import SAGANDiscriminator, SAGANGenerator
 
 
 class Trainer:
@@ -15,8 +15,8 @@ class Trainer:
     def __init__(self, config):
         self.config, self.iteration = config, 0
         self.networks = {
-            "G": Generator(config.img_size, config.z_dim, config.conv_dim),
-            "D": Discriminator(config.img_size, config.conv_dim),
+            "G": SAGANGenerator(config.img_size, config.z_dim, config.conv_dim),
+            "D": SAGANDiscriminator(config.img_size, config.conv_dim),
         }
         self.optimizers = {"G": self._adam("G", config.lr_g), "D": self._adam("D", config.lr_d)}
 

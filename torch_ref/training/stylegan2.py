@@ -5,7 +5,7 @@ import copy
 import torch
 
 from torch_ref.losses import gradient_penalty, hinge_discriminator_loss, hinge_generator_loss, path_lengths
-from torch_ref.models.stylegan2 import Discriminator, Generator, StyleVectorizer
+from torch_ref.models.stylegan2 import StyleGAN2Discriminator, StyleGAN2Generator, StyleVectorizer
 from torch_ref.training.augment import augment
 
 SIGN = -1  # quirk: the public code has its discriminator give real images less, generated ones more
@@ -18,8 +18,8 @@ class Trainer:
         self.config, self.iteration, self.path_length, self.latest = config, 0, None, {}
         style = StyleVectorizer(config.latent_dim, config.style_depth)
         widths = config.network_capacity, config.fmap_max
-        generator = Generator(config.img_size, config.latent_dim, *widths)
-        self.networks = {"S": style, "G": generator, "D": Discriminator(config.img_size, *widths)}
+        generator = StyleGAN2Generator(config.img_size, config.latent_dim, *widths)
+        self.networks = {"S": style, "G": generator, "D": StyleGAN2Discriminator(config.img_size, *widths)}
         self.networks |= {"SE": copy.deepcopy(style), "GE": copy.deepcopy(generator)}
         self.optimizers = {
             "gen": torch.optim.Adam([*generator.parameters(), *style.parameters()], config.lr, (0.5, 0.9)),

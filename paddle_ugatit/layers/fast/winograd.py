@@ -33,22 +33,22 @@ KEPT = 1 << 20
 BORDERS = {"reflect": 2, "replicate": 1}
 
 
-def winograd_conv(x, weight):
-    """Convolution of stride 1 without padding: (B,in,H+2,W+2), (out,in,3,3) -> (B,out,H,W); 4 divides H and W."""
+def winograd_conv(x: paddle.Tensor, weight: paddle.Tensor, stride: int = 1) -> paddle.Tensor:
+    """Convolve without padding: (B,in,H+2,W+2), (out,in,3,3) -> (B,out,H,W); 4 divides H and W, the stride is 1."""
     return _WinogradConv.apply(x, weight, None)
 
 
-def bordered_winograd_conv(x, weight, border):
-    """The same of a map that a border of one pixel is laid around: (B,in,H,W), (out,in,3,3) -> (B,out,H,W).
+def bordered_winograd_conv(x: paddle.Tensor, weight: paddle.Tensor, border: str) -> paddle.Tensor:
+    """Convolve a map within a border of one pixel: (B,in,H,W), (out,in,3,3) -> (B,out,H,W); 4 divides H and W.
 
-    `border` is "reflect" or "replicate". Each pixel of it is within the tile that it is copied in, so that no padded
-    map is made.
+    `border` is "reflect" or "replicate". Each pixel of the border lies in the tile that it is copied from, so that no
+    padded map is made.
     """
     return _WinogradConv.apply(x, weight, BORDERS[border])
 
 
-def transforms():
-    """B^T (6,6), G (6,3) and A^T (4,6) by Toom and Cook: a convolution is a product of polynomials.
+def transforms() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """B^T (6,6), G (6,3) and A^T (4,6) after Toom and Cook: a convolution is a product of polynomials.
 
     Row i of G evaluates a kernel at point i, divided by what row i of B^T, the polynomial with all other points as its
     roots, is there; the last rows stand for infinity. A^T is the evaluation of an output, transposed.

@@ -1,0 +1,32 @@
+"""Sums over a map, and a scale or shift for each channel.
+
+Contents: spatial_sum, spatial_mean, channel_scale, channel_shift. Twin: operators of PyTorch.
+"""
+
+import paddle
+
+from paddle_ugatit.layers.fast import channels as fast
+from paddle_ugatit.layers.fast import dispatch
+
+
+def spatial_sum(x: paddle.Tensor) -> paddle.Tensor:
+    """Sum over height and width: (B,C,H,W) -> (B,C)."""
+    return fast.spatial_sum(x) if dispatch.taken("sums", x) else x.sum([2, 3])
+
+
+def spatial_mean(x: paddle.Tensor) -> paddle.Tensor:
+    """Mean over height and width: (B,C,H,W) -> (B,C).
+
+    The gradient of adaptive_avg_pool2d, which PyTorch code uses here, is off by 2.5e-8 in Paddle's float64.
+    """
+    return spatial_sum(x) / (x.shape[2] * x.shape[3])
+
+
+def channel_scale(x: paddle.Tensor, scale: paddle.Tensor) -> paddle.Tensor:
+    """Return x * scale: (B,C,H,W), (B or 1,C,1,1) -> (B,C,H,W)."""
+    return fast.channel_scale(x, scale) if dispatch.taken("sums", x) else x * scale
+
+
+def channel_shift(x: paddle.Tensor, shift: paddle.Tensor) -> paddle.Tensor:
+    """Return x + shift: (B,C,H,W), (B or 1,C,1,1) -> (B,C,H,W)."""
+    return fast.channel_shift(x, shift) if dispatch.taken("sums", x) else x + shift

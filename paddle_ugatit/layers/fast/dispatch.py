@@ -1,0 +1,98 @@
+"""Which way a layer is computed: by its plain formula, or by a faster way that equals it up to the order of additions.
+
+Contents: WAYS, plain (a context in which ways are switched off), taken, convolution, fused. A faster way is taken only
+on a CPU, in dynamic mode (an exporter needs plain operations) and for float32 and float64; each function below adds
+what it requires of the shapes. The limits are the sizes from which a way was measured to be faster (docs/speed.md).
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import paddle
+
+from paddle_ugatit.layers.fast import winograd
+from paddle_ugatit.layers.fast.scattered import partial_sums_conv, scattered_conv
+from paddle_ugatit.layers.fast.unfolded import unfolded_conv
+
+WAYS = {
+    "sums": "sums over a map as products with ones, gradients of scales and shifts by the same sums",
+    "statistics": "means and variances with a backward pass of their own",
+    "folded": "both normalisations of AdaILN as one scale and one shift per channel",
+    "reflection": "reflected borders by slices, of small maps by products",
+    "leaky": "leaky ReLU with a backward pass of its own",
+    "tiles": "3x3 convolutions by Winograd's tiles",
+    "scattered": "convolutions with few outputs by scattering",
+    "unfolded": "convolutions of small maps by one product for the whole batch",
+    "partial sums": "convolutions with one output in partial sums, which keeps a digit in float32",
+    "fused": "a reflected border, and an upsampling before it, within the convolution that follows",
+}
+MANY, FEW = 64, 4  # channels
+SMALL_BATCH = 128  # pixels of a batch up to which `unfolded` is faster
+SMALL_MAP = 16  # pixels along a map's longer side up to which products reflect its border; backward twice as many
+
+_switched_off: set[str] = set()
+
+
+@contextmanager
+def plain(*ways: str) -> Iterator[None]:
+    """Within the block the named ways of WAYS are switched off; without a name, all of them.
+
+    Raises ValueError if a name is not in WAYS.
+    """
+    if unknown := [way for way in ways if way not in WAYS]:
+        raise ValueError(f"unknown way {unknown[0]!r}: choose from {', '.join(WAYS)}")
+    before = set(_switched_off)
+    _switched_off.update(ways or WAYS)
+    try:
+        yield
+    finally:
+        _switched_off.clear()
+        _switched_off.update(before)
+
+
+def taken(way: str, x: paddle.Tensor) -> bool:
+    """Return whether a faster way may be taken for this tensor: by device, dtype and switch."""
+    if way in _switched_off or not paddle.in_dynamic_mode():
+        return False
+    return x.place.is_cpu_place() and x.dtype in (paddle.float32, paddle.float64)
+
+
+def convolution(x: paddle.Tensor, weight: paddle.Tensor, stride: int, padding: int) -> Callable | None:
+    """Return the function (x, weight, stride) that computes this convolution faster, or None if there is none.
+
+    x (B,in,H,W), weight (out,in,k,k).
+    """
+    if padding:
+        return None
+    batch, _, *size = x.shape
+    outputs, inputs, kernel, _ = weight.shape
+    if outputs == 1:
+        return partial_sums_conv if taken("partial sums", x) else None
+    if stride == 1 and _tiles_suit(weight, *(n - 2 for n in size)) and taken("tiles", x):
+        return winograd.winograd_conv
+    if stride == 1 and kernel > 1 and outputs <= FEW and inputs >= 2 * FEW and taken("scattered", x):
+        return scattered_conv
+    height, width = ((n - kernel) // stride + 1 for n in size)
+    small = batch * height * width <= SMALL_BATCH and min(inputs, outputs) >= MANY
+    return unfolded_conv if small and taken("unfolded", x) else None
+
+
+def fused(x: paddle.Tensor, weight: paddle.Tensor) -> bool:
+    """Return whether a reflected border of one pixel is laid around this map within its 3x3 convolution.
+
+    x (B,in,H,W), weight (out,in,3,3).
+    """
+    return _tiles_suit(weight, *x.shape[2:]) and taken("tiles", x) and taken("fused", x)
+
+
+def mirrored(x: paddle.Tensor, height: int, width: int, limit: int = 1) -> bool:
+    """Return whether a border is reflected by products: for maps of up to `limit` times SMALL_MAP pixels a side."""
+    return max(height, width) <= limit * SMALL_MAP and x.place.is_cpu_place()
+
+
+def _tiles_suit(weight: paddle.Tensor, height: int, width: int) -> bool:
+    """Whether Winograd's tiles suit this weight (out,in,k,k) and a map of the output's size."""
+    outputs, inputs, kernel, _ = weight.shape
+    # With fewer inputs the sums are so short that Winograd's rounding in float32 would stand out.
+    fits = not (height % winograd.STEP or width % winograd.STEP)
+    return kernel == 3 and outputs >= MANY and inputs >= 2 * MANY and fits

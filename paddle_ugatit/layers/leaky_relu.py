@@ -1,0 +1,22 @@
+"""The leaky ReLU with PyTorch's derivative at 0. Twin: torch.nn.LeakyReLU."""
+
+import paddle
+from paddle import nn
+
+from paddle_ugatit.layers.fast import dispatch, leaky_relu
+
+
+class LeakyReLU(nn.Layer):
+    """Return x where x > 0, else slope x; the derivative at 0 is the slope; any shape.
+
+    The derivative of Paddle's own at exactly 0 is 1, and Paddle 2.6 rounds the slope to float32.
+    """
+
+    def __init__(self, slope: float):
+        super().__init__()
+        self.slope = slope
+
+    def forward(self, x: paddle.Tensor) -> paddle.Tensor:
+        if dispatch.taken("leaky", x):
+            return leaky_relu.leaky_relu(x, self.slope)
+        return paddle.where(x > 0, x, x * self.slope)

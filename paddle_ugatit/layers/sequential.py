@@ -1,0 +1,48 @@
+"""Layers one after another; a border, and an upsampling before it, become part of the convolution that follows.
+
+Contents: chain, Sequential. Twin: torch.nn.Sequential. The fused form is the same sum without the padded and the
+enlarged map. A layer that somebody watches runs by itself, so that a hook sees what it asks for; `plain("fused")` of
+fast/dispatch.py runs all of them one by one.
+"""
+
+import paddle
+from paddle import nn
+
+from paddle_ugatit.layers.convolution import Conv2D
+from paddle_ugatit.layers.fast import dispatch
+from paddle_ugatit.layers.fast.bordered import bordered_conv
+from paddle_ugatit.layers.reflection_pad import ReflectionPad2D
+from paddle_ugatit.layers.upsample import Upsample
+
+GROUPS = (Upsample, ReflectionPad2D, Conv2D), (ReflectionPad2D, Conv2D)
+
+
+def chain(x: paddle.Tensor, *layers: nn.Layer) -> paddle.Tensor:
+    """Apply the layers to x in order; the shapes are theirs."""
+    done = 0
+    while done < len(layers):
+        group = next((group for group in GROUPS if _as_one(layers[done : done + len(group)], group, x)), ())
+        last = layers[done + len(group) - 1] if group else layers[done]
+        x = bordered_conv(x, last.weight, twice=Upsample in group) if group else last(x)
+        done += len(group) or 1
+    return x
+
+
+def _as_one(layers, group, x):
+    """Whether these layers are such a group, with the options that the fused form takes for granted."""
+    if tuple(type(layer) for layer in layers) != group or any(map(_watched, layers)):
+        return False
+    *_, border, conv = layers
+    simple = conv.bias is None and conv.spectral is None and (conv.stride, conv.padding) == (1, 0)
+    return simple and border.padding == 1 and dispatch.fused(x, conv.weight)
+
+
+def _watched(layer):
+    return "forward" in vars(layer) or bool(layer._forward_pre_hooks) or bool(layer._forward_post_hooks)
+
+
+class Sequential(nn.Sequential):
+    """Apply layers in order; the shapes are theirs."""
+
+    def forward(self, x: paddle.Tensor) -> paddle.Tensor:
+        return chain(x, *self)
