@@ -20,12 +20,12 @@ from unittest.mock import patch
 
 import numpy as np
 
+from align.checks.running import run
 from align.compare.data import MARGIN, MISTAKES, PUBLIC, antialiased_bilinear, write_pictures
 from align.compare.reference import NotComparable
 from align.compare.verdict import Row
 from align.report.document import entry, finish
-from paddle_ugatit.backend.errors import InputError, UsageError
-from paddle_ugatit.cli import command
+from paddle_ugatit.backend.errors import UsageError
 from paddle_ugatit.data import folders, transforms
 from paddle_ugatit.data.images import image_files, read_image, read_picture
 from paddle_ugatit.data.transforms import Choice
@@ -236,9 +236,4 @@ def _run(arguments):
 def main(argv=None):
     """Run the check; returns the exit code."""
     arguments = parse(argv)
-    try:
-        return _run(arguments)
-    except (InputError, NotComparable, OSError) as error:
-        return command.failed("check_data", error, 2)
-    except KeyboardInterrupt:
-        return 130
+    return run("check_data", lambda: _run(arguments))
