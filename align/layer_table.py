@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""The README's layer table: each layer, its equation, where it stands, and its measured errors."""
+"""Write docs/layers.md: each layer, its equation, where it is defined on both sides, and its measured errors."""
 
 import sys
 from pathlib import Path

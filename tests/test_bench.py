@@ -10,9 +10,10 @@ import pytest
 from align.bench import savings
 from align.bench import side as bench_side
 from align.bench.torch_saving import SavingTrainer
+from align.cases.training import batches
 from align.compare.paddle_side import PaddleSide
 from align.compare.torch_side import TorchSide
-from align.compare.training import batches, paddle_state, torch_state
+from align.compare.training import paddle_state, torch_state
 from align.planting import in_force
 from paddle_ugatit.layers.fast import dispatch
 from paddle_ugatit.training import Config

@@ -19,7 +19,7 @@ from align.compare.reference import measure
 from align.compare.torch_side import TorchSide
 from align.faults.catalogue import CAUSES, MODEL_FAULTS
 from align.faults.layers import CASES
-from align.faults.small_layer import Layer, rules, twin
+from align.faults.small_layer import SmallLayer, rules, twin
 from align.faults.training import FAULTS as TRAINING_FAULTS
 from align.faults.training import TINY, TRAINERS
 from align.planting import local, put, run
@@ -133,7 +133,7 @@ def test_a_layer_may_know_mistakes_of_its_own():
         def mistakes(self):
             return {"cubed": run(lambda own, layer, x: x**3)}
 
-    class PaddlePower(Layer):
+    class PaddlePower(SmallLayer):
         def forward(self, x):
             return x * x * x
 

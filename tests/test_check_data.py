@@ -10,6 +10,7 @@ import paddle_ugatit  # noqa: F401  first: it sets the process up before PyTorch
 from align.checks import data as check_data
 from align.compare import data as data_side
 from align.faults.data import CONTROLS, FAULTS
+from align.report.page import render
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +33,8 @@ def test_the_product_is_aligned(pictures, seed):
 def test_a_planted_fault_is_found_and_named(pictures, fault):
     with fault.planted():
         found = entries(pictures)[fault.case]
-    assert found["verdict"] == "diverged" and found["blamed"]["cause"] == fault.cause, found["blamed"]
+    cause = found["blamed"]["cause"]
+    assert found["verdict"] == "diverged" and (cause["name"] if cause else "") == fault.cause, found["blamed"]
 
 
 @pytest.mark.parametrize("control", CONTROLS, ids=lambda control: control.name)
@@ -66,8 +68,9 @@ def test_the_command(tmp_path, capsys):
     assert check_data.main(["--size", "16", "--data", str(folder), "--count", "1"]) == 0
     assert "0_RGB.png" in capsys.readouterr().out
     with FAULTS[1].planted():
-        assert check_data.main(["--size", "16", "--count", "1"]) == 1
+        assert check_data.main(["--size", "16", "--count", "1", "--json", str(report)]) == 1
     assert "cause: bicubic filter for bilinear" in capsys.readouterr().out
+    assert "<b>Cause: bicubic filter for bilinear</b>" in render([json.loads(report.read_text())])
 
 
 def test_bad_usage_is_one_line(tmp_path, capsys):

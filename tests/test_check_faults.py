@@ -5,6 +5,7 @@ from unittest.mock import patch
 
 import pytest
 
+from align.causes import search as causes
 from align.checks.layers import check_case
 from align.compare.verdict import Judge
 from align.faults import benchmark, other_tools
@@ -37,8 +38,8 @@ def test_subset_reaches_the_rates(tmp_path, capsys):
     ("only", "owner", "name", "replacement"),
     [
         ("16", Judge, "_compare", lambda self, key, array: self._row(key, [], 0.0, "")),
-        ("16", benchmark, "find_cause", lambda *_: {"name": "unknown", "before": 1, "after": None, "tried": 1}),
-        ("16", benchmark, "find_cause", lambda *_: {"name": "eps 7", "before": 1, "after": 0.0, "tried": 1}),
+        ("16", causes, "find_cause", lambda *_: {"name": "unknown", "before": 1, "after": None, "tried": 1}),
+        ("16", causes, "find_cause", lambda *_: {"name": "eps 7", "before": 1, "after": 0.0, "tried": 1}),
     ],
     ids=["blind", "without causes", "guessing"],
 )

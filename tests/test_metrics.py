@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 import paddle_ugatit  # noqa: F401  first: it sets the process up
+from align.checks import coverage
 from align.checks import metric as check_metric
 from align.compare import metric_statements as plain
 from align.faults import metric as metric_faults
-from align.faults import metric_simulation
+from align.faults import metric_command
 from paddle_ugatit.backend.errors import InputError
 from paddle_ugatit.metrics import frechet, gram, inception_weights, kid, mmd, paper, preprocess, spread
 
@@ -38,16 +39,16 @@ def test_every_number_equals_its_plain_statement(weights):
 
 @pytest.mark.parametrize("fault", metric_faults.FAULTS, ids=lambda fault: fault.name)
 def test_a_planted_fault_is_caught(fault, weights, monkeypatch):
-    monkeypatch.setattr(check_metric, "_SETS", SMALL)
+    monkeypatch.setattr(check_metric, "SETS", SMALL)
     monkeypatch.setattr(metric_faults, "FAULTS", [fault])
-    assert check_metric._faults(weights, 0) == []
+    assert metric_command.missed_faults(weights, 0) == []
 
 
 def test_a_fault_that_nothing_sees_is_reported(weights, monkeypatch):
-    monkeypatch.setattr(check_metric, "_SETS", SMALL)
+    monkeypatch.setattr(check_metric, "SETS", SMALL)
     harmless = metric_faults.MetricFault(0, "none", "statistics", gram, "gamma", gram.gamma)
     monkeypatch.setattr(metric_faults, "FAULTS", [harmless])
-    assert check_metric._faults(weights, 0) == ["none"]
+    assert metric_command.missed_faults(weights, 0) == ["none"]
 
 
 @pytest.mark.parametrize("block", [7, 64, 150])
@@ -124,8 +125,8 @@ def test_what_cannot_be_compared_is_one_line(x, y, options, words):
 
 def test_variance_and_interval_are_honest():
     """60 draws of both sets: the standard error is the standard deviation, the interval holds the truth."""
-    value = metric_simulation.truth(np.random.default_rng(9), 0.3)
-    rows, held, rejected = metric_simulation.simulated(80, 0.3, value, 60, 0)
+    value = coverage.truth(np.random.default_rng(9), 0.3)
+    rows, held, rejected = coverage.simulated(80, 0.3, value, 60, 0)
     mean, deviation, printed = rows["all pairs"]
     assert abs(mean - value) < 4 * deviation / np.sqrt(60) + 0.01
     assert 0.7 < printed / deviation < 1.4 and held > 0.85 and rejected > 0.9
@@ -134,7 +135,7 @@ def test_variance_and_interval_are_honest():
 
 
 def test_equal_distributions_are_seldom_rejected():
-    _, held, rejected = metric_simulation.simulated(40, 0.0, 0.0, 60, 1)
+    _, held, rejected = coverage.simulated(40, 0.0, 0.0, 60, 1)
     assert rejected < 0.15 and held > 0.9
 
 

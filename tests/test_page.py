@@ -188,7 +188,7 @@ def test_no_number_is_drawn_in_its_own_lane(error):
     row.update(error=error, note="NaN in Paddle's output")
     html = page.render([report])
     assert f'y="{picture.MISSING_Y}"' in html
-    assert "NaN in Paddle&#x27;s output" in html
+    assert "NaN in Paddle&#39;s output" in html
     assert ">none</text>" in html
 
 

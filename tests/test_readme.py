@@ -13,8 +13,9 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 CHINESE = (ROOT / "README_zh.md").read_text(encoding="utf-8")
 
 
-def between(begin, end):
-    return README.partition(begin)[2].partition(end)[0]
+def layer_rows():
+    """The lines of the table in docs/layers.md, without its head."""
+    return [line for line in layer_table.PAGE.read_text(encoding="utf-8").splitlines() if line.startswith("| ")][1:]
 
 
 @pytest.mark.parametrize("text", [README, CHINESE], ids=["en", "zh"])
@@ -25,16 +26,22 @@ def test_local_links_exist(text):
 
 
 def test_layer_table_leads_to_the_right_lines():
-    rows = [line for line in between(layer_table.BEGIN, layer_table.END).splitlines() if line.startswith("| ")][1:]
+    rows = layer_rows()
     assert [row.split(" | ")[0].removeprefix("| ") for row in rows] == list(CASES)
     for row, case in zip(rows, CASES.values(), strict=True):
         for room in ("paddle_ugatit", "torch_ref"):
             assert layer_table.link(room, case) in row, f"run align/layer_table.py --write ({case.name})"
 
 
+def test_layer_table_has_the_text_and_links_of_its_script():
+    page = layer_table.PAGE.read_text(encoding="utf-8")
+    assert page.startswith(layer_table.INTRO)
+    links = re.findall(r"\]\(([^)#]+)#L\d+\)", page)
+    assert len(links) > len(CASES) and all((layer_table.PAGE.parent / link).is_file() for link in links)
+
+
 def test_layer_table_holds_plausible_errors():
-    table = between(layer_table.BEGIN, layer_table.END)
-    errors = [float(cell) for cell in re.findall(r"\| (\d[\de.+-]*) (?=\|)", table)]
+    errors = [float(cell) for cell in re.findall(r"\| (\d[\de.+-]*) (?=\|)", "\n".join(layer_rows()))]
     assert len(errors) == 2 * len(CASES) and max(errors) < 1e-12
 
 

@@ -26,6 +26,22 @@ FORBIDDEN = {
 }
 
 
+# The arrows inside align: what each room may import besides itself. A command (align/*.py) may import every room.
+ALIGN_ARROWS = {
+    "cases": (),
+    "compare": ("cases",),
+    "planting": (),
+    "causes": ("compare", "cases", "planting"),
+    "report": (),
+    "checks": ("causes", "compare", "cases", "report"),
+    "faults": ("checks", "compare", "cases", "report", "planting"),
+    "bench": ("checks", "compare", "cases", "report", "planting"),
+    "examples": (),
+}
+COMMANDS = {"make_checkpoint.py", "record_reference.py", "layer_table.py", "page.py"}  # and every check_*.py
+MAX_COMMAND_LINES = 40
+
+
 def inside(module: str, package: str) -> bool:
     """Whether `module` is `package` or lies below it."""
     return module == package or module.startswith(package + ".")
@@ -64,7 +80,37 @@ def arrow_faults(path: Path, source: str) -> list[str]:
             sibling = module.startswith(models + ".") and not inside(module, f"{models}.{name}")
             if sibling and name != "__init__":
                 faults.append(f"system {name} must not import system {module}")
+        if room == "align" and inside(module, "align"):
+            faults += align_arrow_faults(path, module)
     return sorted(set(faults))
+
+
+def align_arrow_faults(path: Path, module: str) -> list[str]:
+    """Whether a file of align may import `module`, which is of align too."""
+    here, there = path.with_suffix("").parts[1], (module.split(".") + [""])[1]
+    if here == there or there == "" or path.name == "__init__.py":
+        return []
+    if there not in ALIGN_ARROWS:
+        return [f"nothing may import the command {module}"]
+    if here not in ALIGN_ARROWS:  # a command
+        return []
+    return [] if there in ALIGN_ARROWS[here] else [f"align/{here} must not import {module}"]
+
+
+def command_faults(path: Path, source: str) -> list[str]:
+    """A file directly in align that is neither a known command nor short enough to be no more than that."""
+    if path.parts[0] != "align" or len(path.parts) > 2 or path.name in ("__init__.py", "planting.py"):
+        return []
+    lines = source.count("\n")
+    faults = [f"{lines} lines, a command has at most {MAX_COMMAND_LINES}"] if lines > MAX_COMMAND_LINES else []
+    if not path.name.startswith("check_") and path.name not in COMMANDS:
+        faults.append("is not a command: it belongs in one of align's rooms")
+    return faults
+
+
+def public_classes(source: str) -> list[str]:
+    """The public classes that a file defines at its top level."""
+    return [node.name for node in ast.parse(source).body if isinstance(node, ast.ClassDef) and node.name[0] != "_"]
 
 
 def style_faults(path: Path, source: str) -> list[str]:
@@ -97,12 +143,31 @@ def project_files() -> list[Path]:
 @pytest.mark.parametrize("path", project_files(), ids=str)
 def test_file_keeps_the_rules(path):
     source = (ROOT / path).read_text(encoding="utf-8")
-    assert arrow_faults(path, source) + style_faults(path, source) == []
+    assert arrow_faults(path, source) + style_faults(path, source) + command_faults(path, source) == []
 
 
 def test_all_rooms_of_the_product_are_seen():
     rooms = {path.parts[0] for path in project_files()}
     assert {"paddle_ugatit", "torch_ref", "align", "tools", "tests"} <= rooms
+    below = {path.parts[1] for path in project_files() if path.parts[0] == "align" and len(path.parts) > 2}
+    assert below == ALIGN_ARROWS.keys() - {"planting"}
+
+
+def test_the_arrows_of_align_have_no_circle():
+    seen = set()
+    while left := ALIGN_ARROWS.keys() - seen:
+        free = {room for room in left if set(ALIGN_ARROWS[room]) <= seen}
+        assert free, f"a circle among {sorted(left)}"
+        seen |= free
+
+
+def test_no_two_public_classes_of_align_share_a_name():
+    names = {}
+    for path in project_files():
+        if path.parts[:1] == ("align",) and path.parts[1] != "examples":
+            for name in public_classes((ROOT / path).read_text(encoding="utf-8")):
+                names.setdefault(name, []).append(str(path))
+    assert len(names) > 20 and {name: paths for name, paths in names.items() if len(paths) > 1} == {}
 
 
 @pytest.mark.parametrize(
@@ -117,7 +182,21 @@ def test_all_rooms_of_the_product_are_seen():
         ("tools/train.py", "import torch"),
         ("tools/train.py", "import align.check_forward"),
         ("tools/train.py", "from tools import convert_weights"),
-        ("align/cases.py", "from tools.convert_weights import main"),
+        ("align/cases/case.py", "from tools.convert_weights import main"),
+        ("align/cases/training.py", "from align.compare.training import compared"),
+        ("align/cases/training.py", "def f():\n    from align.compare import training"),
+        ("align/compare/views.py", "from align.checks.layers import check_case"),
+        ("align/compare/views.py", "from ..causes import search"),
+        ("align/causes/search.py", "from align.checks import metric"),
+        ("align/causes/search.py", "from align.faults.small_layer import twin"),
+        ("align/checks/metric.py", "def f():\n    import align.faults.metric"),
+        ("align/checks/layers.py", "from align import faults"),
+        ("align/faults/benchmark.py", "from align.causes.search import find_cause"),
+        ("align/faults/benchmark.py", "from align import check_faults"),
+        ("align/report/page.py", "from align.compare.verdict import Row"),
+        ("align/planting.py", "from align.cases import Case"),
+        ("align/bench/side.py", "from align.faults.layers import FAULTS"),
+        ("align/check_all.py", "from align.check_forward import main"),
         ("paddle_ugatit/models/ugatit.py", "from paddle_ugatit.training import trainer"),
         ("paddle_ugatit/models/ugatit.py", "from .. import data"),
         ("paddle_ugatit/models/ugatit.py", "from ..data import folders"),
@@ -137,6 +216,12 @@ def test_a_forbidden_import_is_found(path, source):
         ("paddle_ugatit/models/ugatit.py", "import paddle_ugatit.layers.norm\nfrom ..layers import norm"),
         ("paddle_ugatit/models/__init__.py", "from paddle_ugatit.models.ugatit import ResnetGenerator"),
         ("align/check_forward.py", "import paddle\nimport torch\nfrom align.cases import CASES"),
+        ("align/check_faults.py", "from align.faults.command import main"),
+        ("align/checks/layers.py", "import align\nfrom align.causes import search\nfrom align.report import page"),
+        (
+            "align/faults/layers.py",
+            "from align.checks import layers\nfrom align.planting import run\nfrom . import data",
+        ),
         ("tests/test_models.py", "import paddle\nimport torch\nfrom tools import convert_weights"),
     ],
 )
@@ -157,6 +242,27 @@ def test_an_allowed_import_is_left_alone(path, source):
 )
 def test_a_style_fault_is_found(source, fault):
     assert any(fault in found for found in style_faults(Path("align/planted.py"), source))
+
+
+@pytest.mark.parametrize(
+    ("path", "source"),
+    [
+        ("align/check_new.py", "x = 1\n" * (MAX_COMMAND_LINES + 1)),
+        ("align/page.py", "x = 1\n" * (MAX_COMMAND_LINES + 1)),
+        ("align/views.py", "x = 1\n"),
+    ],
+)
+def test_a_command_that_is_more_than_one_is_found(path, source):
+    assert command_faults(Path(path), source)
+
+
+@pytest.mark.parametrize("path", ["align/check_new.py", "align/page.py", "align/planting.py", "align/checks/views.py"])
+def test_a_command_is_left_alone(path):
+    assert command_faults(Path(path), "x = 1\n" * MAX_COMMAND_LINES) == []
+
+
+def test_public_classes_are_found():
+    assert public_classes("class A:\n    class Inner: pass\nclass _B: pass\nif 1:\n    class C: pass\n") == ["A"]
 
 
 def test_clean_source_has_no_style_fault():

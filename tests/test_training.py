@@ -8,10 +8,11 @@ import numpy as np
 import paddle
 import pytest
 
+from align.cases.training import batches
 from align.checks import training as check_training
 from align.checks.training import SMALL, lockstep
-from align.compare import training as training_case
 from align.compare.paddle_side import PaddleSide
+from align.compare.training import paddle_state
 from align.faults import training as training_faults
 from paddle_ugatit.layers import sequential
 from paddle_ugatit.layers.fast import dispatch
@@ -127,10 +128,10 @@ def states(config, steps=3, dtype="float64"):
     """All numbers after some steps on the same batches, of a trainer with this configuration."""
     side = PaddleSide(dtype)
     ours = side.build(lambda _: Trainer(config), 0)
-    stream = training_case.batches(config, 0)
+    stream = batches(config, 0)
     for _ in range(steps):
         losses = ours.step(*[side.tensor(array) for array in next(stream)])
-    return training_case.paddle_state(ours, losses)
+    return paddle_state(ours, losses)
 
 
 def largest_difference(one, other):

@@ -25,8 +25,6 @@ class Case:
     network: tuple[str, dict] | None = None  # ("generator" or "discriminator", arguments) to build the case again
     limit: float = 1e-10  # float64, relative to the tensor's largest value: 5 digits above the rounding seen
 
-    paddle_side = torch_side = None  # what stands for PaddleSide and TorchSide, where those do not fit
-
     @property
     def sources(self):
         """The files that hold the layer: ours, PyTorch's."""

@@ -11,7 +11,6 @@ import paddle
 import torch
 
 from align.cases import Case
-from align.compare import torch_side
 
 _MODEL = "models/ugatit.py"
 _SMALL = {"input_nc": 3, "output_nc": 3, "ngf": 4, "n_blocks": 2, "img_size": 32}
@@ -26,7 +25,7 @@ def raw_weight(layer):
 def gaussian_discriminator(layers, target=raw_weight):
     """A discriminator whose normalised layers start from N(0, 0.02), on either side; `target` says what is written."""
     model = layers.Discriminator(input_nc=3, ndf=4, n_layers=5)
-    of_torch = layers is torch_side.LAYERS
+    of_torch = layers.framework == "torch"
     for layer in model.modules() if of_torch else model.sublayers():
         if not hasattr(layer, "weight_orig"):
             continue

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from align.cases import representable
-from align.compare.training import batches
 from paddle_ugatit.training import Config, Trainer, adain, sagan, stylegan2
 from paddle_ugatit.training.augment import COUNT
 from torch_ref.training import adain as torch_adain
@@ -16,7 +15,7 @@ from torch_ref.training.ugatit import Trainer as TorchTrainer
 
 
 @dataclass(frozen=True)
-class System:
+class TrainingCase:
     """`given(config, seed)` yields, step by step, the arrays of a batch and the random ones, by name.
 
     Where there are random arrays, the trainers take them as step(*batch, random=...); else there is no such argument.
@@ -29,6 +28,14 @@ class System:
     moved: Callable = lambda name, state: None  # changes the weights that a network starts with, in place
     limit: float = 1e-9  # relative to each tensor's largest value
     limits: dict = field(default_factory=dict)  # (network, what) -> another limit, its reason beside it
+
+
+def batches(config, seed, domains=2):
+    """Endless batches of each domain, exact in float32."""
+    rng = np.random.default_rng([seed, 3])
+    shape = (config.batch_size, config.img_ch, config.img_size, config.img_size)
+    while True:
+        yield [representable(rng.uniform(-1, 1, shape)) for _ in range(domains)]
 
 
 def images(config, seed):
@@ -89,26 +96,26 @@ SMALL_STYLEGAN2 = stylegan2.Config(
 # The decay of the learning rate begins within the run, and the last step has a rate of 0.
 SMALL = Config(light=True, ch=4, n_res=1, img_size=48, global_layers=6, local_layers=4, iteration=6)
 SYSTEMS = {
-    "ugatit": System(
+    "ugatit": TrainingCase(
         SMALL,
         (TorchTrainer, Trainer),
         ("paddle_ugatit/training/ugatit.py", "torch_ref/training/ugatit.py"),
         images,
     ),
-    "adain": System(
+    "adain": TrainingCase(
         adain.Config(ch=4, img_size=24, load_size=24),
         (torch_adain.Trainer, adain.Trainer),
         ("paddle_ugatit/training/adain.py", "torch_ref/training/adain.py"),
         images,
     ),
-    "sagan": System(
+    "sagan": TrainingCase(
         sagan.Config(img_size=32, load_size=32, conv_dim=8, z_dim=12, batch_size=4, iteration=6),
         (torch_sagan.Trainer, sagan.Trainer),
         ("paddle_ugatit/training/sagan.py", "torch_ref/training/sagan.py"),
         images_and_latents,
         wide_logits,
     ),
-    "stylegan2": System(
+    "stylegan2": TrainingCase(
         SMALL_STYLEGAN2,
         (torch_stylegan2.Trainer, stylegan2.Trainer),
         ("paddle_ugatit/training/stylegan2.py", "torch_ref/training/stylegan2.py"),

@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from align.checks.metric import _SETS, _SUBSETS, compared, drawn_features
 from align.compare import metric_statements
+from align.compare.metric import SETS, SUBSETS, compared, drawn_features
+from align.compare.verdict import UNKNOWN
 from paddle_ugatit.metrics import mmd
 
 
@@ -23,7 +24,7 @@ def _estimates(x, y, size, seed, **options):
     """(of each subset, of all pairs)."""
     offset = (1 + float(x[:512].mean(0, dtype=np.float64) @ y[:512].mean(0, dtype=np.float64)) / x.shape[1]) ** 3
     rng, values = np.random.RandomState(seed), []
-    for _ in range(_SUBSETS):
+    for _ in range(SUBSETS):
         one = x[rng.choice(len(x), size, replace=False)]
         values.append(_mmd2(one, y[rng.choice(len(y), size, replace=False)], offset, **options))
     return np.array(values), _mmd2(x, y, offset, **options)
@@ -49,20 +50,20 @@ MISTAKES = {
 
 def find_metric_cause(seed):
     """{"name", "before", "after", "tried"} of KID as it is now; a mistake may be in the subsets or in all pairs."""
-    n, m, size = _SETS[0]
+    n, m, size = SETS[0]
     x, y = drawn_features(n, m, seed)
-    kid = mmd.kid(x, y, _SUBSETS, size, seed)
+    kid = mmd.kid(x, y, SUBSETS, size, seed)
     right = _estimates(x, y, size, seed)
     before, fits = _error(kid, *right, np.std)
     if fits:
-        return {"name": "unknown", "before": before, "after": None, "tried": 0}
+        return {"name": UNKNOWN, "before": before, "after": None, "tried": 0}
     for tried, (name, (options, std)) in enumerate(MISTAKES.items(), 1):
         wrong = _estimates(x, y, size, seed, **options)
         for subsets, pairs in ((wrong, wrong), (wrong, right), (right, wrong)):
             after, fits = _error(kid, subsets[0], pairs[1], std or np.std)
             if fits:
                 return {"name": name, "before": before, "after": after, "tried": tried}
-    return {"name": "unknown", "before": before, "after": None, "tried": len(MISTAKES)}
+    return {"name": UNKNOWN, "before": before, "after": None, "tried": len(MISTAKES)}
 
 
 def _error(kid, values, pairs, std):

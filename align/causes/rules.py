@@ -1,7 +1,7 @@
 """Mistakes to try on PyTorch's layer when Paddle's differs from it: `layer_rules` of a layer, `graph_rules` around it.
 
-A Rule changes a freshly built twin in place (or replaces functions while it runs), so that it makes that mistake. It is
-named as the cause only where the twin then gives what Paddle gave; so a rule may be wild, but its name must be exact.
+A Mistake changes a freshly built twin in place, or replaces functions while it runs. It is named as the cause only if
+the twin then gives what Paddle gave; so a mistake may be far-fetched, but its name must be exact.
 """
 
 from collections.abc import Callable
@@ -14,10 +14,9 @@ from torch import nn
 
 from align.causes import stylegan2
 from align.causes.norms import norm_rules, spectral_rules
-from align.causes.resize import grid_matrix
 from align.causes.sagan import sagan_rules
 from align.compare import torch_side
-from align.planting import put, run
+from align.planting import grid_matrix, put, run
 from torch_ref.layers.norm import ILN, AdaILN
 from torch_ref.models import ugatit
 
@@ -25,7 +24,7 @@ attend = ugatit.attend
 
 
 @dataclass(frozen=True)
-class Rule:
+class Mistake:
     """A mistake: `plant(layer)` makes it in a layer, or `patches` (owner, attribute, replacement) in a function.
 
     Where it is `whole`, the plant takes the model, not the blamed layer.
@@ -41,7 +40,7 @@ def layer_rules(model, path, arguments, size):
     """Rules for the leaf at `path`, given the shapes of its arguments and of its first output."""
     leaf = model.get_submodule(path)
     for name, plant in _layer_plants(model, path, leaf, arguments, size):
-        yield Rule(name, plant)
+        yield Mistake(name, plant)
 
 
 def _layer_plants(model, path, leaf, arguments, size):
@@ -182,11 +181,11 @@ def _freeze(name):
 def graph_rules(model, path):
     """Rules for the code between the layers."""
     for name, function in ATTENTIONS.items():
-        yield Rule(name, None, ((ugatit, "attend", function), (torch_side, "attend", function)))
+        yield Mistake(name, None, ((ugatit, "attend", function), (torch_side, "attend", function)))
     for name, replaced in stylegan2.GRAPH_MISTAKES.items():
-        yield Rule(name, None, (replaced,))
+        yield Mistake(name, None, (replaced,))
     for name, plant in sagan_rules(model, path):
-        yield Rule(name, plant, whole=True)
+        yield Mistake(name, plant, whole=True)
     yield from _softmaxes()
     parents = [".".join(path.split(".")[:n]) for n in range(path.count(".") + 1)]
     for parent in dict.fromkeys([*reversed(parents), ""]):
@@ -194,20 +193,20 @@ def graph_rules(model, path):
         if isinstance(module, nn.Sequential):
             for i in range(len(module) - 1):
                 name = f"layers {parent}.{i} and {parent}.{i + 1} in the other order"
-                yield Rule(name, lambda m, parent=parent, i=i: _swap(m.get_submodule(parent), i), whole=True)
+                yield Mistake(name, lambda m, parent=parent, i=i: _swap(m.get_submodule(parent), i), whole=True)
     for place, module in model.named_modules():
         if hasattr(module, "revision") and not isinstance(module, AdaILN | ILN):
             other = "initial" if module.revision == "current" else "current"
             name = f"revision {other} of {place or 'the model'} (skip {'absent' if other == 'initial' else 'present'})"
             plant = lambda m, place=place, other=other: put(revision=other)(m.get_submodule(place))  # noqa: E731
-            yield Rule(name, plant, whole=True)
+            yield Mistake(name, plant, whole=True)
 
 
 def _softmaxes():
     """Every softmax over another axis, whichever way it is called."""
     for axis in (-1, -2, -3, 0, 1):
         for owner in (F, torch, torch.Tensor):
-            yield Rule(f"softmax over axis {axis}", None, ((owner, "softmax", _softmax_over(owner.softmax, axis)),))
+            yield Mistake(f"softmax over axis {axis}", None, ((owner, "softmax", _softmax_over(owner.softmax, axis)),))
 
 
 def _softmax_over(right, axis):
@@ -234,8 +233,8 @@ def call_rules(model, path):
     parts = path.split(".")
     for n in range(1, len(parts) + 1):
         place = ".".join(parts[:n])
-        yield Rule(f"{place} left out", lambda m, place=place: run(_identity)(m.get_submodule(place)))
-        yield Rule(f"{place} called once more", lambda m, place=place: run(_once_more)(m.get_submodule(place)))
+        yield Mistake(f"{place} left out", lambda m, place=place: run(_identity)(m.get_submodule(place)))
+        yield Mistake(f"{place} called once more", lambda m, place=place: run(_once_more)(m.get_submodule(place)))
 
     def all_again(m, first=parts[0]):
         def forward(own, layer, *arguments):
@@ -245,9 +244,9 @@ def call_rules(model, path):
 
         run(forward)(m)
 
-    yield Rule(f"{parts[0]} called once more, after all", all_again)
+    yield Mistake(f"{parts[0]} called once more, after all", all_again)
     for name, plant in sagan_rules(model, path):
-        yield Rule(name, plant)
+        yield Mistake(name, plant)
 
 
 def _identity(own, layer, x, *more):

@@ -12,16 +12,15 @@ import numpy as np
 
 from align.causes.arrays import array_causes, weight_cause
 from align.causes.rules import call_rules, graph_rules, layer_rules
-from align.compare.paddle_side import PaddleSide
 from align.compare.reference import set_mode
-from align.compare.verdict import EXTRA, MISSING, error_of
+from align.compare.sides import paddle_side_of, torch_side_of
+from align.compare.verdict import EXTRA, MISSING, UNKNOWN, error_of
 from align.compare.views import Isolated, Key, Propagated
 from align.planting import in_force
 from paddle_ugatit.weights import WeightError
 
 SECONDS = 120  # after which no further mistake is tried
 LARGE = 50_000_000  # weights, of a model that is not built again and again: its cause is unknown
-UNKNOWN = "unknown"
 
 
 def find_cause(case, reference, check, blamed, tamper=None, seconds=SECONDS):
@@ -29,11 +28,9 @@ def find_cause(case, reference, check, blamed, tamper=None, seconds=SECONDS):
 
     `blamed` is the row that `verdict.blame` gave, `tamper(model)` what changed Paddle's model, if anything did.
     """
-    from align.compare.torch_side import TorchSide
-
     if sum(array.size for array in reference.weights.values()) > LARGE:
         return {"name": UNKNOWN, "before": None, "after": None, "tried": 0}
-    ours, theirs = (case.paddle_side or PaddleSide)("float64"), (case.torch_side or TorchSide)("float64")
+    ours, theirs = paddle_side_of(case)("float64"), torch_side_of(case)("float64")
     search = _Search(case, reference, check, blamed, ours, theirs, seconds)
     with np.errstate(all="ignore"):
         return search.run(tamper)

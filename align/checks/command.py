@@ -11,13 +11,14 @@ from pathlib import Path
 
 from align.cases import CASES, chosen
 from align.checks.layers import check_case
+from align.checks.running import run
 from align.compare.recording import load_recording
 from align.compare.reference import NotComparable, measure
+from align.compare.sides import torch_side_of
 from align.report.document import case_line, document, exit_code, layer_lines
 from align.report.page import write_page
 from paddle_ugatit.backend import runtime
-from paddle_ugatit.formats import CheckpointError, atomic, sha256
-from paddle_ugatit.weights import WeightError
+from paddle_ugatit.formats import atomic, sha256
 
 SHIPPED = "align/recordings/small.safetensors"
 
@@ -51,19 +52,10 @@ def parser(check):
 def main(check, argv=None):
     """Run the check; returns the exit code."""
     arguments = parser(check).parse_args(argv)
-    try:
-        if arguments.list:
-            print("\n".join(CASES))
-            return 0
-        return _run(check, arguments)
-    except (NotComparable, CheckpointError, WeightError, OSError, ValueError) as error:
-        print(f"check_{check}: {' '.join(str(error).split())}", file=sys.stderr)
-    except MemoryError:
-        print(f"check_{check}: not enough memory", file=sys.stderr)
-    except KeyboardInterrupt:
-        print(f"check_{check}: interrupted", file=sys.stderr)
-        return 130
-    return 2
+    if arguments.list:
+        print("\n".join(CASES))
+        return 0
+    return run(f"check_{check}", lambda: _run(check, arguments), (ValueError,))
 
 
 def _run(check, arguments):
@@ -155,8 +147,9 @@ def _plan(check, arguments, float32):
 
     def reference_of(case):
         inputs = _pictures(picture, case) if picture else None
-        side = case.torch_side or TorchSide
-        return measure(case, side, arguments.seed, weights.pop(case.name, None), inputs, backward, float32)
+        return measure(
+            case, torch_side_of(case), arguments.seed, weights.pop(case.name, None), inputs, backward, float32
+        )
 
     return [(case, lambda case=case: reference_of(case)) for case in chosen(cases, arguments.cases)], about
 

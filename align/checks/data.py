@@ -20,12 +20,12 @@ from unittest.mock import patch
 
 import numpy as np
 
+from align.checks.running import run
 from align.compare.data import MARGIN, MISTAKES, PUBLIC, antialiased_bilinear, write_pictures
 from align.compare.reference import NotComparable
-from align.compare.verdict import Row
+from align.compare.verdict import UNKNOWN, Row
 from align.report.document import entry, finish
-from paddle_ugatit.backend.errors import InputError, UsageError
-from paddle_ugatit.cli import command
+from paddle_ugatit.backend.errors import UsageError
 from paddle_ugatit.data import folders, transforms
 from paddle_ugatit.data.images import image_files, read_image, read_picture
 from paddle_ugatit.data.transforms import Choice
@@ -104,7 +104,7 @@ def _cause(path, size, replays, images):
         wanted = [mistaken.scaled(mistaken.pixels(path, size, choice)) for choice in replays]
         if all(np.array_equal(image, other) for image, other in zip(images, wanted, strict=True)):
             return name
-    return "unknown"
+    return UNKNOWN
 
 
 def _filter(paths, size):
@@ -180,10 +180,17 @@ def case_entry(name, rows, cause, size, seed, seconds):
         first = failed[0]
         much = first.note or f"by {first.error:.3g}, limit {first.limit:.3g}"
         message = f"{first.layer} differs {much}" + (f"; cause: {cause}" if cause else "")
-        blamed = {**asdict(first), "message": message, "cause": cause}
+        blamed = {**asdict(first), "message": message, "cause": _evidence(cause, first.error)}
     sources = "paddle_ugatit/data/transforms.py", "align/compare/data.py"
     options = {"size": size, "seed": seed}
     return entry(name, f"Data: {name}", "transforms", sources, options, rows, blamed, seconds)
+
+
+def _evidence(cause, before):
+    """The cause as the other checks report it; a named mistake leaves no error at all."""
+    if not cause:
+        return None
+    return {"name": cause, "before": before, "after": None if cause == UNKNOWN else 0.0, "tried": len(MISTAKES)}
 
 
 def check(size, seed, paths, batches=True):
@@ -236,9 +243,4 @@ def _run(arguments):
 def main(argv=None):
     """Run the check; returns the exit code."""
     arguments = parse(argv)
-    try:
-        return _run(arguments)
-    except (InputError, NotComparable, OSError) as error:
-        return command.failed("check_data", error, 2)
-    except KeyboardInterrupt:
-        return 130
+    return run("check_data", lambda: _run(arguments))

@@ -4,8 +4,8 @@ import time
 from dataclasses import asdict
 from importlib.util import find_spec
 
-from align.compare.paddle_side import PaddleSide
 from align.compare.reference import NotComparable, by_key, outputs_of, repeats, require_repeat, set_mode
+from align.compare.sides import paddle_side_of
 from align.compare.verdict import Judge, blame, blame_message, in_order, weight_rows
 from align.compare.views import Isolated, Propagated, Whole
 from paddle_ugatit.weights import WeightError
@@ -55,7 +55,7 @@ def check_case(case, reference, check, dtypes=("float64", "float32"), tamper=Non
 
 
 def _rows(case, reference, check, dtype, tamper):
-    side = (case.paddle_side or PaddleSide)(dtype)
+    side = paddle_side_of(case)(dtype)
     model = side.build(case.build, reference.seed)
     try:
         side.load(model, reference.weights)

@@ -8,17 +8,16 @@ Runs the PyTorch twin only; see align/compare/recording.py for what the file hol
 
 import argparse
 import platform
-import sys
 import time
 from pathlib import Path
 
 import numpy as np
 
 from align.cases import CASES, LAYER_CASES, MINI_CASES, chosen
+from align.checks.running import run
 from align.compare.recording import save_recording
-from align.compare.reference import NotComparable, measure
+from align.compare.reference import measure
 from align.compare.torch_side import TorchSide
-from paddle_ugatit.formats import CheckpointError
 
 
 def main(argv=None):
@@ -32,12 +31,7 @@ def main(argv=None):
     parser.add_argument("--batch", type=int, default=1, metavar="N", help="batch size for --weights (1)")
     parser.add_argument("--seed", type=int, default=0, metavar="K")
     arguments = parser.parse_args(argv)
-    try:
-        _record(arguments)
-    except (NotComparable, CheckpointError, ImportError, OSError, ValueError) as error:
-        print(f"record_reference: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
-    return 0
+    return run("record_reference", lambda: _record(arguments), (ImportError, ValueError))
 
 
 def _record(arguments):
@@ -58,3 +52,4 @@ def _record(arguments):
     save_recording(arguments.out, entries, versions)
     size = Path(arguments.out).stat().st_size
     print(f"{arguments.out}: {len(entries)} cases, {size / 1e6:.1f} MB, {time.perf_counter() - start:.0f} s")
+    return 0

@@ -28,15 +28,14 @@ sys.path.insert(0, {root!r})
 import numpy as np
 import paddle_ugatit  # first: it sets the process up
 {imports}
-from align.paddle_side import PaddleSide
-from align.reference import set_mode
-from align.torch_side import TorchSide
-from align.views import as_list
+from align.compare.reference import set_mode
+from align.compare.sides import paddle_side_of, torch_side_of
+from align.compare.views import as_list
 
 case = {expression}
 data = np.load(Path(__file__).with_name("repro.npz"))
 found = []
-for side in (case.torch_side or TorchSide)("float64"), (case.paddle_side or PaddleSide)("float64"):
+for side in torch_side_of(case)("float64"), paddle_side_of(case)("float64"):
     model = side.build(case.build, 0)
     side.load(model, side.state(model) | {{key[7:]: data[key] for key in data if key.startswith("weight ")}})
     set_mode(model, {training})

@@ -7,25 +7,25 @@ aligned, 1 diverged, 2 not comparable or bad usage.
 """
 
 import argparse
-import sys
 import time
 from dataclasses import asdict, replace
 
 from align.cases.training import SMALL, SYSTEMS
 from align.causes.training import find_training_cause
+from align.checks.running import run
 from align.compare.paddle_side import PaddleSide
 from align.compare.torch_side import TorchSide
 from align.compare.training import compared, one_step, paddle_state, same_start, torch_state
 from align.report.document import case_line, entry, finish
-from paddle_ugatit.formats import CheckpointError
 
 __all__ = ["SMALL", "lockstep", "main"]
 
 
-def lockstep(config, steps, seed=0, tamper=None, trainers=None, system="ugatit"):
-    """Report entries, one a step, until the first that differs.
+def lockstep(config, steps, seed=0, tamper=None, trainers=None, system="ugatit", causes=False):
+    """Yield a report entry for each step, up to and including the first that differs.
 
-    `tamper(trainer)` plants a fault and `trainers` (PyTorch's, ours) stand for the system's, in tests.
+    `tamper(trainer)` plants a fault and `trainers` (PyTorch's, Paddle's) replace those of the system, in tests. With
+    `causes`, the cause of a difference is searched for (align/causes/training.py).
     """
     case, torch_side, paddle_side = SYSTEMS[system], TorchSide("float64"), PaddleSide("float64")
     trainers = trainers or case.trainers
@@ -40,6 +40,9 @@ def lockstep(config, steps, seed=0, tamper=None, trainers=None, system="ugatit")
         found = paddle_state(ours, one_step(ours, paddle_side, *given))
         rows = compared(wanted, found, step, case.limit, case.limits)
         result = _entry(system, {**asdict(config), "seed": seed}, step, rows, time.perf_counter() - start)
+        if causes and (blamed := result["blamed"]):
+            place = step, seed, tamper, trainers, steps
+            blamed["cause"] = find_training_cause(config, *place, blamed["what"], blamed["error"], system)
         yield result
         if result["verdict"] != "aligned":
             return
@@ -72,11 +75,7 @@ def main(argv=None):
     parser.add_argument("--json", metavar="FILE", help="write the report as JSON")
     parser.add_argument("--html", metavar="FILE", help="write the report as a page")
     arguments = parser.parse_args(argv)
-    try:
-        return _run(arguments)
-    except (ValueError, OSError, CheckpointError) as error:
-        print(f"check_training: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
+    return run("check_training", lambda: _run(arguments), (ValueError,))
 
 
 def _run(arguments):
@@ -85,10 +84,7 @@ def _run(arguments):
     start, entries = time.perf_counter(), []
     for system in arguments.system:
         config = _config(system, arguments)
-        for result in lockstep(config, arguments.steps, arguments.seed, system=system):
-            if blamed := result["blamed"]:
-                place = blamed["call"], arguments.seed, None, SYSTEMS[system].trainers, arguments.steps
-                blamed["cause"] = find_training_cause(config, *place, blamed["what"], blamed["error"], system)
+        for result in lockstep(config, arguments.steps, arguments.seed, system=system, causes=True):
             print(case_line(result), flush=True)
             entries.append(result)
     return finish("training", entries, start, arguments, TorchSide.version)

@@ -27,7 +27,7 @@ from paddle_ugatit.models.inception import InceptionA, InceptionB, InceptionC, I
 from paddle_ugatit.models.ugatit import Discriminator, ResnetAdaILNBlock, ResnetBlock, ResnetGenerator, attend
 
 
-class CamHead(nn.Layer):
+class PaddleCamHead(nn.Layer):
     """Class activation map on its own, as the generator or (spectral) the discriminator has it."""
 
     def __init__(self, dim, spectral):
@@ -49,7 +49,7 @@ class GroupedConv2DMod(stylegan2.Conv2DMod):
     grouped = True
 
 
-class TwoStyles(nn.Layer):
+class PaddleTwoStyles(nn.Layer):
     """Style transfer as tools/stylize.py runs it: a mask's two styles, and alpha below 1."""
 
     def __init__(self, transfer):
@@ -62,10 +62,11 @@ class TwoStyles(nn.Layer):
 
 
 LAYERS = SimpleNamespace(
+    framework="paddle",
     AdaILN=AdaILN,
     AdaIN=AdaIN,
     BatchNorm2D=BatchNorm2D,
-    CamHead=CamHead,
+    CamHead=PaddleCamHead,
     Conv2D=Conv2D,
     ConvTranspose2D=ConvTranspose2D,
     Decoder=Decoder,
@@ -93,7 +94,7 @@ LAYERS = SimpleNamespace(
     Sequential=nn.Sequential,
     SpectralNormWrapper=SpectralNormWrapper,
     StyleTransfer=StyleTransfer,
-    TwoStyles=TwoStyles,
+    TwoStyles=PaddleTwoStyles,
     Upsample=Upsample,
     smooth=smooth,
     spectral_norm=spectral_norm,

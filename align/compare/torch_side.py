@@ -21,7 +21,7 @@ from torch_ref.models.inception import InceptionA, InceptionB, InceptionC, Incep
 from torch_ref.models.ugatit import Discriminator, ResnetAdaILNBlock, ResnetBlock, ResnetGenerator, attend
 
 
-class CamHead(nn.Module):
+class TorchCamHead(nn.Module):
     """Class activation map on its own, as the generator or (spectral) the discriminator has it."""
 
     def __init__(self, dim, spectral):
@@ -37,7 +37,7 @@ class CamHead(nn.Module):
         return self.conv1x1(x), logit
 
 
-class TwoStyles(nn.Module):
+class TorchTwoStyles(nn.Module):
     """Style transfer as tools/stylize.py runs it: a mask's two styles, and alpha below 1."""
 
     def __init__(self, transfer):
@@ -50,10 +50,11 @@ class TwoStyles(nn.Module):
 
 
 LAYERS = SimpleNamespace(
+    framework="torch",
     AdaILN=AdaILN,
     AdaIN=AdaIN,
     BatchNorm2D=nn.BatchNorm2d,
-    CamHead=CamHead,
+    CamHead=TorchCamHead,
     Conv2D=nn.Conv2d,
     ConvTranspose2D=nn.ConvTranspose2d,
     Decoder=Decoder,
@@ -81,7 +82,7 @@ LAYERS = SimpleNamespace(
     Sequential=nn.Sequential,
     SpectralNormWrapper=SpectralNormWrapper,
     StyleTransfer=StyleTransfer,
-    TwoStyles=TwoStyles,
+    TwoStyles=TorchTwoStyles,
     Upsample=lambda: nn.Upsample(scale_factor=2, mode="nearest"),
     smooth=smooth,
     spectral_norm=spectral_norm,

@@ -55,14 +55,6 @@ def same_start(torch_trainer, paddle_trainer, torch_side, paddle_side, seed, mov
         paddle_side.load(paddle_trainer.networks[name], state)
 
 
-def batches(config, seed, domains=2):
-    """Endless batches of each domain, exact in float32."""
-    rng = np.random.default_rng([seed, 3])
-    shape = (config.batch_size, config.img_ch, config.img_size, config.img_size)
-    while True:
-        yield [representable(rng.uniform(-1, 1, shape)) for _ in range(domains)]
-
-
 def one_step(trainer, side, batch, random):
     """The losses of a step on these arrays, and on these random ones where there are any."""
     tensors = [side.tensor(array) for array in batch]

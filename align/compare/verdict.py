@@ -15,6 +15,7 @@ FLOOR_FACTOR = 4
 EXTRA, MISSING = "PyTorch has nothing of this name", "Paddle never computed it"
 FLOAT32_ULP = 2.0**-23
 ZERO = 1e-9  # of a layer's largest gradient: what is below it in float64 has cancelled
+UNKNOWN = "unknown"  # the cause of a difference that no known mistake reproduces
 FREE = ("propagated", "whole")  # views in which errors travel on
 WHATS = {
     ("forward", "propagated"): {"output", "state"},

@@ -10,16 +10,13 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
-from align.causes.metric import find_metric_cause
-from align.causes.search import UNKNOWN, find_cause
-from align.causes.training import find_training_cause
 from align.checks import data as check_data
 from align.checks import metric as check_metric
 from align.checks.layers import check_case
 from align.compare import data as data_side
 from align.compare.reference import measure
 from align.compare.torch_side import TorchSide
-from align.compare.verdict import Row
+from align.compare.verdict import UNKNOWN
 from align.faults import data as data_faults
 from align.faults import initial as init_faults
 from align.faults import metric as metric_faults
@@ -37,7 +34,6 @@ METRIC = {  # what is to blame first, and the cause; a fault without is left to 
     "standard error printed as std": ("KID std, ddof 0", "standard error for std"),
 }
 DATA = {57: "test: pixels", 58: "test: pixels", 59: "test: input", 60: "test: input", 61: "test: pixels"}
-_NAMES = list(Row.__dataclass_fields__)
 
 
 @dataclass
@@ -77,7 +73,9 @@ class Outcome:
         return self.caught and self.cause not in (UNKNOWN, self.wanted_cause)
 
     def take(self, cause):
-        """Keep what a search for the cause found."""
+        """Keep what a search for the cause found, if there was one."""
+        if cause is None:
+            return
         self.cause, self.before, self.after, self.tried = (cause[key] for key in ("name", "before", "after", "tried"))
 
 
@@ -118,13 +116,13 @@ def _model(fault):
     with rules():
         for check in ("forward", "backward"):
             with fault.planted() as tamper:
-                entry = check_case(case, truth, check, tamper=tamper)
-                if entry["verdict"] != "diverged":
-                    continue
-                blamed = Row(**{name: entry["blamed"][name] for name in _NAMES})
-                outcome.take(find_cause(case, truth, check, blamed, tamper))
-            outcome.check, outcome.caught, outcome.layer = check, True, blamed.layer
-            outcome.message = entry["blamed"]["message"]
+                entry = check_case(case, truth, check, tamper=tamper, causes=True)
+            if entry["verdict"] != "diverged":
+                continue
+            blamed = entry["blamed"]
+            outcome.take(blamed["cause"])
+            outcome.check, outcome.caught, outcome.layer = check, True, blamed["layer"]
+            outcome.message = blamed["message"]
             outcome.wanted_layer = getattr(fault, check) if getattr(fault, check) is not None else "none"
             break
         else:
@@ -142,11 +140,9 @@ def _cannot_exist(fault):
 def _training(fault):
     outcome = Outcome(fault.number, fault.name, "training", "Trainer.step", wanted_cause=fault.cause)
     with rules(), fault.planted() as tamper:
-        blamed = fault.entries(tamper)[-1]["blamed"]
-        if blamed:
-            arguments = (fault.trainers, fault.steps, blamed["what"], blamed["error"], fault.system)
-            outcome.take(find_training_cause(fault.config, blamed["call"], 0, tamper, *arguments))
+        blamed = fault.entries(tamper, causes=True)[-1]["blamed"]
     if blamed:
+        outcome.take(blamed["cause"])
         outcome.caught, outcome.message = True, blamed["message"]
         outcome.wanted_layer = f"step {fault.step}: {fault.what} of {fault.network}"
         network = fault.network if blamed["layer"].startswith(fault.network) else blamed["layer"]
@@ -182,14 +178,14 @@ def _data(fault):
 
 
 def _metric(fault):
-    layer, cause = METRIC[fault.name]
-    outcome = Outcome(fault.number, fault.name, "metric", "KID", wanted_layer=layer, wanted_cause=cause)
+    layer, wanted = METRIC[fault.name]
+    outcome = Outcome(fault.number, fault.name, "metric", "KID", wanted_layer=layer, wanted_cause=wanted)
     with fault.planted():
-        first = next((one for one in check_metric.statistics(0) if not one.passed), None)
-        if first:
-            outcome.caught, outcome.layer = True, first.name
-            outcome.message = f"{first.name} differs: error {first.error:.1e}, limit {first.limit:.0e}"
-            outcome.take(find_metric_cause(0))
+        first, cause = check_metric.first_difference(0)
+    if first:
+        outcome.caught, outcome.layer = True, first.name
+        outcome.message = f"{first.name} differs: error {first.error:.1e}, limit {first.limit:.0e}"
+        outcome.take(cause)
     return outcome
 
 

@@ -6,8 +6,8 @@ Training, data, metric and initialisation have faults of their own beside their 
 
 import paddle
 
-from align.causes.search import UNKNOWN
 from align.compare.paddle_side import PaddleSide
+from align.compare.verdict import UNKNOWN
 from align.faults import adain as adain_faults
 from align.faults import layers as faults
 from align.faults import sagan as sagan_faults

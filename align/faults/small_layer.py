@@ -5,16 +5,15 @@ from unittest.mock import patch
 
 import paddle
 
-from align.compare import torch_side
 from paddle_ugatit import weights
 
 
 def twin(of_torch, of_paddle):
     """A case's `build` from two functions without arguments."""
-    return lambda layers: of_torch() if layers is torch_side.LAYERS else of_paddle()
+    return lambda layers: of_torch() if layers.framework == "torch" else of_paddle()
 
 
-class Layer(paddle.nn.Layer):
+class SmallLayer(paddle.nn.Layer):
     """A Paddle layer whose parameters have PyTorch's names and layout."""
 
     def parameter(self, *shape, value=None):
@@ -27,5 +26,5 @@ class Layer(paddle.nn.Layer):
 def rules():
     """Within the block the weights of these layers can be converted: everything stays as it is."""
     leaves = dict.fromkeys(("weight", "bias", "running_mean", "running_var", "strength"), False)
-    with patch.dict(weights.RULES, {Layer: leaves}):
+    with patch.dict(weights.RULES, {SmallLayer: leaves}):
         yield

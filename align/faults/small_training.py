@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import paddle
 import torch
 
-from align.faults.small_layer import Layer
+from align.faults.small_layer import SmallLayer
 
 
 class _TorchNet(torch.nn.Module):
@@ -19,7 +19,7 @@ class _TorchNet(torch.nn.Module):
         self.second = torch.nn.Conv2d(3, 4, 3, bias=False)
 
 
-class _PaddleConv(Layer):
+class _PaddleConv(SmallLayer):
     def __init__(self):
         super().__init__()
         self.weight = self.parameter(4, 3, 3, 3)

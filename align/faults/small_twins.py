@@ -10,9 +10,8 @@ import torch
 import torch.nn.functional as TF
 
 from align.cases import Case
-from align.causes.resize import grid_matrix
-from align.faults.small_layer import Layer, twin
-from align.planting import run
+from align.faults.small_layer import SmallLayer, twin
+from align.planting import grid_matrix, run
 from paddle_ugatit.backend.compat import constant
 from paddle_ugatit.layers.convolution import Conv2D
 
@@ -34,7 +33,7 @@ class TorchBatchNorm2D(torch.nn.Module):
         return TF.batch_norm(x, *state, self.training, self.momentum, self.eps)
 
 
-class PaddleBatchNorm2D(Layer):
+class PaddleBatchNorm2D(SmallLayer):
     """(x - mean) / sqrt(var + eps) weight + bias, of the batch or, in evaluation, of the running statistics."""
 
     def __init__(self, features, eps=1e-5, momentum=0.1):
@@ -59,7 +58,7 @@ class PaddleBatchNorm2D(Layer):
             buffer.set_value(buffer * (1 - self.momentum) + new * self.momentum)
 
 
-class PaddleAvgPool2D(Layer):
+class PaddleAvgPool2D(SmallLayer):
     """Mean of 3x3, every second pixel, padded by 1; the padding does not count."""
 
     def forward(self, x):
@@ -69,14 +68,14 @@ class PaddleAvgPool2D(Layer):
         return (patches.sum(2) / count).reshape([b, c, (h + 1) // 2, (w + 1) // 2])
 
 
-class PaddleMaxPool2D(Layer):
+class PaddleMaxPool2D(SmallLayer):
     """Largest of 2x2, the last row and column too where their number is odd."""
 
     def forward(self, x):
         return PF.max_pool2d(x, 2, 2, ceil_mode=True)
 
 
-class PaddleZeroPad2D(Layer):
+class PaddleZeroPad2D(SmallLayer):
     """`padding`: left, right, top, bottom."""
 
     def __init__(self, padding):
@@ -94,7 +93,7 @@ class TorchResize(torch.nn.Module):
         return TF.interpolate(x, scale_factor=1.5, mode="bilinear", align_corners=False)
 
 
-class PaddleResize(Layer):
+class PaddleResize(SmallLayer):
     """The same as two products with matrices; `kind` is the grid."""
 
     def __init__(self):
@@ -120,7 +119,7 @@ class TorchDropout(torch.nn.Module):
         return x * (draw > 0).to(x.dtype) / (1 - self.p) if self.training else x * 1
 
 
-class PaddleDropout(Layer):
+class PaddleDropout(SmallLayer):
     """The same."""
 
     def __init__(self, p=0.5):
@@ -134,7 +133,7 @@ class PaddleDropout(Layer):
         return x * (draw > 0).astype(x.dtype) / ((1 - self.p) if upscale else 1)
 
 
-class PaddleConvTranspose2D(Layer):
+class PaddleConvTranspose2D(SmallLayer):
     """Transposed convolution, weight (in,out,h,w)."""
 
     def __init__(self, channels, output_padding):
@@ -160,7 +159,7 @@ class TorchModulated(torch.nn.Module):
         return out * torch.rsqrt(squares + self.eps)[:, :, None, None]
 
 
-class PaddleModulated(Layer):
+class PaddleModulated(SmallLayer):
     """The same; `shift` is what is added to the style."""
 
     def __init__(self, channels, eps=1e-8):
@@ -185,7 +184,7 @@ class TorchNoise(torch.nn.Module):
         return x + self.strength * noise
 
 
-class PaddleNoise(Layer):
+class PaddleNoise(SmallLayer):
     """The same."""
 
     def __init__(self, channels):
@@ -203,7 +202,7 @@ class TorchLoss(torch.nn.Module):
         return ((x.squeeze(1) - target) ** 2).mean().reshape(1)
 
 
-class PaddleLoss(Layer):
+class PaddleLoss(SmallLayer):
     """The same."""
 
     def forward(self, x, target):
@@ -232,7 +231,7 @@ class TorchFilterGradient(torch.nn.Module):
         return {"the second derivative through the output lost": run(direct)}
 
 
-class PaddleFilterGradient(Layer):
+class PaddleFilterGradient(SmallLayer):
     """The same. `asked_alone`: by the convolution's own derivative, of which only the filter's is asked."""
 
     def __init__(self):

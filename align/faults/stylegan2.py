@@ -7,9 +7,8 @@ import paddle
 import paddle.nn.functional as F
 
 from align.cases.training import SMALL_STYLEGAN2, SYSTEMS
-from align.causes.resize import grid_matrix
 from align.faults.training import TrainingFault
-from align.planting import local, patched, put, put_weight, run
+from align.planting import grid_matrix, local, patched, put, put_weight, run
 from paddle_ugatit import losses
 from paddle_ugatit.backend.compat import copied_transpose
 from paddle_ugatit.layers import twice_differentiable as smooth

@@ -48,9 +48,9 @@ class TrainingFault:
         with in_force(self.patches):
             yield self.plant
 
-    def entries(self, tamper, seed=0):
+    def entries(self, tamper, seed=0, causes=False):
         """The steps of the check, as `lockstep` gives them."""
-        return list(lockstep(self.config, self.steps, seed, tamper, self.trainers, self.system))
+        return list(lockstep(self.config, self.steps, seed, tamper, self.trainers, self.system, causes))
 
 
 def _adam(kind=paddle.optimizer.Adam, **wrong):

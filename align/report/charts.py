@@ -1,28 +1,27 @@
-"""The picture of error along depth: one case of a parity report as inline SVG, drawn by hand.
+"""The chart of error along depth: one case of a parity report as the geometry of an SVG.
 
-One panel per view (isolated above propagated, so that a fault is told from what inherits it), the layers'
-calls in execution order along x, log10 of the error along y. Errors of exactly 0 have a lane of their own
-at the bottom, those that are no number one at the top. Every x is a percentage and the paths lie in a
-stretched inner SVG, so the picture fits any width while its text and marks keep their size.
+One panel per view (isolated above propagated, which tells a fault from what inherits it), the layers' calls in
+execution order along x, log10 of the error along y. Errors of exactly 0 have a lane of their own at the bottom, those
+that are not numbers one at the top. Every x is a percentage and the paths lie in a stretched inner SVG, so the chart
+fits any width while its text and marks keep their size. templates/chart.html draws it.
 """
 
 import math
-from html import escape
 
 HEIGHT = 208  # px of a panel
-LOG_TOP, LOG_BOTTOM = 26, 172  # the logarithmic part; above it "no number", below it "exact"
+LOG_TOP, LOG_BOTTOM = 26, 172  # the logarithmic part; "none" is above it, "exact" below
 EXACT_Y, MISSING_Y = 192, 12
 EXACT_SHIFT = {"float64": -4.5, "float32": 4.5}  # the two dtypes side by side, or one would hide the other
 LOWEST, HIGHEST = -20, 6  # decades; errors beyond are drawn at the edge
 VIEW_TITLES = {
-    "isolated": ("isolated", "each layer fed PyTorch's own input, so nothing is inherited"),
+    "isolated": ("isolated", "each layer fed PyTorch's own input, so no error is inherited"),
     "propagated": ("propagated", "both networks run freely, so errors travel on"),
     "state": ("state", "weights and buffers"),
 }
 LEGEND = (
     ("dot f64", "float64"),
     ("dot f32", "float32"),
-    ("line floor", "floor: what PyTorch's own float32 makes"),
+    ("line floor", "floor: the error of PyTorch's own float32"),
     ("line limit f64", "limit, float64"),
     ("line limit f32", "limit, float32"),
     ("cross", "fails"),
@@ -32,14 +31,14 @@ MARKS = {"fail": "mark-fail", "inherited": "mark-inherited"}
 
 
 def finite(value) -> float | None:
-    """The value as a float, or None where it is no finite number (JSON null, NaN, infinity)."""
+    """Return the value as a float, or None if it is not a finite number (JSON null, NaN, infinity)."""
     if isinstance(value, int | float) and math.isfinite(value):
         return float(value)
     return None
 
 
 def scientific(value) -> str:
-    """An error as the whole page writes it: 1.2e-15; 0 where exact; 'none' where there is no number."""
+    """Format an error as all pages do: 1.2e-15; 0 if exact; "none" if it is not a number."""
     number = finite(value)
     if number is None:
         return "none"
@@ -47,45 +46,34 @@ def scientific(value) -> str:
 
 
 def layer_name(row: dict) -> str:
-    """The layer's path; the whole network has the empty one."""
+    """Return the layer's path, or "(network)" for the whole network, whose path is empty."""
     return row["layer"] or "(network)"
 
 
-def symbols() -> str:
-    """The marks of failing points, defined once per page and used by every picture."""
-    return (
-        '<svg class="symbols" aria-hidden="true"><defs>'
-        '<path id="mark-fail" class="mark-fail" d="M-4-4L4 4M4-4L-4 4"/>'
-        '<path id="mark-inherited" class="mark-inherited" d="M0-5L5 0L0 5L-5 0Z"/>'
-        "</defs></svg>"
-    )
-
-
-def draw(case: dict, backward: bool = False) -> str:
-    """The figure of one case as HTML: a panel per view, the axis of layers below, the legend."""
+def chart(case: dict, backward: bool = False) -> dict:
+    """Return what templates/chart.html draws for a case: a panel for each view, the axis of layers, the legend."""
     rows = case["rows"]
     order = _execution_order(rows)
     scale = _Scale(rows)
     views = [view for view in VIEW_TITLES if any(row["view"] == view for row in rows)]
-    # State is exact almost always; a panel of zeros would only take room.
+    # State is almost always exact; a panel of zeros would only take up space.
     if len(views) > 1 and all(row["error"] == 0 for row in rows if row["view"] == "state"):
         views = [view for view in views if view != "state"]
-    blamed = _blamed_position(case, order)
-    panels = [_panel(view, rows, order, scale, blamed if view != "state" else None) for view in views]
-    if blamed is not None:
-        labelled = case["blamed"].get("view")
-        index = views.index(labelled) if labelled in views else 0
-        label = _blame_label(case["blamed"], blamed, len(order))
-        panels[index] = panels[index].replace("<!--blame-->", label)
-    legend = "".join(f'<span><i class="key {key}"></i>{escape(text)}</span>' for key, text in LEGEND)
-    return (
-        f'<figure class="picture">{"".join(panels)}{_layer_axis(order, backward)}'
-        f'<figcaption class="legend">{legend}</figcaption></figure>'
-    )
+    panels = [_panel(view, rows, order, scale) for view in views]
+    _mark_blamed(case.get("blamed"), dict(zip(views, panels, strict=True)), order)
+    return {
+        "height": HEIGHT,
+        "exact": EXACT_Y - 11,
+        "bands": _bands(order),
+        "panels": panels,
+        "layers": _layer_axis(order),
+        "direction": "reverse execution order" if backward else "execution order",
+        "legend": LEGEND,
+    }
 
 
 def _execution_order(rows: list[dict]) -> dict[tuple, int]:
-    """(layer, call) -> place along x. The longest view leads; what only another view has is slotted in."""
+    """(layer, call) -> place along x. The longest view leads; calls that only another view has are slotted in."""
     sequences = {}
     for row in rows:
         sequences.setdefault(row["view"], {})[row["layer"], row["call"]] = None
@@ -129,48 +117,50 @@ def _percent(place: float, count: int) -> str:
     return f"{100 * (place + 0.5) / count:.2f}%"
 
 
-def _panel(view, rows, order, scale, blamed) -> str:
+def _panel(view, rows, order, scale) -> dict:
     rows = [row for row in rows if row["view"] == view]
     title, hint = VIEW_TITLES[view]
-    count = len(order)
-    blame = ""
-    if blamed is not None:
-        x = _percent(blamed, count)
-        blame = f'<line class="blame" x1="{x}" x2="{x}" y1="0" y2="{HEIGHT}"/><!--blame-->'
-    lines = "".join(_lines(dtype, rows, order, scale) for dtype in ("float32", "float64"))
-    return (
-        f'<div class="panel"><p class="view"><b>{title}</b> {hint}</p>'
-        f'<div class="plot">{_error_axis(rows, scale)}'
-        f'<svg class="area" width="100%" height="{HEIGHT}" role="img" aria-label="error by depth, {title}">'
-        f"{_bands(order)}{_grid(scale)}"
-        f'<svg width="100%" height="{HEIGHT}" viewBox="0 0 1000 {HEIGHT}" preserveAspectRatio="none">'
-        f"{lines}</svg>"
-        f"{blame}{_points(rows, order, scale)}</svg></div></div>"
-    )
+    dots, marks = _points(rows, order, scale)
+    return {
+        "title": title,
+        "hint": hint,
+        "axis": _error_axis(rows, scale),
+        "grid": [f"{scale.y(10.0**tick):g}" for tick in scale.ticks()],
+        "paths": [path for dtype in ("float32", "float64") for path in _paths(dtype, rows, order, scale)],
+        "dots": dots,
+        "marks": marks,
+        "blame": None,
+    }
 
 
-def _error_axis(rows, scale) -> str:
+def _mark_blamed(blamed, panels, order) -> None:
+    """Put a line at the blamed layer into every panel but that of the state, and its name into the one of its view."""
+    place = order.get((blamed["layer"], blamed.get("call", 0))) if blamed else None
+    if place is None:
+        return
+    side, shift = ("start", 7) if place < len(order) / 2 else ("end", -7)
+    labelled = blamed.get("view") if blamed.get("view") in panels else next(iter(panels))
+    for view, panel in panels.items():
+        if view != "state":
+            label = f"blamed: {layer_name(blamed)}" if view == labelled else ""
+            panel["blame"] = {"x": _percent(place, len(order)), "label": label, "side": side, "shift": shift}
+
+
+def _error_axis(rows, scale) -> list[tuple[str, str]]:
     labels = [(scale.y(10.0**tick), f"1e{tick}") for tick in scale.ticks()] + [(EXACT_Y, "exact")]
     if any(finite(row["error"]) is None for row in rows):
         labels.append((MISSING_Y, "none"))
-    texts = "".join(f'<text x="44" y="{y + 4:g}">{text}</text>' for y, text in labels)
-    return f'<svg class="axis" width="50" height="{HEIGHT}">{texts}</svg>'
+    return [(f"{y + 4:g}", text) for y, text in labels]
 
 
-def _grid(scale) -> str:
-    heights = [scale.y(10.0**tick) for tick in scale.ticks()]
-    lines = "".join(f'<line class="grid" x2="100%" y1="{y:g}" y2="{y:g}"/>' for y in heights)
-    return lines + f'<rect class="exact" width="100%" y="{EXACT_Y - 11}" height="22"/>'
-
-
-def _bands(order) -> str:
-    """A faint stripe under every second top-level part of the network."""
+def _bands(order) -> list[tuple[str, str]]:
+    """(x, width) of a faint stripe under every second top-level part of the network."""
     unit = 100 / len(order)
-    return "".join(
-        f'<rect class="band" x="{first * unit:.2f}%" width="{length * unit:.2f}%" height="100%"/>'
+    return [
+        (f"{first * unit:.2f}%", f"{length * unit:.2f}%")
         for index, (_, first, length) in enumerate(_parts(order))
         if index % 2
-    )
+    ]
 
 
 def _parts(order) -> list[tuple[str, int, int]]:
@@ -185,8 +175,8 @@ def _parts(order) -> list[tuple[str, int, int]]:
     return [tuple(part) for part in parts]
 
 
-def _lines(dtype, rows, order, scale) -> str:
-    """A thin guide through the largest errors, the steps of the limit and, in float32, of the floor."""
+def _paths(dtype, rows, order, scale) -> list[tuple[str, str]]:
+    """(class, path) of a thin guide through the largest errors, of the limit's steps and, in float32, the floor's."""
     worst = {}  # place -> the row nearest to its limit, or furthest beyond
     for row in rows:
         if row["dtype"] == dtype and finite(row["error"]) is not None:
@@ -194,19 +184,19 @@ def _lines(dtype, rows, order, scale) -> str:
             if place not in worst or _ratio(row) > _ratio(worst[place]):
                 worst[place] = row
     if not worst:
-        return ""
+        return []
     width, short = 1000 / len(order), "f64" if dtype == "float64" else "f32"
-    guide = " ".join(
+    guide = [
         f"{(place + 0.5) * width:.1f},{scale.y(row['error'])}"
         for place, row in sorted(worst.items())
         if row["error"]  # an exact layer has its dot below; the guide would only jump there and back
-    )
-    paths = [f'<polyline class="guide {short}" points="{guide}"/>']
+    ]
+    paths = [(f"guide {short}", "M" + " ".join(guide))] if guide else []
     for name in ("limit", "floor"):
         steps = {place: scale.y(row[name]) for place, row in worst.items() if finite(row[name])}
         if steps:
-            paths.append(f'<path class="{name} {short}" d="{_steps(steps, width)}"/>')
-    return "".join(paths)
+            paths.append((f"{name} {short}", _steps(steps, width)))
+    return paths
 
 
 def _ratio(row) -> float:
@@ -226,9 +216,9 @@ def _steps(heights: dict[int, float], width: float) -> str:
     return "".join(path) + f"H{end:.1f}"
 
 
-def _points(rows, order, scale) -> str:
-    """A dot per comparison; failing ones come last, so that nothing covers them, and say what they are."""
-    dots, marks, seen = [], [], set()
+def _points(rows, order, scale) -> tuple[list, list]:
+    """Dots (class, x, y), one per comparison that passes, and marks (symbol, x, y, text) of those that do not."""
+    dots, marks = {}, []
     for row in rows:
         x, y = _percent(order[row["layer"], row["call"]], len(order)), scale.y(row["error"])
         if row["error"] == 0:
@@ -240,42 +230,21 @@ def _points(rows, order, scale) -> str:
                 f"{row['verdict']}, error {scientific(row['error'])}, limit {scientific(row['limit'])}; "
                 f"{row['note']}"
             )
-            marks.append(f'<use href="#{mark}" x="{x}" y="{y:g}"><title>{escape(text)}</title></use>')
-            continue
-        short = "f64" if row["dtype"] == "float64" else "f32"
-        if (x, y, short) not in seen:  # many exact ones fall on the same spot
-            seen.add((x, y, short))
-            dots.append(f'<circle class="{short}" cx="{x}" cy="{y:g}" r="2.5"/>')
-    return "".join(dots) + "".join(marks)
+            marks.append((mark, x, f"{y:g}", text))
+        else:
+            dots["f64" if row["dtype"] == "float64" else "f32", x, f"{y:g}"] = None  # exact ones often coincide
+    return list(dots), marks
 
 
-def _blamed_position(case, order) -> int | None:
-    blamed = case.get("blamed")
-    return order.get((blamed["layer"], blamed.get("call", 0))) if blamed else None
-
-
-def _blame_label(blamed, place, count) -> str:
-    side, shift = ("start", 7) if place < count / 2 else ("end", -7)
-    text = f"blamed: {layer_name(blamed)}"
-    x = _percent(place, count)
-    return f'<text class="blame" x="{x}" dx="{shift}" y="16" text-anchor="{side}">{escape(text)}</text>'
-
-
-def _layer_axis(order, backward) -> str:
-    """Numbers of the calls, and names of the parts where they fit; narrow screens leave out the longer."""
+def _layer_axis(order) -> list[tuple[str, str, int, str]]:
+    """(class, x, y, text): numbers of the calls, and names of the parts where they fit; narrow screens hide "wide"."""
     count = len(order)
     step = next(s for s in (1, 2, 5, 10, 20, 50, 100, 200, 500, 10**9) if count / s <= 10)
     places = [0] + [place - 1 for place in range(step, count + 1, step) if place > 1]
-    texts = [f'<text x="{_percent(place, count)}" y="13">{place + 1}</text>' for place in places]
+    texts = [("", _percent(place, count), 13, str(place + 1)) for place in places]
     for name, first, length in _parts(order):
         share, need = length / count, 7 * len(name) + 6  # px of the text at this size
         if name and share * 1000 >= need:
-            wide = "" if share * 300 >= need else " wide"
-            x = _percent(first + length / 2 - 0.5, count)
-            texts.append(f'<text class="part{wide}" x="{x}" y="30">{escape(name)}</text>')
-    direction = "reverse execution order" if backward else "execution order"
-    return (
-        '<div class="plot"><svg class="axis" width="50" height="36"></svg>'
-        f'<svg class="area layers" width="100%" height="36">{"".join(texts)}</svg></div>'
-        f'<p class="axis-title">layer calls in {direction} &rarr;</p>'
-    )
+            kind = "part" if share * 300 >= need else "part wide"
+            texts.append((kind, _percent(first + length / 2 - 0.5, count), 30, name))
+    return texts

@@ -1,0 +1,53 @@
+"""What comparisons of the metrics share: the comparison itself, its limits, and the features and images compared on."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+SETS = ((70, 50, 25), (700, 900, 300))  # (N, M, subset size): computed in float64 throughout, by float32 products
+SUBSETS = 10
+LIMIT = 1e-6  # relative; float32 products with float64 totals have reached 3e-8
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One number, or the largest difference of many."""
+
+    group: str
+    name: str
+    error: float  # relative to the largest reference value
+    limit: float
+
+    @property
+    def passed(self):
+        """Within the limit, and a number."""
+        return self.error <= self.limit
+
+
+def compared(group, name, ours, theirs, limit: float = LIMIT):
+    """A Comparison of two numbers or arrays; shapes that differ, and NaN, fail."""
+    ours, theirs = np.asarray(ours, np.float64), np.asarray(theirs, np.float64)
+    if ours.shape != theirs.shape or not ours.size:
+        return Comparison(group, name, float("inf"), limit)
+    error = np.abs(ours - theirs).max() / (np.abs(theirs).max() or 1.0)
+    return Comparison(group, name, float(error) if np.isfinite(error) else float("inf"), limit)
+
+
+def drawn_features(n, m, seed, dimensions=512):
+    """Two sets of non-negative features that differ, (n,d), (m,d) float32."""
+    rng = np.random.default_rng(seed)
+    scale = 1 / np.sqrt(1 + np.arange(dimensions) / 8)
+    sets = (rng.standard_normal((count, dimensions)) * scale for count in (n, m))
+    return [np.maximum(values + shift, 0).astype(np.float32) for values, shift in zip(sets, (0.2, 0.35), strict=True)]
+
+
+def drawn_images(count, seed):
+    """Images of noise and patches, of several sizes, up and down from 299."""
+    rng = np.random.default_rng(seed)
+    sides = ((61, 47), (256, 256), (300, 299), (420, 330))
+    images = []
+    for i in range(count):
+        height, width = sides[i % len(sides)]
+        patches = np.kron(rng.integers(0, 200, (8, 8, 3)), np.ones((53, 53, 1)))[:height, :width]
+        images.append(np.clip(patches + rng.integers(0, 80, (height, width, 1)), 0, 255).astype(np.uint8))
+    return images

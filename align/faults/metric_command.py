@@ -1,0 +1,89 @@
+"""Check that KID, FID and Inception features are right, and that mistakes planted in them are caught.
+
+    python align/check_metric.py [--weights FILE] [--seed K] [--json FILE]
+    python align/check_metric.py --coverage        how often the interval contains the truth, and how noisy others are
+
+Compares every number of paddle_ugatit/metrics with a float64 statement of its formula, the features with the PyTorch
+twin, and both with torch-fidelity and clean-fid where these are installed. Then plants known mistakes, each of which
+must be caught. Exit code: 0 aligned and every mistake caught, 1 not, 2 not comparable or bad usage.
+"""
+
+import argparse
+import json
+import tempfile
+from dataclasses import asdict
+
+import torch
+
+from align.checks import coverage
+from align.checks.metric import NARROW, all_comparisons, features, others, resizes, statistics
+from align.checks.running import run
+from align.compare import metric_others
+from align.faults import metric as metric_faults
+from paddle_ugatit.formats import atomic
+from paddle_ugatit.metrics import inception_weights
+
+
+def main(argv=None):
+    """Run the check; returns the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="check_metric.py",
+        description=__doc__.split("\n")[0],
+        epilog="example: python align/check_metric.py --json work/outputs/metric.json   "
+        "exit code: 0 aligned and every mistake caught, 1 not, 2 not comparable or bad usage",
+    )
+    parser.add_argument("--weights", metavar="FILE", help="Inception weights at full width (default: random weights)")
+    parser.add_argument("--seed", type=int, default=0, metavar="K", help="seed of features and images (%(default)s)")
+    parser.add_argument("--json", metavar="FILE", help="write all comparisons as JSON")
+    parser.add_argument("--coverage", action="store_true", help="simulate repeated draws of both sets instead")
+    arguments = parser.parse_args(argv)
+    torch.manual_seed(arguments.seed)
+    if arguments.coverage:
+        return run("check_metric", lambda: coverage.table(arguments.seed) or 0)
+    return run("check_metric", lambda: _run(arguments))
+
+
+def _run(arguments):
+    with tempfile.TemporaryDirectory() as folder:
+        path = arguments.weights or f"{folder}/inception.pth"
+        full = arguments.weights
+        if not arguments.weights:
+            inception_weights.write_random(path, NARROW, arguments.seed)
+            if metric_others.installed("torch_fidelity"):
+                full = f"{folder}/full.pth"
+                inception_weights.write_random(full, 1, arguments.seed)
+        found = all_comparisons(path, arguments.seed)
+        found += others(full, arguments.seed)
+        for comparison in found:
+            _print(comparison)
+        for name in ("torch_fidelity", "cleanfid"):
+            if not metric_others.installed(name):
+                print(f"left out: {name} is not installed")
+        missed = missed_faults(path, arguments.seed)
+    failed = [comparison for comparison in found if not comparison.passed]
+    if arguments.json:
+        with atomic.replacing(arguments.json, "w") as file:
+            json.dump({"comparisons": [asdict(comparison) for comparison in found], "missed_faults": missed}, file)
+    verdict = "DIVERGED" if failed or missed else "ALIGNED"
+    print(f"{verdict}: {len(found)} comparisons, {len(failed)} beyond their limit; {len(missed)} planted faults missed")
+    return 1 if failed or missed else 0
+
+
+def _print(comparison):
+    mark = "aligned " if comparison.passed else "DIVERGED"
+    print(f"{mark} {comparison.group:16} {comparison.name:40} {comparison.error:.1e}, limit {comparison.limit:.0e}")
+
+
+def missed_faults(path: str, seed: int) -> list[str]:
+    """Plant each fault and return the names of those that no comparison of the right kind caught."""
+    missed = []
+    for fault in metric_faults.FAULTS:
+        with fault.planted():
+            checks = {"statistics": lambda: statistics(seed), "resizes": lambda: resizes(seed)}
+            found = checks.get(fault.check, lambda: features(path, seed))()
+            caught = next((c for c in found if not c.passed), None)
+        where = f"{caught.group}, {caught.name}, {caught.error:.1e}" if caught else "MISSED"
+        print(f"fault {fault.number:2} {fault.name}: {where}")
+        if not caught:
+            missed.append(fault.name)
+    return missed
