@@ -8,12 +8,12 @@ import pytest
 
 import paddle_ugatit  # noqa: F401  first: it sets the process up before Paddle, and so before PyTorch
 from paddle_ugatit import formats, weights
+from paddle_ugatit.cli import convert as convert_weights
 from paddle_ugatit.formats import CheckpointError
 from paddle_ugatit.inference.stylise import takes_vgg_levels
 from paddle_ugatit.layers import norm
 from paddle_ugatit.models import adain
 from paddle_ugatit.training.adain import he_filters, random_filters
-from tools import convert_weights
 
 torch = pytest.importorskip("torch")
 from align.checks.command import main as check  # noqa: E402

@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from paddle_ugatit import formats, weights
+from paddle_ugatit.cli import convert as convert_weights
 from paddle_ugatit.models import sagan
 from paddle_ugatit.weights import WeightError
-from tools import convert_weights
 from torch_ref.models import sagan as torch_sagan
 
 

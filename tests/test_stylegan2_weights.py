@@ -7,10 +7,10 @@ import pytest
 from align.checks import command
 from paddle_ugatit import formats, weights
 from paddle_ugatit.backend.errors import InputError
+from paddle_ugatit.cli import convert as convert_weights
 from paddle_ugatit.models import stylegan2
 from paddle_ugatit.training import start
 from paddle_ugatit.training import stylegan2 as stylegan2_training
-from tools import convert_weights
 
 torch = pytest.importorskip("torch")
 twins = pytest.importorskip("torch_ref.models.stylegan2")
