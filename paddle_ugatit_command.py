@@ -8,7 +8,7 @@ import importlib.metadata
 import importlib.util
 import runpy
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 PROGRAM = "paddle-ugatit"
@@ -90,7 +90,7 @@ def _packaged(word: str) -> str:
     return str(installed) if installed.exists() else word
 
 
-def _guarded(name: str, work) -> int:
+def _guarded(name: str, work: Callable[[], int]) -> int:
     """Return `work()`; a missing framework is one line that says how to install it, and the exit code 2."""
     try:
         return work()

@@ -162,7 +162,7 @@ def test_truncated_sources_leave_the_destination(tmp_path, capsys):
         ("surplus", np.zeros(3, "f4"), "has 'surplus'"),
         ("gamma.weight", np.zeros((8, 9), "f4"), "'gamma.weight' has the shape (8, 9), the network needs (8, 8)"),
         ("gamma.weight", np.zeros((8, 8), "f8"), "'gamma.weight' is float64"),
-        ("DownBlock.1.weight", None, "is no network that this knows"),
+        ("DownBlock.1.weight", None, "is not a known network"),
     ],
 )
 def test_what_does_not_fit_is_named(tmp_path, capsys, key, array, reason):

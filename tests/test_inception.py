@@ -76,7 +76,7 @@ def test_old_format_counters_and_conversions_load_alike(file, images, tmp_path, 
     torch.save(state, old, _use_new_zipfile_serialization=False)
     converted, back = tmp_path / "converted.pdparams", tmp_path / "back.safetensors"
     assert convert_weights.main([str(old), str(converted)]) == 0
-    assert "model: inception (by its keys)" in capsys.readouterr().out
+    assert "model: inception (from its keys)" in capsys.readouterr().out
     assert convert_weights.main([str(converted), str(back), "--framework", "torch"]) == 0
     for path in (old, converted, back):
         assert np.array_equal(features_of(path, images), wanted), path

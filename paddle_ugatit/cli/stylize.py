@@ -9,6 +9,7 @@ import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -69,7 +70,7 @@ def load(arguments: argparse.Namespace) -> StyleTransfer:
     Raises InputError if a file holds other networks, or two that do not fit together; UsageError if the encoder is
     missing.
     """
-    found = {}
+    found: dict[type, Any] = {}
     for path in filter(None, (arguments.weights, arguments.encoder)):
         with warnings.catch_warnings(record=True) as notes:
             warnings.simplefilter("always")
