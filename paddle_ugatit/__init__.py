@@ -1,21 +1,23 @@
-"""paddle_ugatit: U-GAT-IT in PaddlePaddle, equal to the PyTorch original. Never imports torch.
+"""U-GAT-IT in PaddlePaddle, numerically equal to the PyTorch original. Never imports torch.
 
-Importing it sets the process up (backend/runtime.py) and loads Paddle. Where Paddle is not installed, the file formats
-still work: a machine that only records references or draws pages does not need it.
+Importing the package sets up the process (backend/runtime.py) and loads Paddle. Without Paddle the file formats still
+work, so that a machine which only records references or draws pages does not need it.
 """
 
 import contextlib
 
 from paddle_ugatit.backend import runtime
 
+__version__ = "0.1.0"
+
 with contextlib.suppress(ImportError):
-    runtime.import_paddle()  # here, because the settings must stand before anything loads Paddle
+    runtime.import_paddle()  # here, because the settings must be made before anything else loads Paddle
 
 __all__ = ["Discriminator", "ResnetGenerator"]
 
 
-def __getattr__(name):
-    if name in __all__:
+def __getattr__(name: str) -> object:
+    if name in ("Discriminator", "ResnetGenerator"):
         from paddle_ugatit.models import ugatit
 
         return getattr(ugatit, name)

@@ -8,12 +8,12 @@ import pytest
 
 import paddle_ugatit  # noqa: F401  first: it sets the process up before Paddle, and so before PyTorch
 from paddle_ugatit import formats, weights
+from paddle_ugatit.cli import convert as convert_weights
 from paddle_ugatit.formats import CheckpointError
 from paddle_ugatit.inference.stylise import takes_vgg_levels
 from paddle_ugatit.layers import norm
 from paddle_ugatit.models import adain
 from paddle_ugatit.training.adain import he_filters, random_filters
-from tools import convert_weights
 
 torch = pytest.importorskip("torch")
 from align.checks.command import main as check  # noqa: E402
@@ -141,7 +141,7 @@ def test_taps_are_those_of_the_public_vgg(files, size):
         x = layer(x)
         if place in (3, 10, 17, 30):
             wanted.append(x.detach().numpy())
-    with pytest.warns(UserWarning, match="left out 14 arrays"):
+    with pytest.warns(UserWarning, match="dropped 14 arrays"):
         encoder = weights.load_networks(files / "vgg_normalised.pth", "float64")[""]
     found = encoder(paddle.to_tensor(maps(2, 3, *size)))
     assert found[-1].shape == [2, 32, -(-size[0] // 8), -(-size[1] // 8)]
@@ -207,7 +207,7 @@ def test_both_public_files_there_and_back(files, tmp_path, capsys):
         assert convert_weights.main([str(source), str(middle)]) == 0
         assert convert_weights.main([str(middle), str(back)]) == 0
         told = capsys.readouterr().out
-        assert "model: adain" in told and ("left out 14 arrays" in told) == (name == "vgg_normalised")
+        assert "model: adain" in told and ("dropped 14 arrays" in told) == (name == "vgg_normalised")
         kept = public_state(ENCODER | UNREAD, 4) if name == "vgg_normalised" else public_state(DECODER, 4)
         kept = {key: value for key, value in kept.items() if int(key.split(".")[0]) < 31}
         torch.save(kept, tmp_path / "kept.pt")

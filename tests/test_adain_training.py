@@ -15,6 +15,7 @@ from align.cases.training import SYSTEMS
 from align.checks import training as check_training
 from paddle_ugatit import formats
 from paddle_ugatit.backend.errors import InputError
+from paddle_ugatit.cli import train
 from paddle_ugatit.data import transforms
 from paddle_ugatit.data.folders import Stream, TrainingData
 from paddle_ugatit.data.images import image_files, read_image, write_image
@@ -22,7 +23,6 @@ from paddle_ugatit.losses import style_loss
 from paddle_ugatit.models.adain import Decoder, Encoder
 from paddle_ugatit.training import adain, start
 from paddle_ugatit.training.adain import Config, Trainer
-from tools import train
 
 SMALL = dataclasses.replace(SYSTEMS["adain"].small, batch_size=2)
 TINY = dict(system="adain", ch=4, he="true", load_size=28, img_size=24, batch_size=2, lr=0.002, log_freq=1)
@@ -142,7 +142,7 @@ def test_rate_and_options():
 
 
 def test_the_published_configuration_is_the_default():
-    folder = Path(train.__file__).parents[1] / "work/configs"
+    folder = Path(__file__).resolve().parents[1] / "work/configs"
     published, demo = (start.configuration(folder / f"{name}.yaml") for name in ("adain", "adain_demo"))
     assert published == Config(print_freq=published.print_freq, save_freq=published.save_freq)
     assert (demo.encoder, demo.he) == ("", True)

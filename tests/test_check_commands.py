@@ -131,4 +131,4 @@ def test_recording_of_weights_that_are_no_network(tmp_path, capsys):
     torch.save({"weight": torch.zeros(2, 2)}, file)
     assert record_reference.main(["--weights", str(file), "--out", str(tmp_path / "r.safetensors")]) == 2
     err = capsys.readouterr().err
-    assert err.count("\n") == 1 and "is no network that this knows" in err
+    assert err.count("\n") == 1 and "is not a known network" in err

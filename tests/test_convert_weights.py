@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from paddle_ugatit import Discriminator, ResnetGenerator, formats, weights
-from tools import convert_weights
+from paddle_ugatit.cli import convert as convert_weights
 
 SCRIPT = Path(__file__).resolve().parent.parent / "tools" / "convert_weights.py"
 
@@ -104,7 +104,7 @@ def test_it_says_what_it_found_and_notes_it_beside(tmp_path, capsys):
     checksum = subprocess.run(["sha256sum", tmp_path / "a.pt"], capture_output=True, text=True, check=True).stdout
     assert noted["source_sha256"] == checksum.split()[0]
     assert run(tmp_path / "b.pdparams", tmp_path / "c.safetensors") == 0
-    assert "model: ugatit-initial (by the file's metadata)" in capsys.readouterr().out
+    assert "model: ugatit-initial (from the file's metadata)" in capsys.readouterr().out
     assert formats.read(tmp_path / "c.safetensors").metadata["revision"] == "initial"
     code, line = refusal(capsys, tmp_path / "c.safetensors", tmp_path / "d.pt", "--model", "ugatit")
     assert code == 1 and "ugatit-initial by its metadata, not ugatit" in line
@@ -162,7 +162,7 @@ def test_truncated_sources_leave_the_destination(tmp_path, capsys):
         ("surplus", np.zeros(3, "f4"), "has 'surplus'"),
         ("gamma.weight", np.zeros((8, 9), "f4"), "'gamma.weight' has the shape (8, 9), the network needs (8, 8)"),
         ("gamma.weight", np.zeros((8, 8), "f8"), "'gamma.weight' is float64"),
-        ("DownBlock.1.weight", None, "is no network that this knows"),
+        ("DownBlock.1.weight", None, "is not a known network"),
     ],
 )
 def test_what_does_not_fit_is_named(tmp_path, capsys, key, array, reason):

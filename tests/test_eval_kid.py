@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 import paddle_ugatit  # noqa: F401  first: it sets the process up
+from paddle_ugatit.cli import eval_kid
 from paddle_ugatit.data.images import write_image
 from paddle_ugatit.metrics import FeatureExtractor, evaluate, inception_weights, kid, page
-from tools import eval_kid
 
 ROOT = Path(__file__).resolve().parent.parent
 

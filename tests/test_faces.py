@@ -11,15 +11,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from paddle_ugatit.cli import make_dataset
 from paddle_ugatit.data.faces import cartoon as face_cartoon
 from paddle_ugatit.data.faces import draw as faces
 from paddle_ugatit.data.faces import folder as faces_folder
 from paddle_ugatit.data.faces import photo as face_photo
 from paddle_ugatit.data.faces.latents import FRINGES, HAIR_STYLES, sample_face
 from paddle_ugatit.data.images import read_image
-from tools import make_dataset
 
-SCRIPT = Path(make_dataset.__file__)
+SCRIPT = Path(__file__).resolve().parents[1] / "tools" / "make_dataset.py"
 SPLITS = ("trainA", "trainB", "testA", "testB")
 
 

@@ -3,6 +3,7 @@
 import math
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import paddle
@@ -12,11 +13,11 @@ import paddle_ugatit  # noqa: F401  first: it sets the process up
 from paddle_ugatit import formats, weights
 from paddle_ugatit.backend.compat import default_dtype
 from paddle_ugatit.backend.errors import InputError
+from paddle_ugatit.cli import convert as convert_weights
 from paddle_ugatit.formats import CheckpointError
 from paddle_ugatit.metrics import FeatureExtractor, engine, inception_weights
 from paddle_ugatit.metrics.preprocess import to_network
 from paddle_ugatit.models.inception import InceptionV3
-from tools import convert_weights
 
 torch = pytest.importorskip("torch")
 from torch_ref.models import inception as torch_inception  # noqa: E402
@@ -75,7 +76,7 @@ def test_old_format_counters_and_conversions_load_alike(file, images, tmp_path, 
     torch.save(state, old, _use_new_zipfile_serialization=False)
     converted, back = tmp_path / "converted.pdparams", tmp_path / "back.safetensors"
     assert convert_weights.main([str(old), str(converted)]) == 0
-    assert "model: inception (by its keys)" in capsys.readouterr().out
+    assert "model: inception (from its keys)" in capsys.readouterr().out
     assert convert_weights.main([str(converted), str(back), "--framework", "torch"]) == 0
     for path in (old, converted, back):
         assert np.array_equal(features_of(path, images), wanted), path
@@ -207,7 +208,9 @@ def test_png_can_be_read_after_paddle_is_loaded(tmp_path):
         f"write_image(r'{tmp_path}/a.png', numpy.full((8, 9, 3), 7, 'uint8'))\n"
         f"print(read_image(r'{tmp_path}/a.png').sum())\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=convert_weights.Path.cwd())
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=Path(__file__).resolve().parents[1]
+    )
     assert done.stdout.strip() == str(7 * 8 * 9 * 3), done.stderr[-500:]
 
 

@@ -52,8 +52,9 @@ def test_commands_name_files_and_options_that_exist(text):
         script = re.search(r"[\w/.]+\.(?:py|sh)", line)[0]
         assert (ROOT / script).is_file(), line
         source = (ROOT / script).read_text(encoding="utf-8")
-        if module := re.search(r"from (align\S+) import main", source):
+        if module := re.search(r"from ((?:align|paddle_ugatit)\S+) import main", source):
             source = (ROOT / f"{module[1].replace('.', '/')}.py").read_text(encoding="utf-8")
+            source += (ROOT / "paddle_ugatit/cli/command.py").read_text(encoding="utf-8")
         known = shared + source if script.startswith("align/check_") else source
         if "bench.py kid" in line:
             known = (ROOT / "align/bench/metric.py").read_text(encoding="utf-8")

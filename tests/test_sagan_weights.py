@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from paddle_ugatit import formats, weights
+from paddle_ugatit.cli import convert as convert_weights
 from paddle_ugatit.models import sagan
 from paddle_ugatit.weights import WeightError
-from tools import convert_weights
 from torch_ref.models import sagan as torch_sagan
 
 
@@ -40,7 +40,7 @@ def test_round_trip_is_exact(public, name, suffix, tmp_path, capsys):
     assert convert_weights.main([str(source), str(middle)]) == 0
     assert convert_weights.main([str(middle), str(back)]) == 0
     printed = capsys.readouterr().out
-    assert "SAGAN" in printed and "model: sagan (by its keys)" in printed and "note" not in printed
+    assert "SAGAN" in printed and "model: sagan (from its keys)" in printed and "note" not in printed
     assert_same(arrays_of(public[name]), {k: v.numpy() for k, v in torch.load(back, weights_only=True).items()})
     public[name].load_state_dict(torch.load(back, weights_only=True))  # strictly
 
@@ -88,13 +88,13 @@ def test_the_prefix_of_data_parallel_is_left_out_and_said(public):
     state = {f"module.{key}": array for key, array in arrays_of(public["D"]).items()}
     converted, notes = weights.convert(formats.Checkpoint({"": state}, "torch", {}), "torch", "x_D.pth")
     assert_same(arrays_of(public["D"]), converted.networks[""])
-    assert notes == [f"x_D.pth: left out the prefix 'module.' of DataParallel before {len(state)} keys"]
+    assert notes == [f"x_D.pth: dropped DataParallel's prefix 'module.' from {len(state)} keys"]
 
 
 def test_a_file_from_before_batches_were_counted(public):
     state = {key: array for key, array in arrays_of(public["G"]).items() if not key.endswith("num_batches_tracked")}
     converted, notes = weights.convert(formats.Checkpoint({"": state}, "torch", {}), "paddle", "x_G.pth")
-    assert notes == ["x_G.pth: set 4 counts of batches to 0, which PyTorch before 0.4.1 did not keep"]
+    assert notes == ["x_G.pth: set 4 num_batches_tracked to 0: PyTorch before 0.4.1 saved none"]
     assert converted.networks[""]["l1.1.num_batches_tracked"] == 0
     assert_same(state, {key: array for key, array in converted.networks[""].items() if key in state})
 

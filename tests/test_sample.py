@@ -5,12 +5,12 @@ import paddle
 import pytest
 
 from paddle_ugatit import formats
+from paddle_ugatit.cli import sample
 from paddle_ugatit.data.images import read_image
 from paddle_ugatit.data.transforms import random_normal
 from paddle_ugatit.inference import sample as sampling
 from paddle_ugatit.models.sagan import Discriminator, Generator
 from paddle_ugatit.training.state import weights_checkpoint
-from tools import sample
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,7 @@ def test_a_grid_in_lines(weights, tmp_path, capsys):
     assert draw(weights, tmp_path / "grid.png", "--seeds", "3,5-7,9", "--columns", "2") == 0
     assert read_image(tmp_path / "grid.png").shape == (3 * 16, 2 * 16, 3)
     assert (read_image(tmp_path / "grid.png")[32:, 16:] == 255).all()  # what the last line lacks
-    assert capsys.readouterr().out == f"{tmp_path / 'grid.png'}: 5 pictures, 16x16 pixels each\n"
+    assert capsys.readouterr().out == f"{tmp_path / 'grid.png'}: 5 images, 16x16 pixels each\n"
 
 
 def test_a_seed_gives_the_same_picture_beside_whatever_others(weights, tmp_path):
@@ -105,16 +105,16 @@ def test_the_way_between_latents_keeps_their_length():
         (["--seeds", "a"], 2, "'a' is neither a number nor a range"),
         (["--seeds", "5-3"], 2, "'5-3' is no range"),
         (["--seeds", "-1"], 2, "neither a number"),
-        (["--seeds", "0-999999"], 2, "more than 100000 seeds"),
+        (["--seeds", "0-999999"], 2, "exceeds 100000 seeds"),
         (["--seeds", "99999999999999999999"], 2, "no range"),
         (["--count", "0"], 2, "--count must be 1"),
         (["--count", "5000"], 2, "too many for one file"),
         (["--columns", "0"], 2, "--columns must be 1"),
-        (["--frames", "3"], 2, "not asked for"),
-        (["--interpolate", "--count", "1"], 2, "two seeds or more"),
+        (["--frames", "3"], 2, "--frames needs --interpolate"),
+        (["--interpolate", "--count", "1"], 2, "at least two seeds"),
         (["--interpolate", "--frames", "1"], 2, "--frames must be 2"),
-        (["--interpolate", "--columns", "3"], 2, "--columns is of a grid"),
-        (["--attention", "--interpolate"], 2, "--attention goes with a grid"),
+        (["--interpolate", "--columns", "3"], 2, "--columns applies to a grid only"),
+        (["--attention", "--interpolate"], 2, "--attention applies to a grid only"),
         (["--device", "abacus"], 2, "--device abacus"),
     ],
 )

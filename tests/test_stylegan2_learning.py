@@ -5,8 +5,8 @@ from pathlib import Path
 import paddle
 import pytest
 
+from paddle_ugatit.cli import make_dataset
 from paddle_ugatit.training import start
-from tools import make_dataset, train
 
 TINY = dict(img_size=16, load_size=16, network_capacity=4, fmap_max=32, latent_dim=64, style_depth=4)
 
@@ -21,7 +21,7 @@ def cartoons(tmp_path_factory):
 
 def distances(folder, iterations, **changes):
     """KID on pixels of the samples to the test pictures, untrained and after some iterations; the demo's options."""
-    path = Path(train.__file__).parent.parent / "work/configs/stylegan2_demo.yaml"
+    path = Path(__file__).resolve().parents[1] / "work/configs/stylegan2_demo.yaml"
     config = start.configuration(path).replaced(**TINY, iteration=iterations, eval_features="pixels", **changes)
     system, evaluation = start.system_of(config), start.evaluation_of(config, folder, print)
     found = [evaluation.measure(system, system.networks)["mean"]]

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from paddle_ugatit import formats
+from paddle_ugatit.cli import sample
 from paddle_ugatit.data.images import read_picture
 from paddle_ugatit.training import start, state
 from paddle_ugatit.training.stylegan2 import Config
-from tools import sample
 
 SIZE = 16
 
@@ -80,8 +80,8 @@ def test_mixing_table(weights, tmp_path):
     [
         ("all", ["--mix", "4", "--count", "2"], 2, "this generator has 3 blocks, 4 of them cannot be mixed"),
         ("all", ["--mix", "-1", "--count", "2"], 2, "-1 of them cannot be mixed"),
-        ("all", ["--mix", "1", "--columns", "2"], 2, "a table of its own"),
-        ("all", ["--mix", "1", "--count", "64"], 2, "too many pictures"),
+        ("all", ["--mix", "1", "--columns", "2"], 2, "--mix needs an image file"),
+        ("all", ["--mix", "1", "--count", "64"], 2, "too many images"),
         ("all", ["--truncation", "3"], 2, "between -2 and 2"),
         ("all", ["--truncation", "nan"], 2, "between -2 and 2"),
         ("all", ["--attention"], 1, "no attention"),

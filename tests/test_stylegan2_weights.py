@@ -7,10 +7,10 @@ import pytest
 from align.checks import command
 from paddle_ugatit import formats, weights
 from paddle_ugatit.backend.errors import InputError
+from paddle_ugatit.cli import convert as convert_weights
 from paddle_ugatit.models import stylegan2
 from paddle_ugatit.training import start
 from paddle_ugatit.training import stylegan2 as stylegan2_training
-from tools import convert_weights
 
 torch = pytest.importorskip("torch")
 twins = pytest.importorskip("torch_ref.models.stylegan2")
@@ -88,12 +88,12 @@ def _one_bit(state):
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        (_one_bit, "D_aug.D.final_conv.bias is not what D.final_conv.bias is"),
+        (_one_bit, "D_aug.D.final_conv.bias differs from D.final_conv.bias"),
         (lambda state: state.pop("D_aug.D.final_conv.bias"), "do not have the same keys: 'final_conv.bias'"),
         (lambda state: state.update({"D_cl.net.0.weight": torch.zeros(2, 2)}), "'D_cl.net.0.weight' belongs to none"),
         (lambda state: state.pop("G.blocks.1.conv2.weight"), "G: lacks 'blocks.1.conv2.weight'"),
         (lambda state: state.update({"S.net.2.weight": torch.zeros(6, 7)}), "'net.2.weight' has the shape"),
-        (lambda state: state.pop("G.initial_block"), "G: is no network that this knows"),
+        (lambda state: state.pop("G.initial_block"), "G: is not a known network"),
     ],
 )
 def test_a_damaged_file_is_one_line(tmp_path, capsys, change, told):

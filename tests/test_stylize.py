@@ -7,12 +7,12 @@ from PIL import Image
 
 from paddle_ugatit import formats
 from paddle_ugatit.backend.errors import InputError
+from paddle_ugatit.cli import stylize
 from paddle_ugatit.data.images import read_image
 from paddle_ugatit.inference import stylise as stylising
 from paddle_ugatit.models.adain import Decoder, Encoder, StyleTransfer
 from paddle_ugatit.models.ugatit import ResnetGenerator
 from paddle_ugatit.training.adain import he_filters, random_filters
-from tools import stylize
 
 
 def networks(ch=4):
@@ -227,12 +227,12 @@ def test_colours_of_its_own_change_nothing():
         (["--alpha", "1.5"], {}, 2, "--alpha must be from 0 to 1"),
         (["--alpha", "nan"], {}, 2, "--alpha must be from 0 to 1"),
         (["--size", "0"], {}, 2, "--size must be 1 or more"),
-        (["--style-weights", "1,2"], {}, 2, "--style-weights needs --style with several pictures"),
-        (["--style-weights", "0,0"], {"style": "s/red.png,s/blue.png"}, 2, "not all of them 0"),
+        (["--style-weights", "1,2"], {}, 2, "--style-weights needs --style with several images"),
+        (["--style-weights", "0,0"], {"style": "s/red.png,s/blue.png"}, 2, "not all 0"),
         (["--style-weights", "1,-1"], {"style": "s/red.png,s/blue.png"}, 2, "must be 0 or more"),
         (["--style-weights", "1,x"], {"style": "s/red.png,s/blue.png"}, 2, "must be numbers"),
-        (["--style-weights", "1,2,3"], {"style": "s/red.png,s/blue.png"}, 2, "there are other than 3 styles"),
-        ([], {"style": "s/red.png,s/red.png"}, 2, "each part of a mixture must be one picture"),
+        (["--style-weights", "1,2,3"], {"style": "s/red.png,s/blue.png"}, 2, "are 3 weights, not one a style"),
+        ([], {"style": "s/red.png,s/red.png"}, 2, "each part of a mixture must be one image"),
         ([], {"content": "absent.png"}, 1, "there is no such file or folder"),
         ([], {"weights": "absent.pth"}, 1, "absent.pth"),
         ([], {"weights": "decoder.pth"}, 2, "add --encoder"),
@@ -255,7 +255,7 @@ def test_networks_that_do_not_go_together(files, pictures, capsys):
 def test_masks_that_cannot_be(files, pictures, capsys):
     Image.fromarray(np.zeros((24, 32), np.uint8)).save(pictures / "mask.png")
     code, line = refusal(capsys, files, pictures, "--mask", pictures / "mask.png")
-    assert code == 2 and "--mask needs --style with two pictures" in line
+    assert code == 2 and "--mask needs --style with two images" in line
     mixed = {"style": "s/red.png,s/blue.png"}
     code, line = refusal(capsys, files, pictures, "--mask", pictures / "absent.png", **mixed)
     assert code == 1 and "absent.png" in line

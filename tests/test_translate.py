@@ -14,15 +14,15 @@ from PIL import Image
 
 from paddle_ugatit import ResnetGenerator, formats, weights
 from paddle_ugatit.backend.errors import InputError
+from paddle_ugatit.cli import translate
 from paddle_ugatit.data import transforms
 from paddle_ugatit.data.images import read_image
 from paddle_ugatit.data.inputs import collect
 from paddle_ugatit.inference import heatmaps, sheets
 from paddle_ugatit.inference import translate as inference
 from paddle_ugatit.metrics import paired
-from tools import translate
 
-SCRIPT = Path(translate.__file__)
+SCRIPT = Path(__file__).resolve().parents[1] / "tools" / "translate.py"
 
 
 def generator(seed, light=True, **options):
@@ -206,7 +206,7 @@ def test_compare_prints_the_measures(tmp_path, light, capsys):
         )
     put(photos, "c.png")
     code, line = refusal(capsys, light, photos, tmp_path / "out", "--compare", truth)
-    assert code == 1 and "no truth for c.png (1 of 3" in line
+    assert code == 1 and "no true image for c.png (1 of 3" in line
     put(truth, "c.png", size=(20, 20))
     code, line = refusal(capsys, light, photos, tmp_path / "out", "--compare", truth)
     assert code == 1 and "c.png: pictures of 16x12 and 20x20 pixels" in line
@@ -217,7 +217,7 @@ def test_bad_pictures_are_named_and_counted_or_refused(tmp_path, light, capsys):
     (photos / "b.png").write_bytes(b"junk")
     assert run(light, photos, tmp_path / "out") == 0
     said = capsys.readouterr()
-    assert "2 translated" in said.out and "1 skipped, which could not be read: b.png" in said.out
+    assert "2 translated" in said.out and "1 skipped as unreadable: b.png" in said.out
     assert "skipped: " in said.err and listed(tmp_path / "out") == ["a.png", "c.png"]
     code, line = refusal(capsys, light, photos, tmp_path / "strict", "--strict")
     assert code == 1 and "b.png: is not an image" in line
@@ -237,7 +237,7 @@ def test_what_cannot_be_is_one_line(tmp_path, light, there, capsys):
     for arguments, code, reason in [
         ((bare, photos, out, "--sheet"), 2, "one generator"),
         ((one, photos, out), 1, "lacks genA2B"),
-        ((grey, photos, out), 1, "1 channels in"),
+        ((grey, photos, out), 1, "1 input and 1 output channels"),
         ((broken, photos, out), 1, "NaN"),
         ((light, photos, photos), 2, "is an input"),
         ((light, photos / "a.png", photos), 2, "is an input"),
@@ -306,7 +306,7 @@ def test_terminated_it_leaves_whole_pictures(tmp_path, light):
         time.sleep(0.01)
     os.kill(process.pid, signal.SIGTERM)
     assert process.wait(timeout=60) == 130
-    assert process.stderr.read().splitlines()[-1] == "translate: interrupted; what was written so far is whole"
+    assert process.stderr.read().splitlines()[-1] == "translate: interrupted; what has been written is complete"
     assert all(read_image(path).shape == (64, 64, 3) for path in (tmp_path / "out").iterdir())
 
 

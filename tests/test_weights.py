@@ -134,13 +134,13 @@ def test_what_does_not_fit_is_named(key, change, message):
 @pytest.mark.parametrize(
     ("name", "key", "value", "message"),
     [
-        ("full", "FC.0.weight", np.zeros((8, 9)), "takes 9 inputs: not 8, nor 8 times a square"),
+        ("full", "FC.0.weight", np.zeros((8, 9)), "has 9 inputs: neither 8 nor 8 times a square"),
         ("full", "FC.0.weight", np.zeros((8, 8 * 4**2 + 8)), "nor 8 times a square"),
         ("full", "DownBlock.1.weight", np.zeros(3), "not 4 axes"),
         ("full", "DownBlock.1.weight", np.zeros((10**9, 0, 7, 7)), "not 4 axes of 1 or more"),
         ("full", "UpBlock2.11.weight", None, "lacks 'UpBlock2.11.weight'"),
         ("local", "model.4.weight_orig", None, "lacks 'model.4.weight_orig'"),
-        ("local", "model.1.weight_orig", None, "no network that this knows"),
+        ("local", "model.1.weight_orig", None, "is not a known network"),
         ("local", "model.10.weight_orig", np.zeros((16, 1, 1, 1)), r"the network needs \(16, 8, 4, 4\)"),
     ],
 )
@@ -221,7 +221,7 @@ def test_old_checkpoints_without_v(dtype, with_v):
         tolerance = 0.2 if dtype == "bfloat16" else 2e-5  # of u itself: it has 8 or 24 bits
         assert np.abs(got - wanted).max() <= (0 if with_v else tolerance)
     assert any("recovered 6 weight_v" in note for note in notes) is not with_v
-    assert any("left out 6 normalised weights" in note for note in notes) is (dtype != "bfloat16")
+    assert any("dropped 6 normalised weights" in note for note in notes) is (dtype != "bfloat16")
 
 
 @pytest.mark.parametrize("rows", [4, 40])

@@ -1,1 +1,1 @@
-"""What differs by machine, device and version of Paddle, and what every room needs of the process: errors, progress."""
+"""What differs by machine, device and version of Paddle, and what every room shares: errors and progress."""

@@ -1,23 +1,24 @@
-"""What differs between Paddle 2.6 and 3.3, or is slow in both, in one place."""
+"""What differs between Paddle 2.6 and 3.3, or is slow in both."""
 
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import paddle
 
 
-def constant(value, like):
-    """`value` as a tensor without axes, in the dtype of `like`.
+def constant(value: float, like: paddle.Tensor) -> paddle.Tensor:
+    """Return `value` as a 0-d tensor with the dtype of `like`.
 
-    Paddle 2.6 rounds a Python number that is added to a float64 tensor to float32: an eps off by 2.5e-8.
+    Paddle 2.6 rounds a Python number that is added to a float64 tensor to float32, which makes an eps wrong by 2.5e-8.
     """
     return paddle.full([], value, like.dtype)
 
 
 @contextmanager
-def copying():
-    """Within the block slices and transposes are new tensors, made by Paddle's older kernels.
+def copying() -> Iterator[None]:
+    """Make slices and transposes within the block copy, by Paddle's older kernels, instead of returning views.
 
-    On a CPU that is 5 to 100 times as fast as a view that is made contiguous later. Results are the same.
+    On a CPU this is 5 to 100 times as fast as a view that is made contiguous later. Results are the same.
     """
     flag = "FLAGS_use_stride_kernel"
     before = paddle.get_flags(flag)
@@ -29,8 +30,8 @@ def copying():
 
 
 @contextmanager
-def default_dtype(name):
-    """Within the block new layers have this dtype, "float32" or "float64"."""
+def default_dtype(name: str) -> Iterator[None]:
+    """Give new layers within the block the dtype `name`, "float32" or "float64"."""
     before = paddle.get_default_dtype()
     paddle.set_default_dtype(name)
     try:
@@ -39,7 +40,7 @@ def default_dtype(name):
         paddle.set_default_dtype(before)
 
 
-def copied_transpose(x, axes):
-    """x with its axes in another order, as a new tensor."""
+def copied_transpose(x: paddle.Tensor, axes: Sequence[int]) -> paddle.Tensor:
+    """Return a copy of x with its axes permuted."""
     with copying():
         return x.transpose(axes)

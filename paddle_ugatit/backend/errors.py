@@ -1,9 +1,9 @@
-"""The exceptions that stand for a mistake of the user's, not of the program's: one line each, fit for stderr."""
+"""The exceptions for mistakes of the user, not of the program: their message is one line, fit for stderr."""
 
 
 class InputError(Exception):
-    """A file, folder or option that cannot be used; the line names it, and what to do where that is not plain."""
+    """A file, folder or option cannot be used. The message names it and, where that is not obvious, says what to do."""
 
 
 class UsageError(InputError):
-    """Arguments that contradict one another."""
+    """Arguments are invalid or contradict one another."""

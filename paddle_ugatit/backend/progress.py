@@ -2,31 +2,40 @@
 
 import sys
 import time
+from types import TracebackType
+
+from tqdm import tqdm
 
 _PLAIN_SECONDS = 10  # between two lines of progress where there is no terminal
 
 
 class Progress:
-    """Work done of `total`: a bar with rate and time left on a terminal, a line now and then elsewhere.
+    """Shows how much of `total` is done: a bar with rate and time left on a terminal, a line now and then elsewhere.
 
-    A context manager. `unit` is "B" for bytes, which are scaled, or a word; `done` counts what an earlier run did.
+    A context manager. `unit` is a word, or "B" for bytes, which are scaled. `done` is what an earlier run did already.
     """
 
-    def __init__(self, label, total, unit="it", done=0):
+    def __init__(self, label: str, total: int, unit: str = "it", done: int = 0) -> None:
         self.label, self.total, self.unit, self.done = label, total, unit, done
         self._first, self._started = done, time.monotonic()
         self._next_line = self._started + _PLAIN_SECONDS
-        self._bar = _bar(label, total, unit, done) if sys.stderr.isatty() else None
+        self._bar: tqdm | None = None
+        if sys.stderr.isatty():
+            self._bar = tqdm(
+                total=total, desc=label, initial=done, unit=unit, unit_scale=unit == "B", leave=False, file=sys.stderr
+            )
 
-    def __enter__(self):
+    def __enter__(self) -> "Progress":
         return self
 
-    def __exit__(self, *_):
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if self._bar is not None:
             self._bar.close()
 
-    def __call__(self, n=1, note=""):
-        """Count `n` more as done; `note` is shown behind the figures."""
+    def __call__(self, n: int = 1, note: str = "") -> None:
+        """Count `n` more as done; `note` is shown after the figures."""
         self.done += n
         if self._bar is not None:
             if note:
@@ -36,16 +45,16 @@ class Progress:
             print(self._line(note), file=sys.stderr, flush=True)
             self._next_line = time.monotonic() + _PLAIN_SECONDS
 
-    def say(self, line):
-        """A line of its own on stderr, beside the bar."""
+    def say(self, line: str) -> None:
+        """Print a line on stderr without breaking the bar."""
         if self._bar is not None:
             self._bar.write(line, file=sys.stderr)
         else:
             print(line, file=sys.stderr, flush=True)
 
-    def _line(self, note):
+    def _line(self, note: str) -> str:
         rate = (self.done - self._first) / max(time.monotonic() - self._started, 1e-9)
-        left = duration((self.total - self.done) / rate) if rate else "?"
+        left = tqdm.format_interval((self.total - self.done) / rate) if rate else "?"
         share = self.done / self.total if self.total else 1
         if self.unit == "B":
             amount, speed = f"{size(self.done)} of {size(self.total)}", f"{size(rate)}/s"
@@ -54,27 +63,6 @@ class Progress:
         return f"{self.label}: {amount} ({share:.0%}), {speed}, {left} left" + (f", {note}" if note else "")
 
 
-def _bar(label, total, unit, done):
-    """A bar with rate and time left, None where tqdm is not installed."""
-    try:
-        from tqdm import tqdm
-    except ImportError:
-        return None
-    scale = {"unit_scale": True, "unit_divisor": 1024} if unit == "B" else {}
-    return tqdm(total=total, desc=label, initial=done, file=sys.stderr, unit=unit, leave=False, **scale)
-
-
-def size(nbytes):
-    """A number of bytes for people: 1536 -> "1.5 KiB"."""
-    for unit in ("B", "KiB", "MiB"):
-        if nbytes < 1024:
-            return f"{nbytes:.0f} {unit}" if unit == "B" else f"{nbytes:.1f} {unit}"
-        nbytes /= 1024
-    return f"{nbytes:.2f} GiB"
-
-
-def duration(seconds):
-    """A time for people: 3700 -> "1:01:40"."""
-    minutes, seconds = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
+def size(nbytes: float) -> str:
+    """Return a number of bytes for people, as tqdm's bars show it: 1536 -> "1.54kB"."""
+    return tqdm.format_sizeof(nbytes, "B")

@@ -1,8 +1,8 @@
 """Process settings that make Paddle fast on a CPU: BLAS path, malloc, threads. No result depends on them.
 
-Each setting leaves a value of the user's own alone, and does nothing where it does not apply.
-`PADDLE_UGATIT_RUNTIME=off` switches all of them off; `PADDLE_UGATIT_RUNTIME=blas,threads` keeps only those named.
-`tools/bench.py runtime` measures what they are worth on the machine at hand.
+A value that the user has set is respected, and a setting that does not apply is skipped. `PADDLE_UGATIT_RUNTIME=off`
+switches all of them off; `PADDLE_UGATIT_RUNTIME=blas,threads` keeps only those named. `python tools/bench.py runtime`
+measures what they gain on a machine.
 """
 
 import contextlib
@@ -19,7 +19,7 @@ _AVX512 = {"avx512f", "avx512dq", "avx512cd", "avx512bw", "avx512vl"}
 
 
 def configure() -> list[str]:
-    """Apply the settings once, before Paddle is loaded; returns one line per setting for the log."""
+    """Apply the settings, before Paddle is loaded; return one line for each, for the log."""
     wanted = os.environ.get(SWITCH, "all").lower()
     steps = {"blas": _blas, "malloc": _malloc, "threads": _threads}
     on = steps if wanted == "all" else [name for name in steps if name in wanted.split(",")]
@@ -27,7 +27,7 @@ def configure() -> list[str]:
 
 
 def _blas() -> str:
-    # Paddle's bundled MKL takes its slowest kernels on processors that are not Intel's, unless told the type.
+    # Paddle's bundled MKL uses its slowest kernels on processors not made by Intel, unless told the type.
     if "MKL_DEBUG_CPU_TYPE" in os.environ:
         return f"MKL_DEBUG_CPU_TYPE={os.environ['MKL_DEBUG_CPU_TYPE']}, as found"
     vendor, flags = _processor()
@@ -43,13 +43,13 @@ def _blas() -> str:
 
 
 def _malloc() -> str:
-    # By default glibc hands every large buffer back to the kernel, which then zeroes it anew at each operation.
+    # By default glibc returns every large buffer to the kernel, which then zeroes it again for each operation.
     if any(name.startswith("MALLOC_") for name in os.environ):
         return "MALLOC_* environment, as found"
     if platform.libc_ver()[0] != "glibc":
         return "system default (not glibc)"
     mallopt = ctypes.CDLL(None).mallopt
-    # Both thresholds are ints for glibc: 2^31-1 is the largest.
+    # glibc takes an int for each: 2^31-1 is the largest.
     for option, value in ((_M_MMAP_MAX, 0), (_M_TRIM_THRESHOLD, 2**31 - 1), (_M_TOP_PAD, 256 << 20)):
         if not mallopt(option, value):
             return f"system default (mallopt({option}) refused)"
@@ -57,7 +57,7 @@ def _malloc() -> str:
 
 
 def _threads() -> str:
-    # Paddle takes one thread where OMP_NUM_THREADS is unset.
+    # Paddle uses one thread if OMP_NUM_THREADS is unset.
     if "OMP_NUM_THREADS" in os.environ:
         return f"OMP_NUM_THREADS={os.environ['OMP_NUM_THREADS']}, as found"
     if "paddle" in sys.modules:
@@ -68,7 +68,7 @@ def _threads() -> str:
 
 
 def _processor() -> tuple[str, set[str]]:
-    """Vendor and feature flags of the first processor, empty where the system does not tell."""
+    """Return vendor and feature flags of the first processor; both are empty if the system does not tell them."""
     try:
         text = Path("/proc/cpuinfo").read_text()
     except OSError:
@@ -82,9 +82,9 @@ SETTINGS = configure()
 
 
 def import_paddle() -> None:
-    """Load Paddle without its remarks on stderr (no ccache; more than one OpenMP thread), which ask for nothing.
+    """Import Paddle without its remarks on stderr (no ccache; several OpenMP threads), which need no action.
 
-    zlib and Pillow go first: Paddle 2.6 exports an old zlib, and a Pillow that finds it can read no PNG.
+    zlib and Pillow are imported first: Paddle 2.6 exports an old zlib, with which Pillow cannot read any PNG.
     """
     import zlib  # noqa: F401
 

@@ -1,19 +1,65 @@
-"""What all command lines share: how they end.
+"""What all commands share: how their help is laid out, and how they end.
 
-Exit codes: 0 done, 1 the input or output is bad, 2 bad usage, 130 interrupted. A mistake of the user's is one line on
-stderr; only a fault of the program itself ends in a traceback.
+Exit codes: 0 done, 1 the input or output is bad, 2 bad usage, 130 interrupted. A user's mistake is one line on stderr;
+only a fault of the program itself ends in a traceback.
 """
 
+import argparse
+import re
 import signal
 import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from paddle_ugatit.backend.errors import InputError, UsageError
 
+CONSOLE = "paddle-ugatit"  # the console command that the package installs
+# The help texts name the scripts of a checkout; under the console command they name its subcommands instead.
+_SUBCOMMANDS = {"convert_weights": "convert", "eval_kid": "eval-kid", "make_dataset": "make-dataset"}
 
-def run(program, work, interrupted="nothing was left half done"):
-    """Call `work()` and return the exit code; it may return one itself, None is 0."""
+
+def parser(program: str, description: str | None, epilog: str) -> argparse.ArgumentParser:
+    """Return a parser that prints `description` and `epilog` as they stand.
+
+    Where `program` is a subcommand of the console command, the examples are spelled for it.
+    """
+    if program.startswith(f"{CONSOLE} "):
+        epilog = for_console(epilog)
+    return argparse.ArgumentParser(
+        prog=program, description=description, epilog=epilog, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+
+
+def for_console(text: str) -> str:
+    """Return a help text in which `python tools/NAME.py` reads `paddle-ugatit NAME`.
+
+    >>> for_console("python tools/eval_kid.py --fake a --real b")
+    'paddle-ugatit eval-kid --fake a --real b'
+    """
+
+    def spelled(match: re.Match[str]) -> str:
+        subcommand = _SUBCOMMANDS.get(match[2], match[2])
+        # paddle.distributed.launch takes the path of a program.
+        return f"{match[1]}$(which {CONSOLE}) {subcommand}" if match[1] else f"{CONSOLE} {subcommand}"
+
+    text = re.sub(r"(nproc_per_node \d )?(?:python )?tools/(\w+)\.py", spelled, text)
+    return re.sub(r"work/configs/(\w+)\.yaml", r"\1", text)
+
+
+def add_device(parser: argparse._ActionsContainer) -> None:
+    """Add the option `--device`; `paddle_ugatit.backend.device.choose` takes its value."""
+    parser.add_argument("--device", metavar="NAME", help="cpu, gpu, gpu:1 ... (default: Paddle's choice)")
+
+
+def run(program: str, work: Callable[[], int | None], interrupted: str = "nothing was left half done") -> int:
+    """Call `work()` and return the exit code, which `work` may return itself; None means 0.
+
+    `interrupted` is what the user is told after Ctrl-C or SIGTERM.
+    """
     try:
-        return work() or 0
+        with _ended_as_interrupted():
+            return work() or 0
     except UsageError as error:
         return failed(program, error, 2)
     except InputError as error:
@@ -27,12 +73,20 @@ def run(program, work, interrupted="nothing was left half done"):
         return failed(program, f"interrupted; {interrupted}", 130)
 
 
-def failed(program, reason, code):
-    """Print the reason in one line on stderr; returns the exit code."""
+def failed(program: str, reason: object, code: int) -> int:
+    """Print the reason as one line on stderr and return `code`."""
     print(f"{program}: {' '.join(str(reason).split())}", file=sys.stderr)
     return code
 
 
-def end_as_interrupted():
-    """Have SIGTERM end the process as Ctrl-C does, so that unfinished files are removed."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+@contextmanager
+def _ended_as_interrupted() -> Iterator[None]:
+    """Within the block SIGTERM ends the work as Ctrl-C does, so that unfinished files are removed."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread may set handlers
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

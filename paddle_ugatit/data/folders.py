@@ -269,7 +269,8 @@ def different_folders(*folders) -> list[list[Path]]:
 def test_images(folder, domain, size, limit=None, strict=False, say=to_stderr) -> list[tuple[str, np.ndarray]]:
     """Name and float32 (3,S,S) of the first `limit` pictures of test<domain>, "A" or "B"; bad ones are passed over."""
     folder = Path(folder, f"test{domain}")
-    files, found = image_files(folder), []
+    files = image_files(folder)
+    found: list[tuple[str, np.ndarray]] = []
     for path in files:
         if limit is not None and len(found) >= limit:
             break

@@ -1,26 +1,29 @@
-"""Replace a file as a whole, or leave it untouched: for checkpoints, tables, pages and pictures alike."""
+"""Replace a file as a whole, or leave it untouched: used for checkpoints, tables, pages and images."""
 
 import contextlib
 import os
 import secrets
 import stat
+from collections.abc import Iterator
 from pathlib import Path
+from typing import IO, Any
 
-from paddle_ugatit.formats.checkpoint import CheckpointError
+from paddle_ugatit.formats.checkpoint import CheckpointError, FilePath
 
 
 class WriteError(CheckpointError):
-    """A destination that could not be written, in one line that names it."""
+    """A destination cannot be written; the message is one line that names it."""
 
 
 @contextlib.contextmanager
-def replacing(path, mode="wb"):
-    """Give a file open for writing that takes the place of `path` once the block has ended without an exception.
+def replacing(path: FilePath, mode: str = "wb") -> Iterator[IO[Any]]:
+    """Open a file for writing that replaces `path` when the block ends without an exception.
 
-    It is written beside `path` under a temporary name, flushed to the disk, then renamed. On any exception, an
-    interrupt included, it is removed and `path` is as before. `mode` is "wb" or "w" (UTF-8). Through a symbolic link,
-    the file it points to is replaced. Raises WriteError where the operating system refuses, be the disk full or the
-    folder read-only; an OSError that the block itself raises counts as such, so it should not read other files.
+    The file is written next to `path` under a temporary name, flushed to disk, then renamed. On any exception,
+    including an interrupt, it is removed and `path` is unchanged. `mode` is "wb" or "w" (UTF-8). If `path` is a
+    symbolic link, the file it points to is replaced. Raises WriteError if the operating system refuses, for example
+    because the disk is full or the folder read-only; an OSError raised by the block counts as one, so the block should
+    not read other files.
     """
     target = Path(os.path.realpath(path))
     _require_replaceable(path, target)
@@ -40,7 +43,7 @@ def replacing(path, mode="wb"):
     sync_folder(target.parent)
 
 
-def _require_replaceable(path, target):
+def _require_replaceable(path: FilePath, target: Path) -> None:
     try:
         mode = target.stat().st_mode
     except FileNotFoundError:
@@ -55,13 +58,13 @@ def _require_replaceable(path, target):
         raise WriteError(f"{path}: cannot be written: it is not a regular file")
 
 
-def _remove(temporary):
+def _remove(temporary: Path) -> None:
     with contextlib.suppress(OSError):
         temporary.unlink()
 
 
-def sync_folder(folder):
-    """Have the new name itself survive a power cut, where the system can do so (Windows cannot)."""
+def sync_folder(folder: FilePath) -> None:
+    """Make renames in the folder survive a power cut, where the system supports it (Windows does not)."""
     with contextlib.suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
         try:

@@ -1,13 +1,18 @@
-"""What every checkpoint file holds, whatever its format: named arrays, the framework, notes on their origin."""
+"""What every checkpoint file holds, in any format: named arrays, the framework, notes on their origin."""
 
+import os
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
 from paddle_ugatit.backend.errors import InputError
 
-# Every dtype that a file may hold, by its name. numpy has no bfloat16: as in Paddle, uint16 stands for its bits.
-DTYPES = {
+FilePath = str | os.PathLike[str]
+
+# Every dtype that a file may hold, by name. NumPy has no bfloat16: as in Paddle, its bits are held as uint16.
+DTYPES: dict[str, np.dtype] = {
     "float64": np.dtype("<f8"),
     "float32": np.dtype("<f4"),
     "float16": np.dtype("<f2"),
@@ -26,40 +31,45 @@ _CHUNK = 32 << 20  # bytes held at once while an array is written
 
 
 class CheckpointError(InputError):
-    """A file that cannot be read or written; one line that names the file, and the key where there is one."""
+    """A file cannot be read or written; the message is one line that names the file, and the key if there is one."""
 
 
 @dataclass
 class Checkpoint:
-    """State dicts from a file, or for one.
+    """The state dicts of a file.
 
-    Arrays may be read-only views of the file, which cost no memory until they are used, and may be strided views, such
-    as a transpose. They must not outlive a change of the file in place; replacing the file is harmless.
+    Arrays may be read-only views of the file, which take no memory until they are used, and may be strided, such as a
+    transpose. They become invalid if the file is changed in place; replacing the file is harmless.
     """
 
-    networks: dict[str, dict[str, np.ndarray]]  # name -> key -> array; a bare state dict stands under the name ""
-    framework: str  # "torch" or "paddle": who lays out the weights of a Linear
-    metadata: dict = field(default_factory=dict)  # JSON values
-    texts: dict[str, str] = field(default_factory=dict)  # beside the networks of a .pt file, such as a version
+    networks: dict[str, dict[str, np.ndarray]]  # name -> key -> array; a bare state dict has the name ""
+    framework: str  # "torch" or "paddle": whose layout the weights of a Linear have
+    metadata: dict[str, Any] = field(default_factory=dict)  # JSON values
+    texts: dict[str, str] = field(default_factory=dict)  # beside the networks of a .pt file, for example a version
 
-    def tensors(self):
-        """Every (network, key, array) in order."""
+    def tensors(self) -> Iterator[tuple[str, str, np.ndarray]]:
+        """Yield every (network, key, array) in order."""
         for network, state in self.networks.items():
             for key, array in state.items():
                 yield network, key, array
 
     def nbytes(self) -> int:
-        """Bytes of all arrays."""
+        """Return the size of all arrays in bytes."""
         return sum(array.nbytes for _, _, array in self.tensors())
 
 
-def dtype_name(array) -> str | None:
-    """The array's dtype as a key of DTYPES, None for one that no format here holds."""
+def dtype_name(array: np.ndarray) -> str | None:
+    """Return the array's dtype as a key of DTYPES, or None if no format can hold it."""
     return _NAMES.get(array.dtype)
 
 
-def require_writable(path, checkpoint):
-    """Raise CheckpointError for an array or a name that the formats cannot hold."""
+def held_dtype(array: np.ndarray) -> str:
+    """Return the dtype's name, for an array that `require_writable` has let pass."""
+    return _NAMES[array.dtype]
+
+
+def require_writable(path: FilePath, checkpoint: Checkpoint) -> None:
+    """Raise CheckpointError if the formats cannot hold an array or a name."""
     for network, key, array in checkpoint.tensors():
         if not isinstance(array, np.ndarray) or dtype_name(array) is None:
             kind = getattr(array, "dtype", type(array).__name__)
@@ -72,28 +82,28 @@ def require_writable(path, checkpoint):
         raise CheckpointError(f"{path}: refuses to write a checkpoint without tensors")
 
 
-def joined(network, key) -> str:
-    """The key with its network, "network/key"; the key alone for a bare state dict."""
+def joined(network: str, key: str) -> str:
+    """Return "network/key", or the key alone for a bare state dict."""
     return f"{network}/{key}" if network else key
 
 
-def split_texts(value):
-    """What a pickle held without the short texts that stand beside its networks; and these, by name."""
+def split_texts(value: Any) -> tuple[Any, dict[str, str]]:
+    """Split what a pickle held into the networks and the short texts beside them, by name."""
     if not isinstance(value, dict) or not any(isinstance(entry, dict) for entry in value.values()):
         return value, {}
     texts = {name: entry for name, entry in value.items() if is_text(name) and is_text(entry)}
     return {name: entry for name, entry in value.items() if name not in texts}, texts
 
 
-def is_text(value) -> bool:
-    """Whether this may stand beside networks, or name what does."""
+def is_text(value: object) -> bool:
+    """Return whether this is a short printable string, as may stand beside networks, or name one."""
     return isinstance(value, str) and len(value) <= _LONGEST_TEXT and value.isprintable()
 
 
-def split_networks(path, value, is_leaf):
-    """Networks from what a pickle held: a dict of leaves becomes {"": that}, a dict of such dicts stays.
+def split_networks(path: FilePath, value: Any, is_leaf: Callable[[Any], bool]) -> dict[str, dict[str, Any]]:
+    """Return the networks in what a pickle held: a dict of leaves becomes {"": dict}, a dict of such dicts is kept.
 
-    Raises CheckpointError naming the first entry that is neither.
+    Raises CheckpointError, which names the first entry that is neither.
     """
     if not isinstance(value, dict):
         raise CheckpointError(f"{path}: holds {_kind(value)}, not a state dict")
@@ -114,22 +124,22 @@ def split_networks(path, value, is_leaf):
     return networks
 
 
-def _require_key(path, key):
+def _require_key(path: FilePath, key: object) -> None:
     if not isinstance(key, str) or "/" in key:
         raise CheckpointError(f"{path}: {_shortened(key)} cannot be the name of a tensor or a network")
 
 
-def _shortened(value):
+def _shortened(value: object) -> str:
     text = repr(value)
     return text if len(text) <= 80 else text[:77] + "..."
 
 
-def _kind(value):
+def _kind(value: object) -> str:
     return "None" if value is None else f"of type {type(value).__name__}"
 
 
-def chunks(array):
-    """The array's bytes in C order, as buffers of about 32 MiB: a transposed gigabyte is never held at once."""
+def chunks(array: np.ndarray) -> Iterator[memoryview]:
+    """Yield the array's bytes in C order, in buffers of about 32 MiB: a transposed gigabyte is never copied whole."""
     if array.flags.c_contiguous:
         flat = array.reshape(-1).view(np.uint8)
         for start in range(0, flat.size, _CHUNK):
@@ -140,13 +150,13 @@ def chunks(array):
         yield from chunks(np.ascontiguousarray(array[start : start + rows]))
 
 
-def widened(array):
-    """A bfloat16 array (uint16 bits) as float32, exactly; any other as it is."""
+def widened(array: np.ndarray) -> np.ndarray:
+    """Return a bfloat16 array (uint16 bits) as float32, exactly; return any other array unchanged."""
     return (array.astype(np.uint32) << 16).view(np.float32) if dtype_name(array) == "bfloat16" else array
 
 
-def cast(array, name):
-    """The array as the floating dtype `name` of DTYPES, rounded to nearest; itself where it has that dtype."""
+def cast(array: np.ndarray, name: str) -> np.ndarray:
+    """Convert an array to the floating dtype `name` of DTYPES, rounding to nearest, half to even."""
     if dtype_name(array) == name:
         return array
     values = widened(array)

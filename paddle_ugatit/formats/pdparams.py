@@ -1,11 +1,13 @@
-"""Paddle's checkpoints, `.pdparams`: a pickle of state dicts with numpy arrays inside. Read and written without Paddle.
+"""Paddle's checkpoints, `.pdparams`: a pickle of state dicts of NumPy arrays. Read and written without Paddle.
 
-Nothing in a file is executed, and arrays are views of it. What is written, paddle.load reads in Paddle 2.6 and 3.3,
-with numpy 1 and 2.
+Nothing in a file is executed, and arrays are views of it. paddle.load reads what is written here, in Paddle 2.6 and 3.3
+and with NumPy 1 and 2.
 """
 
 import mmap
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import IO, Any
 
 import numpy as np
 
@@ -15,16 +17,17 @@ from paddle_ugatit.formats.checkpoint import (
     MAX_AXES,
     Checkpoint,
     CheckpointError,
+    FilePath,
     chunks,
-    dtype_name,
+    held_dtype,
     joined,
     split_networks,
 )
 from paddle_ugatit.formats.pickle_machine import Machine
 
 _NAME_TABLE = "StructuredToParameterName@@"  # Paddle 2.0's note of variable names in a state dict
-_PIECES = "UnpackBigParamInfor@@"  # its note of arrays that it cut into pieces
-_KINDS = {dtype.str[1:]: dtype for dtype in DTYPES.values()}  # "f4" -> float32
+_PIECES = "UnpackBigParamInfor@@"  # its note of arrays that were cut into pieces
+_KINDS: dict[str, np.dtype] = {dtype.str[1:]: dtype for dtype in DTYPES.values()}  # "f4" -> float32
 
 
 @dataclass
@@ -34,13 +37,13 @@ class _Dtype:
 
 @dataclass
 class _Array:
-    """What `_reconstruct` makes, until its state is set."""
+    """An array made by `_reconstruct`; its value is set later, by `build`."""
 
     value: np.ndarray | None = None
 
 
 class PaddleMachine(Machine):
-    """Makes arrays of what paddle.save wrote."""
+    """Builds the arrays that paddle.save wrote."""
 
     allowed = Machine.allowed | {
         "builtins.tuple",
@@ -51,8 +54,8 @@ class PaddleMachine(Machine):
         "numpy._core.multiarray._reconstruct",
     }
 
-    def call(self, name, arguments):
-        """Arrays, their dtypes and bytes; pairs of a variable's name and its array."""
+    def call(self, name: str, arguments: tuple) -> Any:
+        """Return an array, a dtype, bytes, or the pair of a variable's name and its array."""
         if name.endswith("_reconstruct"):
             return _Array()
         if name == "numpy.dtype":
@@ -63,8 +66,8 @@ class PaddleMachine(Machine):
             return tuple(arguments[0])
         return super().call(name, arguments)
 
-    def build(self, target, state):
-        """Set the bytes of an array, or the byte order of a dtype."""
+    def build(self, target: Any, state: Any) -> None:
+        """Set the bytes of an array, or check the byte order of a dtype."""
         if type(target) is _Array:
             target.value = self._filled(*state)
         elif type(target) is _Dtype:
@@ -73,26 +76,26 @@ class PaddleMachine(Machine):
         else:
             super().build(target, state)
 
-    def _dtype(self, text):
+    def _dtype(self, text: str) -> _Dtype:
         kind = _KINDS.get(text.lstrip("<|"))
         if kind is None:
             what = "arrays of Python objects" if text.startswith(("O", "|O")) else f"arrays of dtype {text[:20]!r}"
             raise CheckpointError(f"{self.path}: refuses to load {what}")
         return _Dtype(kind)
 
-    def _filled(self, _version, shape, dtype, column_order, data):
+    def _filled(self, _version: Any, shape: Any, dtype: Any, column_order: Any, data: Any) -> np.ndarray:
         if type(dtype) is not _Dtype or type(data) not in (memoryview, str) or type(shape) is not tuple:
-            raise ValueError("an array that is none")
+            raise ValueError("not an array")
         if len(shape) > MAX_AXES or not all(type(size) is int and 0 <= size < 2**62 for size in shape):
-            raise ValueError("a shape that is none")
+            raise ValueError("not a shape")
         data = memoryview(data.encode("latin-1")) if isinstance(data, str) else data  # str: Python 2's bytes
         if int(np.prod(shape, dtype=object)) * dtype.kind.itemsize != len(data):
             raise ValueError("an array of the wrong number of bytes")
         return np.frombuffer(data, dtype.kind).reshape(shape, order="F" if column_order else "C")
 
 
-def read(path):
-    """A Checkpoint whose arrays are views of the file."""
+def read(path: FilePath) -> Checkpoint:
+    """Read a checkpoint whose arrays are views of the file. Raises CheckpointError if it is none."""
     with open(path, "rb") as file:
         data = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
     if data[0] != 0x80:
@@ -109,8 +112,8 @@ def read(path):
     return Checkpoint(named, "paddle")
 
 
-def _without_notes(path, state):
-    """A state dict without Paddle's own entries; anything else as it is."""
+def _without_notes(path: FilePath, state: Any) -> Any:
+    """Drop Paddle's own entries from a state dict; return anything else unchanged."""
     if not isinstance(state, dict):
         return state
     if _PIECES in state:
@@ -118,17 +121,17 @@ def _without_notes(path, state):
     return {key: value for key, value in state.items() if key != _NAME_TABLE}
 
 
-def _is_array(leaf):
+def _is_array(leaf: Any) -> bool:
     named = type(leaf) is tuple and len(leaf) == 2 and type(leaf[0]) is str
     return type(leaf[1] if named else leaf) is _Array
 
 
-def _array(leaf):
+def _array(leaf: Any) -> np.ndarray:
     return (leaf[1] if isinstance(leaf, tuple) else leaf).value
 
 
-def write(file, checkpoint, progress):
-    """Write the pickle, array by array; bfloat16 stands as uint16, as Paddle itself writes it."""
+def write(file: IO[bytes], checkpoint: Checkpoint, progress: Callable[[int], object]) -> None:
+    """Write the pickle, array by array; bfloat16 is written as uint16, as Paddle itself does."""
     bare = "" in checkpoint.networks
     file.write(p.PROTOCOL_4 + (b"" if bare else b"}("))
     for network, state in checkpoint.networks.items():
@@ -140,12 +143,12 @@ def write(file, checkpoint, progress):
     file.write((b"" if bare else b"u") + p.STOP)
 
 
-def _write_array(file, array, progress):
+def _write_array(file: IO[bytes], array: np.ndarray, progress: Callable[[int], object]) -> None:
     ndarray = p.name("numpy", "ndarray")
     # numpy 2 moved this name to numpy._core, but still knows it here.
     rebuild = p.name("numpy.core.multiarray", "_reconstruct")
     file.write(p.call(rebuild, ndarray, p.integers([0]), p.short_bytes(b"b")))
-    dtype = p.call(p.name("numpy", "dtype"), p.text(DTYPES[dtype_name(array)].str))
+    dtype = p.call(p.name("numpy", "dtype"), p.text(DTYPES[held_dtype(array)].str))
     # The state that numpy's __setstate__ takes: version, shape, dtype, column order, bytes.
     file.write(b"(" + p.integer(1) + p.integers(array.shape) + dtype + p.FALSE + p.bytes_header(array.nbytes))
     for buffer in chunks(array):

@@ -1,15 +1,17 @@
 """A pickle interpreter that can only build data.
 
-A pickle is a program for a stack machine. Python's own machine imports what it is told to and calls it; refusing names
-in `Unpickler.find_class` still leaves opcodes that set attributes or look up registered classes. This machine has none
-of that: it knows the opcodes below, makes dicts, lists, tuples, strings and numbers, and hands every call to its
+A pickle is a program for a stack machine. Python's own machine imports and calls whatever the pickle names; refusing
+names in `Unpickler.find_class` still leaves opcodes that set attributes or look up registered classes. This machine has
+none of these: it knows the opcodes below, makes dicts, lists, tuples, strings and numbers, and passes every call to its
 subclass, which knows a few names and refuses all others. It neither recurses nor copies: bytes are views of the file.
 """
 
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
-from paddle_ugatit.formats.checkpoint import CheckpointError
+from paddle_ugatit.formats.checkpoint import CheckpointError, FilePath
 
 _MARK = object()
 _BROKEN = (AttributeError, IndexError, KeyError, ValueError, TypeError, OverflowError, struct.error)
@@ -17,24 +19,26 @@ _BROKEN = (AttributeError, IndexError, KeyError, ValueError, TypeError, Overflow
 
 @dataclass(frozen=True)
 class Global:
-    """A name that a pickle asks for, "module.attribute". It is never imported."""
+    """A name that a pickle refers to, "module.attribute". It is never imported."""
 
     name: str
 
 
 class Machine:
-    """Runs one pickle after another from a buffer. Subclasses say what may be called, and what it makes."""
+    """Runs one pickle after another from a buffer. Subclasses define what may be called, and what a call returns."""
 
-    allowed = frozenset({"collections.OrderedDict"})  # what GLOBAL may name
+    allowed: frozenset[str] = frozenset({"collections.OrderedDict"})  # what GLOBAL may name
 
-    def __init__(self, path, data, position=0):
-        """`data` is a memoryview of bytes; `path` is for messages."""
+    def __init__(self, path: FilePath, data: memoryview, position: int = 0) -> None:
+        """`data` is the buffer, `position` the byte where the first pickle begins; `path` is for messages."""
         self.path, self.data, self.position = path, data, position
+        self.stack: list[Any] = []
+        self.memo: dict[int, Any] = {}
 
-    def load(self):
-        """The object of the pickle at `position`, which then stands behind it.
+    def load(self) -> Any:
+        """Run the pickle at `position`, move `position` past it, and return its object.
 
-        Raises CheckpointError naming whatever the pickle must not do, or the byte where it makes no sense.
+        Raises CheckpointError if the pickle does what it must not, or is damaged; the message names it or the byte.
         """
         self.stack, self.memo = [], {}
         try:
@@ -45,30 +49,30 @@ class Machine:
             reason = f"its pickle makes no sense at byte {self.position}"
             raise CheckpointError(f"{self.path}: truncated or not a checkpoint: {reason}") from error
 
-    def call(self, name, arguments):
-        """What calling the allowed `name` gives; the base class knows OrderedDict, made a dict."""
+    def call(self, name: str, arguments: tuple) -> Any:
+        """Return what a call of the allowed `name` makes. The base class knows OrderedDict, which becomes a dict."""
         if name == "collections.OrderedDict":
             pairs = arguments[0] if arguments else []  # Python 2 wrote a list of pairs
             return self.mapping([key for key, _ in pairs], [value for _, value in pairs])
         raise CheckpointError(f"{self.path}: refuses to call {name}")
 
-    def build(self, target, state):
-        """Give `target` a state; a dict's (attributes of a state dict) is dropped."""
+    def build(self, target: Any, state: Any) -> None:
+        """Set the state of `target`; that of a dict (attributes of a state dict) is dropped."""
         if type(target) is not dict:
             raise CheckpointError(f"{self.path}: refuses to set the state of a {type(target).__name__}")
 
-    def persistent(self, identifier):
-        """What a reference to data outside the pickle stands for."""
+    def persistent(self, identifier: Any) -> Any:
+        """Return what a reference to data outside the pickle stands for."""
         raise CheckpointError(f"{self.path}: refers to data outside its pickle, which this format does not have")
 
-    def mapping(self, keys, values):
-        """A dict, if its keys are strings or numbers: hashing a tuple nested a million deep would crash Python."""
+    def mapping(self, keys: list, values: list) -> dict:
+        """Return a dict. Its keys must be strings or integers: hashing a tuple nested a million deep crashes Python."""
         for key in keys:
             if type(key) not in (str, int):
                 raise CheckpointError(f"{self.path}: a dict has a key of type {type(key).__name__}")
         return dict(zip(keys, values, strict=True))
 
-    def _step(self, opcode):
+    def _step(self, opcode: int) -> None:
         if opcode in _CONSTANTS:
             self.stack.append(_CONSTANTS[opcode]())
         elif opcode in _NUMBERS:
@@ -81,25 +85,25 @@ class Machine:
         else:
             raise CheckpointError(f"{self.path}: refuses the pickle opcode {chr(opcode)!r} at byte {self.position - 1}")
 
-    def _take(self, length):
+    def _take(self, length: int) -> memoryview:
         start, end = self.position, self.position + length
         if not start <= end <= len(self.data):
             raise ValueError("the file ends too early")
         self.position = end
         return self.data[start:end]
 
-    def _number(self, code):
+    def _number(self, code: str) -> Any:
         return struct.unpack(code, self._take(struct.calcsize(code)))[0]
 
-    def _line(self):
+    def _line(self) -> str:
         start = self.position
         while self._take(1)[0] != ord("\n"):
             if self.position - start > 1000:
                 raise ValueError("a name of more than 1000 characters")
         return str(self.data[start : self.position - 1], "utf-8")
 
-    def _above_mark(self):
-        """Everything pushed since the last mark, taken off the stack with it."""
+    def _above_mark(self) -> list[Any]:
+        """Pop the last mark and everything above it; return what was above it."""
         start = len(self.stack) - 1
         while self.stack[start] is not _MARK:
             start -= 1
@@ -109,7 +113,7 @@ class Machine:
         del self.stack[start:]
         return items
 
-    def _pop(self, count):
+    def _pop(self, count: int) -> list[Any]:
         if count > len(self.stack):
             raise ValueError("the stack is empty")
         items = self.stack[-count:]
@@ -118,78 +122,78 @@ class Machine:
         del self.stack[-count:]
         return items
 
-    def _tuple(self, count):
+    def _tuple(self, count: int) -> None:
         self.stack.append(tuple(self._pop(count)))
 
-    def _name(self, module, attribute):
+    def _name(self, module: str, attribute: str) -> None:
         # Python 2 wrote the old names of the built-in modules.
         module = {"__builtin__": "builtins", "copy_reg": "copyreg"}.get(module, module)
         name = f"{module}.{attribute}"
         if name not in self.allowed:
-            raise CheckpointError(f"{self.path}: refuses to load {_printable(name)}: it is no part of a state dict")
+            raise CheckpointError(f"{self.path}: refuses to load {_printable(name)}: not part of a state dict")
         self.stack.append(Global(name))
 
-    def _stack_name(self):
+    def _stack_name(self) -> None:
         module, attribute = self._pop(2)
         if type(module) is not str or type(attribute) is not str:
-            raise ValueError("a name that is no string")
+            raise ValueError("a name that is not a string")
         self._name(module, attribute)
 
-    def _reduce(self):
+    def _reduce(self) -> None:
         function, arguments = self._pop(2)
         if type(function) is not Global or type(arguments) is not tuple:
             raise CheckpointError(f"{self.path}: refuses to call a {type(function).__name__}")
         self.stack.append(self.call(function.name, arguments))
 
-    def _build(self):
+    def _build(self) -> None:
         (state,) = self._pop(1)
         self.build(self.stack[-1], state)
 
-    def _persistent(self):
+    def _persistent(self) -> None:
         self.stack.append(self.persistent(self._pop(1)[0]))
 
-    def _set_items(self, items):
+    def _set_items(self, items: list[Any]) -> None:
         target = self.stack[-1]
         if type(target) is not dict:
-            raise ValueError("items for something that is no dict")
+            raise ValueError("items for something that is not a dict")
         target.update(self.mapping(items[::2], items[1::2]))
 
-    def _append(self, items):
+    def _append(self, items: list[Any]) -> None:
         if type(self.stack[-1]) is not list:
-            raise ValueError("items for something that is no list")
+            raise ValueError("items for something that is not a list")
         self.stack[-1].extend(items)
 
-    def _memoize(self, index):
+    def _memoize(self, index: int) -> None:
         if self.stack[-1] is _MARK:
             raise ValueError("a mark where a value should be")
         self.memo[index] = self.stack[-1]
 
-    def _require_protocol(self):
+    def _require_protocol(self) -> None:
         protocol = self._number("<B")
         if not 2 <= protocol <= 5:
             raise CheckpointError(f"{self.path}: pickle protocol {protocol} is not supported")
 
 
-def _printable(text):
+def _printable(text: str) -> str:
     return repr(text)[1:-1][:100]
 
 
-def _text(data):
+def _text(data: memoryview) -> str:
     return str(data, "utf-8", "surrogatepass")
 
 
-def _latin(data):
+def _latin(data: memoryview) -> str:
     return str(data, "latin-1")
 
 
-def _integer(data):
+def _integer(data: memoryview) -> int:
     if len(data) > 16:
         raise ValueError("a number of more than 128 bits")
     return int.from_bytes(data, "little", signed=True)
 
 
 # opcode -> what it pushes
-_CONSTANTS = {
+_CONSTANTS: dict[int, Callable[[], Any]] = {
     ord("N"): lambda: None,
     0x88: lambda: True,
     0x89: lambda: False,
@@ -199,9 +203,9 @@ _CONSTANTS = {
     ord("("): lambda: _MARK,
 }
 # opcode -> struct code of the number it pushes
-_NUMBERS = {ord("J"): "<i", ord("K"): "<B", ord("M"): "<H", ord("G"): ">d"}
+_NUMBERS: dict[int, str] = {ord("J"): "<i", ord("K"): "<B", ord("M"): "<H", ord("G"): ">d"}
 # opcode -> struct code of the length, and what the bytes become
-_SIZED = {
+_SIZED: dict[int, tuple[str, Callable[[memoryview], Any]]] = {
     ord("X"): ("<I", _text),
     0x8C: ("<B", _text),
     0x8D: ("<Q", _text),
@@ -214,7 +218,7 @@ _SIZED = {
     0x8B: ("<i", _integer),
 }
 # opcode -> what the machine does
-_ACTIONS = {
+_ACTIONS: dict[int, Callable[[Machine], Any]] = {
     0x80: Machine._require_protocol,
     0x95: lambda machine: machine._take(8),  # FRAME: a hint for readers of streams
     ord("0"): lambda machine: machine.stack.pop(),

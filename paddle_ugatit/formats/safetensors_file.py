@@ -1,17 +1,27 @@
-"""`.safetensors`: a length, a JSON header, then the arrays. Names are "network/key"; the metadata is in the header.
+"""`.safetensors`: a length, a JSON header, then the arrays. Names are "network/key"; metadata are in the header.
 
-The safetensors library checks a file's header when it is read. The arrays are then views of the file, and are written
-one by one, which the library cannot do.
+The safetensors library checks the header when a file is read. Arrays are then views of the file, and are written one by
+one, which the library cannot do.
 """
 
 import json
 import mmap
 import struct
+from collections.abc import Callable
+from typing import IO, Any
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
-from paddle_ugatit.formats.checkpoint import DTYPES, Checkpoint, CheckpointError, chunks, dtype_name, joined
+from paddle_ugatit.formats.checkpoint import (
+    DTYPES,
+    Checkpoint,
+    CheckpointError,
+    FilePath,
+    chunks,
+    held_dtype,
+    joined,
+)
 
 _CODES = {
     "float64": "F64",
@@ -27,13 +37,14 @@ _CODES = {
 }
 _DTYPES = {code: DTYPES[name] for name, code in _CODES.items()}
 _OURS = "paddle_ugatit"  # our metadata as JSON: the header itself holds strings only
-_FRAMEWORKS = {"pt": "torch", "pd": "paddle", "paddle": "paddle"}  # what others' headers call "format"
+_FRAMEWORKS = {"pt": "torch", "pd": "paddle", "paddle": "paddle"}  # the "format" in headers written by others
 
 
-def read(path):
-    """A Checkpoint whose arrays are views of the file.
+def read(path: FilePath) -> Checkpoint:
+    """Read a checkpoint whose arrays are views of the file.
 
-    Raises CheckpointError where the header does not tell the framework: a Linear's weight would be ambiguous.
+    Raises CheckpointError if the file is damaged, or if its header does not name the framework: the layout of a
+    Linear's weight would be ambiguous.
     """
     try:
         with safe_open(path, framework="np") as checked:
@@ -48,7 +59,7 @@ def read(path):
     entries.pop("__metadata__", None)
     if not entries:
         raise CheckpointError(f"{path}: holds no tensors")
-    networks = {}
+    networks: dict[str, dict[str, np.ndarray]] = {}
     for name, entry in entries.items():
         network, _, key = name.rpartition("/")
         array = _array(path, name, entry, data[8 + length :])
@@ -61,24 +72,24 @@ def read(path):
     return Checkpoint(networks, framework, metadata)
 
 
-def _describe(path, header):
-    """Our metadata, and the framework by it or by the header's "format"."""
+def _describe(path: FilePath, header: dict[str, str]) -> tuple[dict[str, Any], str]:
+    """Return our metadata, and the framework that they or the header's "format" name."""
     try:
         metadata = json.loads(header.get(_OURS, "{}"))
         if not isinstance(metadata, dict):
             raise ValueError
     except (ValueError, RecursionError) as error:
         raise CheckpointError(f"{path}: its header's {_OURS} entry is damaged") from error
-    framework = metadata.get("framework") or _FRAMEWORKS.get(header.get("format"))
+    framework = metadata.get("framework") or _FRAMEWORKS.get(header.get("format", ""))
     if framework not in ("torch", "paddle"):
         raise CheckpointError(
             f"{path}: its header names no framework (neither {_OURS} metadata nor format 'pt' or 'pd'), "
-            "so the layout of its Linear weights cannot be told; convert it from the original checkpoint"
+            "so the layout of its Linear weights is unknown; convert it from the original checkpoint"
         )
     return metadata, framework
 
 
-def _array(path, name, entry, data):
+def _array(path: FilePath, name: str, entry: dict[str, Any], data: memoryview) -> np.ndarray:
     dtype = _DTYPES.get(entry["dtype"])
     if dtype is None:
         raise CheckpointError(f"{path}: {name!r} has the dtype {entry['dtype']}, which is not supported")
@@ -86,18 +97,18 @@ def _array(path, name, entry, data):
     return np.frombuffer(data[start:end], dtype).reshape(entry["shape"])
 
 
-def write(file, checkpoint, progress):
+def write(file: IO[bytes], checkpoint: Checkpoint, progress: Callable[[int], object]) -> None:
     """Write header and arrays; the header's length is a multiple of 8, as the format recommends."""
     metadata = {**checkpoint.metadata, "framework": checkpoint.framework}
     # "format" is what other programs read.
     format_name = {"torch": "pt", "paddle": "pd"}[checkpoint.framework]
-    header = {"__metadata__": {"format": format_name, _OURS: json.dumps(metadata)}}
+    header: dict[str, Any] = {"__metadata__": {"format": format_name, _OURS: json.dumps(metadata)}}
     # Wider dtypes first, as the library writes them: every array is then aligned to its elements.
     tensors = sorted(checkpoint.tensors(), key=lambda item: -item[2].itemsize)
     position = 0
     for network, key, array in tensors:
         end = position + array.nbytes
-        entry = {"dtype": _CODES[dtype_name(array)], "shape": list(array.shape), "data_offsets": [position, end]}
+        entry = {"dtype": _CODES[held_dtype(array)], "shape": list(array.shape), "data_offsets": [position, end]}
         header[joined(network, key)] = entry
         position = end
     encoded = json.dumps(header).encode()

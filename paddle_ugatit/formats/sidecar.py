@@ -1,29 +1,30 @@
-"""The side file `<checkpoint>.json`, for formats that have no place for metadata."""
+"""The side file `<checkpoint>.json`, for formats that cannot hold metadata."""
 
 import json
 import os
+from typing import IO, Any
 
-from paddle_ugatit.formats.checkpoint import CheckpointError
+from paddle_ugatit.formats.checkpoint import Checkpoint, CheckpointError, FilePath
 
-_LARGEST = 1 << 20  # bytes; ours have a few hundred
+_LARGEST = 1 << 20  # bytes; a side file has a few hundred
 
 
-def path_of(path) -> str:
-    """Where the side file of a checkpoint stands."""
+def path_of(path: FilePath) -> str:
+    """Return the path of a checkpoint's side file."""
     return f"{os.fspath(path)}.json"
 
 
-def dump(file, checkpoint, nbytes):
-    """Write the metadata to a text file, with the checkpoint's size, by which `read` knows that the two belong."""
+def dump(file: IO[str], checkpoint: Checkpoint, nbytes: int) -> None:
+    """Write the metadata to a text file, with the checkpoint's size, by which `read` recognises a stale side file."""
     described = {**checkpoint.metadata, "framework": checkpoint.framework, "bytes": nbytes}
     json.dump(described, file, indent=2)
     file.write("\n")
 
 
-def read(path) -> dict:
-    """The metadata of a checkpoint, {} where it has no side file.
+def read(path: FilePath) -> dict[str, Any]:
+    """Return the metadata of a checkpoint, {} if it has no side file.
 
-    Raises CheckpointError for a side file that makes no sense or describes a file of another size.
+    Raises CheckpointError if the side file is malformed or describes a file of another size.
     """
     side = path_of(path)
     try:

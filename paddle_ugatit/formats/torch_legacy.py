@@ -1,12 +1,14 @@
-"""PyTorch's format before 1.6, in which the public checkpoints of 2019 are: five pickles, then the storages.
+"""PyTorch's format before 1.6, used by the public checkpoints of 2019: five pickles, then the storages.
 
-The pickles: a magic number, the protocol, facts on the machine, the object, the keys of its storages. Then, per key in
-that order, the number of elements (int64) and the elements.
+The pickles are a magic number, the protocol, facts about the machine, the object, and the keys of its storages. Then
+follow, for each key in that order, the number of elements (int64) and the elements.
 """
 
 import struct
 
-from paddle_ugatit.formats.checkpoint import DTYPES, CheckpointError, joined, split_networks, split_texts
+import numpy as np
+
+from paddle_ugatit.formats.checkpoint import DTYPES, CheckpointError, FilePath, joined, split_networks, split_texts
 from paddle_ugatit.formats.torch_tensors import TorchMachine, View, array_of
 
 _MAGIC = 0x1950A86A20F9469CFC6C
@@ -14,13 +16,16 @@ _PROTOCOL = 1001
 _START = b"\x80\x02\x8a\x0a" + _MAGIC.to_bytes(10, "little") + b"."
 
 
-def recognises(data) -> bool:
-    """Whether the file begins with the magic number."""
+def recognises(data: memoryview) -> bool:
+    """Return whether the file begins with the magic number."""
     return bytes(data[: len(_START)]) == _START
 
 
-def read_networks(path, data):
-    """Network -> key -> read-only array over `data`; and the texts beside the networks."""
+def read_networks(path: FilePath, data: memoryview) -> tuple[dict[str, dict[str, np.ndarray]], dict[str, str]]:
+    """Return network -> key -> read-only view of `data`, and the texts beside the networks.
+
+    Raises CheckpointError if the file is damaged.
+    """
     machine = TorchMachine(path, data, len(_START))
     protocol = machine.load()
     if protocol != _PROTOCOL:
@@ -40,8 +45,8 @@ def read_networks(path, data):
     return arrays, texts
 
 
-def _storages(path, data, machine):
-    """Key -> bytes; `machine` stands before the list of keys."""
+def _storages(path: FilePath, data: memoryview, machine: TorchMachine) -> dict[str, memoryview]:
+    """Return key -> bytes; `machine` is positioned at the list of keys."""
     keys = machine.load()
     if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys):
         raise CheckpointError(f"{path}: truncated or damaged: it has no list of storages")

@@ -1,21 +1,26 @@
 """PyTorch's checkpoints, `.pt` and `.pth`, read and written without PyTorch.
 
 Since PyTorch 1.6 such a file is a zip archive: `NAME/data.pkl`, a pickle that refers to storages, and the storages as
-stored (never compressed) records `NAME/data/KEY`. Older files: see torch_legacy.py. Nothing in a file is executed.
+uncompressed records `NAME/data/KEY`. Older files: see torch_legacy.py. Nothing in a file is executed.
 """
 
 import io
 import mmap
 import struct
 import zipfile
+from collections.abc import Callable, Iterable
+from typing import IO
+
+import numpy as np
 
 from paddle_ugatit.formats import pickle_writer as p
 from paddle_ugatit.formats import torch_legacy
 from paddle_ugatit.formats.checkpoint import (
     Checkpoint,
     CheckpointError,
+    FilePath,
     chunks,
-    dtype_name,
+    held_dtype,
     joined,
     split_networks,
     split_texts,
@@ -23,13 +28,13 @@ from paddle_ugatit.formats.checkpoint import (
 from paddle_ugatit.formats.torch_tensors import STORAGES, TorchMachine, View, array_of
 
 _CLASS_OF = {dtype: storage for storage, dtype in STORAGES.items()}
-_ALIGNMENT = 64  # of every storage in the file, as PyTorch has it
+_ALIGNMENT = 64  # of every storage in the file, as PyTorch writes it
 _BIG = 1 << 30  # bytes from which zipfile is told beforehand that it may need 64-bit sizes
 _LOCAL_HEADER = 30  # bytes, then name and extra field
 
 
-def read(path):
-    """A Checkpoint whose arrays are views of the file."""
+def read(path: FilePath) -> Checkpoint:
+    """Read a checkpoint whose arrays are views of the file. Raises CheckpointError if it is none."""
     with open(path, "rb") as file:
         data = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
         if bytes(data[:2]) == b"PK":
@@ -41,13 +46,15 @@ def read(path):
     return Checkpoint(networks, "torch", texts=texts)
 
 
-def _guess(data):
+def _guess(data: memoryview) -> str:
     if bytes(data[257:262]) == b"ustar":
         return "a tar archive, as PyTorch wrote before 0.1.10; load and save it with a newer PyTorch first"
     return "neither a zip archive nor PyTorch's older format; truncated at its start, or something else"
 
 
-def _read_archive(path, file, data):
+def _read_archive(
+    path: FilePath, file: IO[bytes], data: memoryview
+) -> tuple[dict[str, dict[str, np.ndarray]], dict[str, str]]:
     try:
         records = {info.filename: info for info in zipfile.ZipFile(file).infolist()}
     except (zipfile.BadZipFile, ValueError, NotImplementedError, OSError, struct.error, EOFError) as error:
@@ -59,7 +66,7 @@ def _read_archive(path, file, data):
     if f"{root}constants.pkl" in records:
         raise CheckpointError(f"{path}: a TorchScript program; save the state dict of the network instead")
 
-    def record(name):
+    def record(name: str) -> memoryview:
         if root + name not in records:
             raise CheckpointError(f"{path}: truncated or damaged: it lacks its record {name!r}")
         return _record(path, records[root + name], data)
@@ -78,8 +85,8 @@ def _read_archive(path, file, data):
     return arrays, texts
 
 
-def _record(path, info, data):
-    """The bytes of a record, in place. Every number is checked: the archive's index may lie."""
+def _record(path: FilePath, info: zipfile.ZipInfo, data: memoryview) -> memoryview:
+    """Return a view of a record's bytes. Every number is checked: the archive's index may be wrong."""
     if info.compress_type != zipfile.ZIP_STORED or info.compress_size != info.file_size or info.flag_bits & 1:
         raise CheckpointError(f"{path}: refuses its compressed or encrypted record {info.filename!r}")
     header = data[info.header_offset : info.header_offset + _LOCAL_HEADER] if info.header_offset >= 0 else b""
@@ -91,8 +98,8 @@ def _record(path, info, data):
     return data[start : start + info.file_size]
 
 
-def write(file, checkpoint, progress):
-    """Write the archive that torch.load reads, weights_only and mmap included; equal input gives equal bytes."""
+def write(file: IO[bytes], checkpoint: Checkpoint, progress: Callable[[int], object]) -> None:
+    """Write an archive that torch.load reads, also with weights_only or mmap; equal input gives equal bytes."""
     with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
         _write_record(archive, file, "data.pkl", [_pickled(checkpoint)])
         _write_record(archive, file, "byteorder", [b"little"])
@@ -101,7 +108,14 @@ def write(file, checkpoint, progress):
         _write_record(archive, file, "version", [b"3\n"])
 
 
-def _write_record(archive, file, name, buffers, nbytes=0, progress=None):
+def _write_record(
+    archive: zipfile.ZipFile,
+    file: IO[bytes],
+    name: str,
+    buffers: Iterable[bytes | memoryview],
+    nbytes: int = 0,
+    progress: Callable[[int], object] | None = None,
+) -> None:
     info = zipfile.ZipInfo(f"archive/{name}", (1980, 1, 1, 0, 0, 0))
     big = nbytes >= _BIG
     start = file.tell() + _LOCAL_HEADER + len(info.filename) + 4 + 20 * big  # 4: header of the padding itself
@@ -114,8 +128,8 @@ def _write_record(archive, file, name, buffers, nbytes=0, progress=None):
                 progress(len(buffer))
 
 
-def _pickled(checkpoint):
-    """The pickle: storages are numbered in the order of the tensors."""
+def _pickled(checkpoint: Checkpoint) -> bytes:
+    """Return the pickle, in which storages are numbered in the order of the tensors."""
     out = io.BytesIO()
     out.write(p.PROTOCOL_2)
     keys = iter(range(2**31))
@@ -133,10 +147,11 @@ def _pickled(checkpoint):
     return out.getvalue()
 
 
-def _tensor(array, key):
-    storage_class = p.name("torch", _CLASS_OF[dtype_name(array)])
+def _tensor(array: np.ndarray, key: str) -> bytes:
+    storage_class = p.name("torch", _CLASS_OF[held_dtype(array)])
     storage = p.many(p.text("storage"), storage_class, p.text(key), p.text("cpu"), p.integer(array.size)) + b"Q"
-    strides, step = [], 1
+    strides: list[int] = []
+    step = 1
     for size in reversed(array.shape):
         strides.insert(0, step)
         step *= max(size, 1)

@@ -1,10 +1,11 @@
-"""How PyTorch's pickles speak of tensors: storages by reference, and views of them. Shared by both file layouts."""
+"""How PyTorch's pickles describe tensors: storages by reference, and views of them. Shared by both file layouts."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from paddle_ugatit.formats.checkpoint import DTYPES, MAX_AXES, CheckpointError
+from paddle_ugatit.formats.checkpoint import DTYPES, MAX_AXES, CheckpointError, FilePath
 from paddle_ugatit.formats.pickle_machine import Global, Machine
 
 STORAGES = {  # storage class -> dtype
@@ -23,7 +24,7 @@ STORAGES = {  # storage class -> dtype
 
 @dataclass(frozen=True)
 class Storage:
-    """`numel` elements of `dtype` in the file under the name `key`."""
+    """`numel` elements of `dtype`, stored in the file under the name `key`."""
 
     dtype: str
     key: str
@@ -32,16 +33,16 @@ class Storage:
 
 @dataclass(frozen=True)
 class View:
-    """A tensor: which elements of a storage, in which order; offset and strides count elements."""
+    """A tensor: which elements of a storage, in which order. Offset and strides are in elements."""
 
     storage: Storage
     offset: int
-    shape: tuple
-    strides: tuple
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
 
 
 class TorchMachine(Machine):
-    """Makes Views of what torch.save wrote; `storages` are those it met, by key."""
+    """Builds Views of the tensors that torch.save wrote; `storages` are those referred to so far, by key."""
 
     allowed = Machine.allowed | {
         "torch._utils._rebuild_tensor_v2",
@@ -50,12 +51,12 @@ class TorchMachine(Machine):
         *(f"torch.{name}" for name in STORAGES),
     }
 
-    def __init__(self, path, data, position=0):
+    def __init__(self, path: FilePath, data: memoryview, position: int = 0) -> None:
         super().__init__(path, data, position)
-        self.storages = {}
+        self.storages: dict[str, Storage] = {}
 
-    def call(self, name, arguments):
-        """Tensors, parameters, sizes and dicts."""
+    def call(self, name: str, arguments: tuple) -> Any:
+        """Return a tensor, a parameter, a size or a dict."""
         if name == "torch._utils._rebuild_tensor_v2":
             return self._view(*arguments[:4])
         if name == "torch._utils._rebuild_parameter":
@@ -64,34 +65,34 @@ class TorchMachine(Machine):
             return tuple(arguments[0])
         return super().call(name, arguments)
 
-    def persistent(self, identifier):
-        """("storage", class, key, device, numel) -> Storage; older files end it with None."""
+    def persistent(self, identifier: Any) -> Storage:
+        """Return the Storage of ("storage", class, key, device, numel); in older files a None follows."""
         kind, storage_class, key, _device, numel = identifier[:5]
         if kind != "storage" or identifier[5:] not in ((), (None,)):
             raise CheckpointError(f"{self.path}: refers to something other than a plain storage")
         if type(storage_class) is not Global or type(key) is not str or not _is_count(numel):
-            raise ValueError("a storage that is none")
+            raise ValueError("not a storage")
         storage = Storage(STORAGES[storage_class.name.removeprefix("torch.")], key, numel)
         if self.storages.setdefault(key, storage) != storage:
             raise CheckpointError(f"{self.path}: storage {key!r} is described in two ways")
         return storage
 
-    def _view(self, storage, offset, shape, strides):
+    def _view(self, storage: Any, offset: Any, shape: Any, strides: Any) -> View:
         if type(storage) is not Storage or type(shape) is not tuple or type(strides) is not tuple:
-            raise ValueError("a tensor that is none")
+            raise ValueError("not a tensor")
         if len(shape) != len(strides) or not all(map(_is_count, (offset, *shape, *strides))):
             raise CheckpointError(f"{self.path}: a tensor has a negative or missing size, stride or offset")
         return View(storage, offset, shape, strides)
 
 
-def _is_count(value):
+def _is_count(value: object) -> bool:
     return type(value) is int and 0 <= value < 2**62
 
 
-def array_of(path, name, view, data):
-    """The tensor as a read-only array over `data`, the bytes of its storage.
+def array_of(path: FilePath, name: str, view: View, data: memoryview) -> np.ndarray:
+    """Return the tensor as a read-only view of `data`, the bytes of its storage.
 
-    Raises CheckpointError where it reaches beyond them, or repeats elements: a few bytes could claim to be terabytes.
+    Raises CheckpointError if the tensor exceeds them or repeats elements: a few bytes could claim to be terabytes.
     """
     storage = view.storage
     dtype = DTYPES[storage.dtype]

@@ -62,11 +62,11 @@ def block_kid(features_x, features_y) -> BlockKid:
             "smaller set less than 2 a block"
         )
     ends_x, ends_y = (np.cumsum([0, *size]) for size in sizes)
-    values = []
+    estimates = []
     for i in range(blocks):
         a, b = x[ends_x[i] : ends_x[i + 1]], y[ends_y[i] : ends_y[i + 1]]
-        values.append(all_pairs(gram_sums(a, b)))
-    values = np.array(values)
+        estimates.append(all_pairs(gram_sums(a, b)))
+    values = np.array(estimates)
     error = float(np.sqrt(values.var(ddof=1) / blocks)) if blocks > 1 else 0.0
     return BlockKid(float(values.mean()), error, values)
 

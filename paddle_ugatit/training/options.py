@@ -33,9 +33,9 @@ class RunOptions:
     eval_weights: str = ""  # file with Inception's weights; by default the one that tools/eval_kid.py finds
 
     # A system with an option of this name has pictures resized to it and cropped at random, not mirrored.
-    load_size: typing.ClassVar = None
+    load_size = typing.cast("int | None", None)
     # Options that may change where a run is resumed: none of them enters an update.
-    FREE: typing.ClassVar = (
+    FREE: typing.ClassVar[tuple[str, ...]] = (
         *("workers", "log_freq", "print_freq", "save_freq", "keep", "keep_every"),
         *("eval_every", "eval_features", "eval_weights"),
     )

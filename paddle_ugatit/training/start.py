@@ -7,6 +7,7 @@ import numpy as np
 import paddle
 
 from paddle_ugatit import formats, weights
+from paddle_ugatit.backend import device
 from paddle_ugatit.backend.errors import InputError, UsageError
 from paddle_ugatit.data.folders import TrainingData, test_images
 from paddle_ugatit.metrics import FeatureExtractor
@@ -53,13 +54,7 @@ def system_of(config, dtype="float32"):
 
 def choose_device(name, config):
     """Compute on "cpu", "gpu" or "gpu:1", or on what Paddle chooses (None)."""
-    try:
-        if name:
-            paddle.set_device(name)
-    except (ValueError, RuntimeError, AssertionError) as error:
-        lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
-        raise InputError(f"--device {name}: {lines[-1]}") from error
-    on_gpu = paddle.get_device().startswith("gpu")
+    on_gpu = device.choose(name).startswith("gpu")
     if config.amp != "off" and not on_gpu:
         raise InputError(f"amp={config.amp} needs a GPU: on a CPU Paddle computes as without it, only slower")
     if config.deterministic and on_gpu:

@@ -1,4 +1,4 @@
-"""Conversion of weights between PyTorch and Paddle: rules.py for one network, checkpoints.py for whole files."""
+"""Conversion of weights between PyTorch and Paddle: rules.py for one network, conversion.py for whole files."""
 
 from paddle_ugatit.weights.conversion import MODELS, build, convert, infer_options, layout_of, load_networks
 from paddle_ugatit.weights.rules import RULES, Rule, WeightError, layout, rules_of, to_paddle, to_torch

@@ -1,37 +1,40 @@
-"""AdaIN's checkpoints: encoder and decoder under these names, or one of them bare, as the public files hold them.
+"""AdaIN's checkpoints: encoder and decoder under these names, or one of them bare, as in the public files.
 
-`vgg_normalised.pth` has all 53 places of VGG-19's Sequential, to relu5_4. Nothing reads those after relu4_1: they are
-dropped on import, with a note. `decoder.pth` has all that the decoder has.
+`vgg_normalised.pth` has all 53 modules of VGG-19's Sequential, up to relu5_4. Those after relu4_1 are not used and are
+dropped on import, with a note. `decoder.pth` has exactly the arrays of the decoder.
 """
 
+from paddle import nn
+
 from paddle_ugatit import formats
+from paddle_ugatit.formats import FilePath
 from paddle_ugatit.models.adain import Decoder, Encoder
-from paddle_ugatit.weights.rules import WeightError
+from paddle_ugatit.weights.rules import Options, State, WeightError
 from paddle_ugatit.weights.shapes import shape_of
 
 MODELS = {"adain": "2017"}
 KINDS = ("encoder", "decoder")
 EAGER = ()
-# The first convolution of each that has `ch` outputs or inputs; the other one has no array of that name.
+# The first convolution of each that has `ch` outputs or inputs; the other network has no array of that name.
 _NARROW = {"encoder": ("2.weight", 0), "decoder": ("25.weight", 1)}
-_UNREAD = (32, 35, 38, 42, 45, 48, 51)  # places of the convolutions after relu4_1: conv4_2 to conv5_4
+_UNREAD = (32, 35, 38, 42, 45, 48, 51)  # indices of the convolutions after relu4_1: conv4_2 to conv5_4
 
 
-def infer_options(state, _framework, prefix):
-    """{"kind": "encoder" or "decoder", "ch"}."""
+def infer_options(state: State, _framework: str, prefix: str) -> Options | None:
+    """Return {"kind": "encoder" or "decoder", "ch"}, None for a network of another system."""
     for kind, (key, axis) in _NARROW.items():
         if key in state:
             return {"kind": kind, "ch": shape_of(state, key, 4, prefix)[axis]}
     return None
 
 
-def build(options, _revision=None):
-    """A network from `infer_options`' result."""
+def build(options: Options, _revision: str | None = None) -> nn.Layer:
+    """Return a network of the options that `infer_options` returns, with fresh weights."""
     return {"encoder": Encoder, "decoder": Decoder}[options["kind"]](options["ch"])
 
 
-def require_names(options, path):
-    """A network under a name is of that kind."""
+def require_names(options: dict[str, Options], path: FilePath) -> None:
+    """Raise WeightError if a named network is of another kind than its name says."""
     for name, chosen in options.items():
         if name not in ("", chosen["kind"]):
             raise WeightError(
@@ -39,8 +42,8 @@ def require_names(options, path):
             )
 
 
-def unpacked(checkpoint, path, notes):
-    """The file without what lies behind relu4_1, None where there is no encoder of 53 places in it."""
+def unpacked(checkpoint: formats.Checkpoint, path: FilePath, notes: list[str]) -> formats.Checkpoint | None:
+    """Return the checkpoint without the arrays after relu4_1, None if it holds no full VGG-19."""
     networks = {
         name: _read_part(state, f"{path}: {name}" if name else f"{path}") for name, state in checkpoint.networks.items()
     }
@@ -48,13 +51,16 @@ def unpacked(checkpoint, path, notes):
     if not dropped:
         return None
     notes.append(
-        f"{path}: left out {2 * len(_UNREAD)} arrays of VGG-19 after relu4_1 (places 32 to 51), which nothing reads"
+        f"{path}: dropped {2 * len(_UNREAD)} arrays of VGG-19 after relu4_1 (modules 32 to 51), which are not used"
     )
     return formats.Checkpoint(networks, checkpoint.framework, checkpoint.metadata)
 
 
-def _read_part(state, where):
-    """An encoder's arrays up to relu4_1; WeightError where those after it are not all VGG-19's. Others as they are."""
+def _read_part(state: State, where: str) -> State:
+    """Return an encoder's arrays up to relu4_1, and any other state dict unchanged.
+
+    Raises WeightError if the arrays after relu4_1 are not all those of VGG-19.
+    """
     unread = [key for place in _UNREAD for key in (f"{place}.weight", f"{place}.bias")]
     if _NARROW["encoder"][0] not in state or not any(key in state for key in unread):
         return state

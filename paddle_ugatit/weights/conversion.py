@@ -1,77 +1,88 @@
-"""Whole checkpoints between PyTorch and Paddle: what each network in a file is, and its arrays by the rules.
+"""Whole checkpoints between PyTorch and Paddle: finds out what each network in a file is and applies the rules.
 
-SYSTEMS are the modules that know one system's checkpoints each; what such a module has is said in ugatit.py. Two
-functions more, where a system's public files do not hold plain networks under names:
-    unpacked(checkpoint, path, notes)   such a PyTorch file as named networks; None where it is another system's
-    packed(checkpoint)                  the way back, before a PyTorch file is written
+Each module in SYSTEMS knows the checkpoints of one system; ugatit.py says what such a module has. Two more functions
+are for systems whose public files do not hold plain named networks:
+    unpacked(checkpoint, path, notes)   returns such a PyTorch file as named networks, None if it is of another system
+    packed(checkpoint)                  the inverse, before a PyTorch file is written
 """
 
 import functools
 import warnings
+from collections.abc import Collection
+from types import ModuleType
+from typing import Any
 
 import paddle
+from paddle import nn
 
 from paddle_ugatit import formats
 from paddle_ugatit.backend.compat import default_dtype
-from paddle_ugatit.formats.checkpoint import is_text
+from paddle_ugatit.formats import Checkpoint, FilePath
+from paddle_ugatit.formats.checkpoint import held_dtype, is_text
 from paddle_ugatit.formats.torch_upgrade import modernised
 from paddle_ugatit.layers.norm import require_revision
 from paddle_ugatit.weights import adain, inception, sagan, stylegan2, ugatit
-from paddle_ugatit.weights.rules import FLOATS, Rule, WeightError, layout, listed, to_paddle, to_torch
+from paddle_ugatit.weights.rules import FLOATS, Options, Rule, State, WeightError, layout, listed, to_paddle, to_torch
 
-SYSTEMS = (ugatit, inception, adain, sagan, stylegan2)
-MODELS = {name: revision for system in SYSTEMS for name, revision in system.MODELS.items()}
+SYSTEMS: tuple[ModuleType, ...] = (ugatit, inception, adain, sagan, stylegan2)
+MODELS: dict[str, str] = {name: revision for system in SYSTEMS for name, revision in system.MODELS.items()}
 
 
-def infer_options(state, framework, where="") -> dict:
-    """What a network was built with, from its keys and the shapes of its arrays in the layout of `framework`.
+def infer_options(state: State, framework: str, where: str = "") -> Options:
+    """Infer what a network was built with from its keys and the shapes of its arrays in the layout of `framework`.
 
-    {"kind": ..., and what its system's `infer_options` adds}. WeightError for a network of no system.
+    Returns {"kind": ...} and what its system's `infer_options` adds. Raises WeightError, whose message begins with
+    `where`, if no system has such a network.
     """
     prefix = f"{where}: " if where else ""
     for system in SYSTEMS:
         if (options := system.infer_options(state, framework, prefix)) is not None:
             return options
-    raise WeightError(f"{prefix}is no network that this knows: its keys are {listed(list(state))}")
+    raise WeightError(f"{prefix}is not a known network: its keys are {listed(list(state))}")
 
 
-def _system_of(options):
+def _system_of(options: Options) -> ModuleType:
     return next(system for system in SYSTEMS if options["kind"] in system.KINDS)
 
 
-def build(options, revision="current"):
-    """A network from `infer_options`' result, with fresh weights."""
+def build(options: Options, revision: str = "current") -> nn.Layer:
+    """Return a network of the options that `infer_options` returns, with fresh weights."""
     return _system_of(options).build(options, revision)
 
 
-def layout_of(options) -> dict[str, Rule]:
-    """The layout of the network that `options` describe, without a generator's gigabyte of weights."""
+def layout_of(options: Options) -> dict[str, Rule]:
+    """Return the layout of the network that `options` describe, without allocating a generator's weights."""
     return _cached_layout(tuple(sorted(options.items())))
 
 
 @functools.lru_cache(maxsize=16)
-def _cached_layout(options):
+def _cached_layout(options: tuple[tuple[str, Any], ...]) -> dict[str, Rule]:
     return layout(_blank(dict(options)))
 
 
-def _blank(options, revision="current"):
-    """`build`, but weights are not allocated before they are set, where that can be."""
+def _blank(options: Options, revision: str = "current") -> nn.Layer:
+    """Build a network; where possible, its weights are not allocated before they are set."""
     if options["kind"] in _system_of(options).EAGER:
         return build(options, revision)
     with paddle.LazyGuard():
         return build(options, revision)
 
 
-def convert(checkpoint, framework, path, model=None, packed=True):
-    """A checkpoint in the layout of `framework`, "torch" or "paddle", and notes for the user.
+def convert(
+    checkpoint: Checkpoint, framework: str, path: FilePath, model: str | None = None, packed: bool = True
+) -> tuple[Checkpoint, list[str]]:
+    """Convert a checkpoint to the layout of `framework`, "torch" or "paddle"; return it and notes for the user.
 
-    Every network is checked against the network its shapes describe, also where nothing is to be transposed. `model`,
-    a key of MODELS, is by default what the file's metadata say, or else what its keys do. The result's metadata name
-    model, revision, dtype and each network's options. For PyTorch it is what the system's public files are, or, if not
-    `packed`, the networks by name. Raises WeightError, whose message begins with `path`.
+    Every network is checked against the network that its shapes describe, even if nothing needs to be transposed.
+    `model`, a key of MODELS, is by default taken from the file's metadata, or else from its keys. The result's metadata
+    hold model, revision, dtype and each network's options. For PyTorch the result has the form of the system's public
+    files or, if not `packed`, named networks. Raises WeightError, whose message begins with `path`, if a network is
+    unknown or incomplete.
     """
     model = _model(checkpoint.metadata, path, model)
-    networks, options, notes = {}, {}, []
+    networks: dict[str, State] = {}
+    options: dict[str, Options] = {}
+    notes: list[str] = []
     checkpoint = _unpacked(checkpoint, path, notes)
     texts = _texts(checkpoint, path)
     for name, state in checkpoint.networks.items():
@@ -91,45 +102,45 @@ def convert(checkpoint, framework, path, model=None, packed=True):
     model = _require_one_system(options, model, path)
     dtypes = {formats.dtype_name(next(iter(state.values()))) for state in networks.values()}
     dtype = dtypes.pop() if len(dtypes) == 1 else "mixed"
-    metadata = {"model": model, "revision": MODELS[model], "dtype": dtype, "networks": options}
+    metadata: dict[str, Any] = {"model": model, "revision": MODELS[model], "dtype": dtype, "networks": options}
     if texts:
         metadata["texts"] = texts
         notes.append(f"kept beside the networks: {', '.join(f'{name} {text!r}' for name, text in texts.items())}")
-    converted = formats.Checkpoint(networks, framework, metadata, texts if framework == "torch" else {})
+    converted = Checkpoint(networks, framework, metadata, texts if framework == "torch" else {})
     return _packed(converted) if packed else converted, notes
 
 
-def _unpacked(checkpoint, path, notes):
+def _unpacked(checkpoint: Checkpoint, path: FilePath, notes: list[str]) -> Checkpoint:
     for system in SYSTEMS if checkpoint.framework == "torch" else ():
         if hasattr(system, "unpacked") and (found := system.unpacked(checkpoint, path, notes)) is not None:
             return found
     return checkpoint
 
 
-def _texts(checkpoint, path):
-    """The texts beside the networks that a public file has, or had where its metadata tell."""
+def _texts(checkpoint: Checkpoint, path: FilePath) -> dict[str, str]:
+    """Return the texts beside the networks of a public file, or of the one that a file's metadata tell it came from."""
     texts = checkpoint.texts or checkpoint.metadata.get("texts", {})
     if not isinstance(texts, dict) or not all(is_text(text) for pair in texts.items() for text in pair):
-        raise WeightError(f"{path}: its metadata name texts that are none")
+        raise WeightError(f"{path}: the texts in its metadata are malformed")
     return texts
 
 
-def _packed(checkpoint):
+def _packed(checkpoint: Checkpoint) -> Checkpoint:
     system = next(system for system in SYSTEMS if checkpoint.metadata["model"] in system.MODELS)
     return system.packed(checkpoint) if checkpoint.framework == "torch" and hasattr(system, "packed") else checkpoint
 
 
-def _model(metadata, path, model):
+def _model(metadata: dict[str, Any], path: FilePath, model: str | None) -> str | None:
     noted = metadata.get("model")
     if noted is not None and (not isinstance(noted, str) or noted not in MODELS):
-        raise WeightError(f"{path}: is of the model {noted!r:.40}; this converts {' and '.join(MODELS)}")
+        raise WeightError(f"{path}: is of the model {noted!r:.40}; known are {', '.join(MODELS)}")
     if model and noted and model != noted:
         raise WeightError(f"{path}: is of the model {noted} by its metadata, not {model}")
     return model or noted
 
 
-def _require_one_system(options, model, path):
-    """The model that all the networks are of, their names required to be its; by default their system's first."""
+def _require_one_system(options: dict[str, Options], model: str | None, path: FilePath) -> str:
+    """Return the model of all networks, by default their system's first one, after checking their names."""
     system = _system_of(next(iter(options.values())))
     model = model or next(iter(system.MODELS))
     if model not in system.MODELS or any(_system_of(chosen) is not system for chosen in options.values()):
@@ -138,12 +149,15 @@ def _require_one_system(options, model, path):
     return model
 
 
-def load_networks(path, dtype=None, revision=None, only=None) -> dict:
-    """Paddle networks with the weights of a file of either framework: name -> layer, "" for a bare state dict.
+def load_networks(
+    path: FilePath, dtype: str | None = None, revision: str | None = None, only: Collection[str] | None = None
+) -> dict[str, nn.Layer]:
+    """Load the networks in a file of either framework: name -> layer; a bare state dict has the name "".
 
-    `dtype` ("float32", "float64", "float16", "bfloat16") is by default the file's; `revision` what its metadata say, or
-    else "current"; `only` names those to build, where not all in the file are needed. Raises CheckpointError and
-    WeightError in one line, ValueError for a revision or dtype unknown.
+    `dtype` ("float32", "float64", "float16", "bfloat16") is by default that of the file, `revision` the one in its
+    metadata, or else "current". `only` names the networks to build, if not all are needed. Raises CheckpointError or
+    WeightError, whose message is one line, if the file cannot be used, and ValueError if `revision` or `dtype` is
+    unknown.
     """
     if revision is not None:
         require_revision(revision)
@@ -153,14 +167,14 @@ def load_networks(path, dtype=None, revision=None, only=None) -> dict:
     checkpoint, notes = convert(formats.read(path), "paddle", path, model)
     for note in notes:
         warnings.warn(note, stacklevel=2)
-    options, revision = checkpoint.metadata["networks"], checkpoint.metadata["revision"]
+    options, found = checkpoint.metadata["networks"], checkpoint.metadata["revision"]
     wanted = {name: state for name, state in checkpoint.networks.items() if only is None or name in only}
-    return {name: _filled(options[name], revision, state, dtype) for name, state in wanted.items()}
+    return {name: _filled(options[name], found, state, dtype) for name, state in wanted.items()}
 
 
-def _filled(options, revision, state, dtype):
-    dtype = dtype or formats.dtype_name(next(iter(state.values())))
-    held = "float64" if dtype == "float64" else "float32"  # Paddle initialises no narrower network on a CPU
+def _filled(options: Options, revision: str, state: State, dtype: str | None) -> nn.Layer:
+    dtype = dtype or held_dtype(next(iter(state.values())))
+    held = "float64" if dtype == "float64" else "float32"  # Paddle cannot initialise a narrower network on a CPU
     with default_dtype(held):
         network = _blank(options, revision)
     own = network.state_dict()
@@ -172,8 +186,11 @@ def _filled(options, revision, state, dtype):
     return network
 
 
-def _narrow(network, dtype):
-    """Exact: the values were rounded before, since Paddle 2.6 truncates to bfloat16. Counts stay whole numbers."""
+def _narrow(network: nn.Layer, dtype: str) -> None:
+    """Cast a network, exactly: its values are rounded already, since Paddle 2.6 truncates to bfloat16.
+
+    Counters stay integers.
+    """
     layers = network.sublayers(include_self=True)
     buffers = [(layer, leaf, buffer) for layer in layers for leaf, buffer in layer._buffers.items()]
     counts = [(layer, leaf, buffer.clone()) for layer, leaf, buffer in buffers if buffer.dtype == paddle.int64]

@@ -1,14 +1,16 @@
 """The conversion rules: which arrays of a layer are laid out differently in PyTorch and Paddle.
 
-Keys are the same in both. A rule goes by the type of the layer that owns an array and the array's name in it: PyTorch
-keeps a Linear's weight as (out, in), Paddle as (in, out); everything else is the same. What counts is a whole number in
-both, whatever the dtype of the weights. Keys, shapes and owners come
-from the Paddle network itself. Nothing is guessed and nothing dropped in silence: a key too few or too many, a wrong
-shape or dtype is a WeightError.
+Keys are the same in both. A rule is chosen by the type of the layer that owns an array and the array's name in it:
+PyTorch stores a Linear's weight as (out,in), Paddle as (in,out); everything else is the same. Counters are integers in
+both, whatever the dtype of the weights. Keys, shapes and owners come from the Paddle network itself. Nothing is guessed
+or silently dropped: a missing or unexpected key, a wrong shape or dtype is a WeightError.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 from paddle import nn
 
 from paddle_ugatit import formats
@@ -20,9 +22,12 @@ from paddle_ugatit.models.sagan import SelfAttention
 
 FLOATS = ("float32", "float64", "float16", "bfloat16")
 
+State = dict[str, np.ndarray]  # key -> array
+Options = dict[str, Any]  # what a network is built with, and its "kind"
+
 _KEEP, _TRANSPOSE, _COUNT = "keep", "transpose", "count"
 _SPECTRAL = {"weight_u": _KEEP, "weight_v": _KEEP}
-RULES = {  # owner type -> leaf name -> rule
+RULES: dict[type[nn.Layer], dict[str, str]] = {  # owner type -> leaf name -> rule
     nn.Linear: {"weight": _TRANSPOSE, "weight_orig": _TRANSPOSE, "bias": _KEEP, **_SPECTRAL},
     nn.Conv2D: {"weight": _KEEP, "weight_orig": _KEEP, "weight_bar": _KEEP, "bias": _KEEP, **_SPECTRAL},
     nn.Conv2DTranspose: {"weight": _KEEP, "weight_bar": _KEEP, "bias": _KEEP, **_SPECTRAL},
@@ -39,29 +44,32 @@ RULES = {  # owner type -> leaf name -> rule
 
 
 class WeightError(formats.CheckpointError):
-    """Weights that do not belong to the network they are meant for; one line naming file, network, key and shapes."""
+    """Weights do not fit the network they are meant for; the message is one line with file, network, key and shapes."""
 
 
 @dataclass(frozen=True)
 class Rule:
-    """One array of a network: its shape on either side, whether the two are each other's transpose, or a count."""
+    """One array of a network: its shape in each framework, whether it is transposed, whether it is a counter."""
 
-    shape_torch: tuple
-    shape_paddle: tuple
+    shape_torch: tuple[int, ...]
+    shape_paddle: tuple[int, ...]
     transpose: bool
     count: bool = False
 
 
-def layout(layer) -> dict[str, Rule]:
-    """Key -> Rule for every entry of a Paddle layer's state dict, in its order. WeightError where a rule is missing."""
+def layout(layer: nn.Layer) -> dict[str, Rule]:
+    """Return key -> Rule for every entry of a Paddle layer's state dict, in its order.
+
+    Raises WeightError if an entry has no rule.
+    """
     rules = rules_of(layer)
     if missing := [key for key, rule in rules.items() if rule is None]:
         raise WeightError(f"no conversion rule for {listed(missing)} of {type(layer).__name__}")
-    return rules
+    return {key: rule for key, rule in rules.items() if rule is not None}
 
 
-def rules_of(layer) -> dict:
-    """`layout`, with None where there is no rule."""
+def rules_of(layer: nn.Layer) -> dict[str, Rule | None]:
+    """Return what `layout` does, with None for an entry that has no rule."""
     rules = {}
     for path, owner in layer.named_sublayers(include_self=True):
         parameters, buffers = owner.named_parameters("", False), owner.named_buffers("", False)
@@ -70,7 +78,7 @@ def rules_of(layer) -> dict:
     return {key: rules.get(key) for key in layer.state_dict()}
 
 
-def _rule(owner, leaf, shape):
+def _rule(owner: nn.Layer, leaf: str, shape: tuple[int, ...]) -> Rule | None:
     for kind, leaves in RULES.items():
         if isinstance(owner, kind) and leaf in leaves:
             transpose = leaves[leaf] == _TRANSPOSE
@@ -78,26 +86,27 @@ def _rule(owner, leaf, shape):
     return None
 
 
-def to_paddle(state, layer, where=""):
-    """A PyTorch state dict of arrays as Paddle lays it out, in the order of `layer`: a Paddle layer or its layout.
+def to_paddle(state: State, layer: nn.Layer | dict[str, Rule], where: str = "") -> State:
+    """Convert a PyTorch state dict to Paddle's layout, in the order of `layer`, a Paddle layer or its `layout`.
 
-    Arrays are views of those given. `where` (file, network) begins the message of a WeightError.
+    The arrays are views of those given. Raises WeightError if the state dict does not fit; its message begins with
+    `where` (file, network).
     """
     return _converted(state, layer, where, "torch")
 
 
-def to_torch(state, layer, where=""):
-    """The way back: a Paddle state dict of arrays as PyTorch lays it out."""
+def to_torch(state: State, layer: nn.Layer | dict[str, Rule], where: str = "") -> State:
+    """Convert a Paddle state dict to PyTorch's layout; the inverse of `to_paddle`, with the same errors."""
     return _converted(state, layer, where, "paddle")
 
 
-def _converted(state, layer, where, source):
+def _converted(state: State, layer: nn.Layer | dict[str, Rule], where: str, source: str) -> State:
     rules = layer if isinstance(layer, dict) else layout(layer)
     _require_match(state, rules, where, source)
     return {key: state[key].T if rule.transpose else state[key] for key, rule in rules.items()}
 
 
-def _require_match(state, rules, where, source):
+def _require_match(state: State, rules: dict[str, Rule], where: str, source: str) -> None:
     prefix = f"{where}: " if where else ""
     if missing := [key for key in rules if key not in state]:
         raise WeightError(f"{prefix}lacks {listed(missing)}")
@@ -119,7 +128,7 @@ def _require_match(state, rules, where, source):
             raise WeightError(f"{prefix}{key!r} is {dtype}, but {next(iter(rules))!r} is {first}")
 
 
-def listed(keys):
-    """The first keys, and how many more there are, for a message."""
+def listed(keys: Sequence[str]) -> str:
+    """Return the first keys and the number of the others, for a message."""
     more = f" and {len(keys) - 3} more" if len(keys) > 3 else ""
     return ", ".join(map(repr, keys[:3])) + more

@@ -1,36 +1,40 @@
 """SAGAN's checkpoints: the public `{step}_G.pth` and `{step}_D.pth`, one bare network each, or both as G and D.
 
-A file of a network in DataParallel has `module.` before every key. One of PyTorch before 0.4.1 lacks the counts of
-batches, which no batch norm with a momentum reads. In both a line is said, and a network is written in today's form.
+Files saved from DataParallel have `module.` before every key. Files of PyTorch before 0.4.1 lack the counters of
+batches, which batch norm with a momentum does not use. Either is noted, and networks are written in the present form.
 """
 
 import numpy as np
+from paddle import nn
 
-from paddle_ugatit.formats import Checkpoint
+from paddle_ugatit.formats import Checkpoint, FilePath
 from paddle_ugatit.models.sagan import SAGANDiscriminator, SAGANGenerator
-from paddle_ugatit.weights.rules import WeightError
+from paddle_ugatit.weights.rules import Options, State, WeightError
 from paddle_ugatit.weights.shapes import count, require_kinds, shape_of
 
 MODELS = {"sagan": "public"}
 KINDS = ("SAGAN generator", "SAGAN discriminator")
-EAGER = KINDS  # spectral normalisation reads its weights: they must exist
+EAGER = KINDS  # spectral normalisation reads its weights, which must exist
 NAMES = dict(zip("GD", KINDS, strict=True))
 _FIRST, _PARALLEL, _VARIANCE = "l1.0.module.weight_bar", "module.", ".running_var"
 
 
-def infer_options(state, _framework, prefix):
-    """{"kind": "SAGAN generator", "image_size", "z_dim", "conv_dim"} or "SAGAN discriminator", without z_dim."""
+def infer_options(state: State, _framework: str, prefix: str) -> Options | None:
+    """Return {"kind": "SAGAN generator", "image_size", "z_dim", "conv_dim"}, or without z_dim for a discriminator.
+
+    Returns None for a network of another system. Raises WeightError if widths do not fit together.
+    """
     if _FIRST not in state:
         return None
     depth = count(state, r"l(\d{1,2})\.0\.module\.weight_bar$", 1)
     first = shape_of(state, _FIRST, 4, prefix)
-    if "l1.1.weight" in state:  # of the two the generator alone has batch norms
+    if "l1.1.weight" in state:  # only the generator has batch norms
         kind, conv_dim = KINDS[0], shape_of(state, "last.0.weight", 4, prefix)[0]
         widths = [first[0], *(conv_dim * 2**i for i in reversed(range(depth)))]
     else:
         kind, conv_dim = KINDS[1], first[0]
         widths = [3, *(conv_dim * 2**i for i in range(depth))]
-    for i in range(depth):  # first, since a network of that size is built for the rest
+    for i in range(depth):  # before a network of that size is built to check the rest
         key, pair = f"l{i + 1}.0.module.weight_bar", (widths[i], widths[i + 1])
         wanted = (*(pair if kind == KINDS[0] else pair[::-1]), 4, 4)
         if tuple(state[key].shape) != wanted:
@@ -39,34 +43,34 @@ def infer_options(state, _framework, prefix):
     return options | ({"z_dim": first[0]} if kind == KINDS[0] else {})
 
 
-def build(options, _revision=None):
-    """A network from `infer_options`' result."""
+def build(options: Options, _revision: str | None = None) -> nn.Layer:
+    """Return a network of the options that `infer_options` returns, with fresh weights."""
     given = {name: value for name, value in options.items() if name != "kind"}
     return (SAGANGenerator if options["kind"] == KINDS[0] else SAGANDiscriminator)(**given)
 
 
-def require_names(options, path):
-    """One bare network, or any of G and D."""
+def require_names(options: dict[str, Options], path: FilePath) -> None:
+    """Raise WeightError unless the networks are a bare one, or any of G and D."""
     require_kinds(options, NAMES, path)
 
 
-def unpacked(checkpoint, path, notes):
-    """The networks without the prefix of DataParallel, and with counts of batches."""
+def unpacked(checkpoint: Checkpoint, path: FilePath, notes: list[str]) -> Checkpoint | None:
+    """Return the networks without the prefix of DataParallel and with counters, None for another system."""
     networks = {name: _plain(state) for name, state in checkpoint.networks.items()}
     if not all(_FIRST in state for state in networks.values()):
         return None
     for name, state in networks.items():
-        where = f"{path}: {name}" if name else path
+        where = f"{path}: {name}" if name else f"{path}"
         if _FIRST not in checkpoint.networks[name]:
-            notes.append(f"{where}: left out the prefix {_PARALLEL!r} of DataParallel before {len(state)} keys")
+            notes.append(f"{where}: dropped DataParallel's prefix {_PARALLEL!r} from {len(state)} keys")
         norms = [key.removesuffix(_VARIANCE) for key in state if key.endswith(_VARIANCE)]
         if absent := [norm for norm in norms if f"{norm}.num_batches_tracked" not in state]:
             state |= {f"{norm}.num_batches_tracked": np.zeros((), np.int64) for norm in absent}
-            notes.append(f"{where}: set {len(absent)} counts of batches to 0, which PyTorch before 0.4.1 did not keep")
+            notes.append(f"{where}: set {len(absent)} num_batches_tracked to 0: PyTorch before 0.4.1 saved none")
     return Checkpoint(networks, checkpoint.framework, checkpoint.metadata)
 
 
-def _plain(state):
+def _plain(state: State) -> State:
     if all(key.startswith(_PARALLEL) for key in state):
         return {key.removeprefix(_PARALLEL): array for key, array in state.items()}
     return dict(state)

@@ -1,12 +1,17 @@
-"""What the keys and shapes of a state dict say of the network it belongs to; what all systems need for that."""
+"""What the keys and shapes of a state dict tell about its network: the parts that all systems use."""
 
 import re
+from collections.abc import Iterable, Mapping
 
-from paddle_ugatit.weights.rules import WeightError
+from paddle_ugatit.formats import FilePath
+from paddle_ugatit.weights.rules import Options, State, WeightError
 
 
-def shape_of(state, key, axes, prefix):
-    """Shape of an array that must be there, with so many axes; `prefix` begins the message of a WeightError."""
+def shape_of(state: State, key: str, axes: int, prefix: str) -> tuple[int, ...]:
+    """Return the shape of an array that must exist and have so many axes.
+
+    Raises WeightError otherwise; its message begins with `prefix`.
+    """
     if key not in state:
         raise WeightError(f"{prefix}lacks {key!r}")
     shape = tuple(state[key].shape)
@@ -15,8 +20,8 @@ def shape_of(state, key, axes, prefix):
     return shape
 
 
-def count(state, pattern, first, step=1):
-    """How many of the numbers first, first + step, ... occur in keys of the `pattern`, without a gap."""
+def count(state: Iterable[str], pattern: str, first: int, step: int = 1) -> int:
+    """Return how many of the numbers first, first + step, ... occur in keys that match `pattern`, up to a gap."""
     found = {int(match[1]) for match in map(re.compile(pattern).match, state) if match}
     count = 0
     while first + step * count in found:
@@ -24,8 +29,8 @@ def count(state, pattern, first, step=1):
     return count
 
 
-def require_kinds(options, names, path):
-    """WeightError unless every network is bare or under a name of `names` (name -> kind), and of that name's kind."""
+def require_kinds(options: Mapping[str, Options], names: Mapping[str, str], path: FilePath) -> None:
+    """Raise WeightError unless every network is bare or has a name in `names` (name -> kind) and that name's kind."""
     for name, chosen in options.items():
         if name and name not in names:
             raise WeightError(f"{path}: network {name!r} is none of {', '.join(names)}")

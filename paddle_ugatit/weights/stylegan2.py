@@ -1,16 +1,18 @@
 """StyleGAN2's checkpoints: S, G, D and the running means SE and GE, or one of them bare.
 
-A public file model_N.pt holds all of them in one state dict, "GAN", under the prefixes of their names, and the
-version of the public code. There the discriminator stands twice, since the public code wraps it once more to augment
-its images: "D_aug.D." repeats "D.". The repetition is dropped where it is one, and made again in a PyTorch file.
+A public file model_N.pt holds all of them in one state dict, "GAN", with their names as prefixes, and the version of
+the public code. It holds the discriminator twice, since the public code wraps it again to augment its images:
+"D_aug.D." repeats "D.". An exact repetition is dropped, and is written again to PyTorch files.
 """
 
 from dataclasses import replace
 
 import numpy as np
+from paddle import nn
 
+from paddle_ugatit.formats import Checkpoint, FilePath
 from paddle_ugatit.models.stylegan2 import StyleGAN2Discriminator, StyleGAN2Generator, StyleVectorizer
-from paddle_ugatit.weights.rules import WeightError, listed
+from paddle_ugatit.weights.rules import Options, State, WeightError, listed
 from paddle_ugatit.weights.shapes import count, require_kinds, shape_of
 
 MODELS = {"stylegan2": "small"}
@@ -27,8 +29,11 @@ _WHOLE, _REPEATED = "GAN", "D_aug.D."
 _FMAP_MAX = 512
 
 
-def infer_options(state, _framework, prefix):
-    """{"kind": "stylegan2-style", "latent_dim", "depth"} or, of the others, sizes and widths."""
+def infer_options(state: State, _framework: str, prefix: str) -> Options | None:
+    """Return {"kind": "stylegan2-style", "latent_dim", "depth"}, or sizes and widths of the other two kinds.
+
+    Returns None for a network of another system. Raises WeightError if an array is missing or malformed.
+    """
     if "initial_block" in state:
         return _generator_options(state, prefix)
     if "blocks.0.conv_res.weight" in state:
@@ -42,7 +47,7 @@ def infer_options(state, _framework, prefix):
     return None
 
 
-def _generator_options(state, prefix):
+def _generator_options(state: State, prefix: str) -> Options:
     blocks = count(state, r"blocks\.(\d{1,6})\.", 0)
     _require_blocks(blocks, 1, prefix)
     widths = [shape_of(state, f"blocks.{i}.conv1.weight", 4, prefix)[0] for i in range(blocks)]
@@ -55,27 +60,27 @@ def _generator_options(state, prefix):
     }
 
 
-def _discriminator_options(state, prefix):
+def _discriminator_options(state: State, prefix: str) -> Options:
     blocks = count(state, r"blocks\.(\d{1,6})\.", 0)
     _require_blocks(blocks, 2, prefix)
     widths = [shape_of(state, f"blocks.{i}.net.0.weight", 4, prefix)[0] for i in range(blocks)]
     return {"kind": "stylegan2-discriminator", "image_size": 2**blocks, **_capacity(widths, 4)}
 
 
-def _require_blocks(blocks, least, prefix):
+def _require_blocks(blocks: int, least: int, prefix: str) -> None:
     if not least <= blocks <= 11:
-        raise WeightError(f"{prefix}has {blocks} blocks; this knows {least} to 11")
+        raise WeightError(f"{prefix}has {blocks} blocks; {least} to 11 are supported")
 
 
-def _capacity(widths, factor):
-    """What makes widths that double from factor * network_capacity on, to fmap_max at most."""
+def _capacity(widths: list[int], factor: int) -> dict[str, int]:
+    """Return the options that give these widths, which double from factor * network_capacity up to fmap_max."""
     capacity = max(1, widths[0] // factor)
     most = capacity * factor * 2 ** (len(widths) - 1)
     return {"network_capacity": capacity, "fmap_max": _FMAP_MAX if widths[-1] >= min(most, _FMAP_MAX) else widths[-1]}
 
 
-def build(options, _revision=None):
-    """A network from `infer_options`' result."""
+def build(options: Options, _revision: str | None = None) -> nn.Layer:
+    """Return a network of the options that `infer_options` returns, with fresh weights."""
     given = {name: value for name, value in options.items() if name != "kind"}
     kinds = {
         "stylegan2-style": StyleVectorizer,
@@ -85,8 +90,8 @@ def build(options, _revision=None):
     return kinds[options["kind"]](**given)
 
 
-def require_names(options, path):
-    """The names that a checkpoint may have, and the kind of network under each."""
+def require_names(options: dict[str, Options], path: FilePath) -> None:
+    """Raise WeightError if names and kinds do not fit, or a running mean has another size than its network."""
     require_kinds(options, NAMES, path)
     for name in ("S", "G"):
         mean = f"{name}E"
@@ -94,11 +99,15 @@ def require_names(options, path):
             raise WeightError(f"{path}: {name} and its running mean {mean} are of different sizes")
 
 
-def unpacked(checkpoint, path, notes):
-    """The networks of a public file by name; None for any other file."""
+def unpacked(checkpoint: Checkpoint, path: FilePath, notes: list[str]) -> Checkpoint | None:
+    """Return the networks of a public file by name, None for any other file.
+
+    Raises WeightError if a key belongs to no network, or the repeated discriminator differs.
+    """
     if list(checkpoint.networks) != [_WHOLE]:
         return None
-    networks, repeated = {}, {}
+    networks: dict[str, State] = {}
+    repeated: State = {}
     for key, array in checkpoint.networks[_WHOLE].items():
         name, _, rest = key.partition(".")
         if key.startswith(_REPEATED):
@@ -109,25 +118,25 @@ def unpacked(checkpoint, path, notes):
             raise WeightError(f"{path}: {_WHOLE}: {key!r} belongs to none of {', '.join(NAMES)}")
     if repeated:
         _require_repetition(repeated, networks.get("D", {}), path)
-        notes.append(f"{len(repeated)} arrays {_REPEATED}* repeat those of D: dropped, and written again for PyTorch")
+        notes.append(f"{len(repeated)} arrays {_REPEATED}* repeat those of D: dropped, written again for PyTorch")
     return replace(checkpoint, networks=networks)
 
 
-def _require_repetition(repeated, original, path):
-    """WeightError unless the arrays are the same to the last bit."""
+def _require_repetition(repeated: State, original: State, path: FilePath) -> None:
+    """Raise WeightError unless the arrays are equal bit for bit."""
     if odd := sorted(set(repeated) ^ set(original)):
         raise WeightError(f"{path}: {_WHOLE}: D and D_aug.D do not have the same keys: {listed(odd)}")
     for key, array in repeated.items():
         same = array.dtype == original[key].dtype and array.shape == original[key].shape
         if not same or not np.array_equal(array.view(np.uint8), original[key].view(np.uint8)):
-            raise WeightError(f"{path}: {_WHOLE}: {_REPEATED}{key} is not what D.{key} is")
+            raise WeightError(f"{path}: {_WHOLE}: {_REPEATED}{key} differs from D.{key}")
 
 
-def packed(checkpoint):
-    """The public form of networks by name; a bare one stays as it is."""
+def packed(checkpoint: Checkpoint) -> Checkpoint:
+    """Return the public form of named networks; a bare one is returned unchanged."""
     if "" in checkpoint.networks:
         return checkpoint
-    whole = {}
+    whole: State = {}
     for name in NAMES:
         whole |= {f"{name}.{key}": array for key, array in checkpoint.networks.get(name, {}).items()}
     whole |= {f"{_REPEATED}{key}": array for key, array in checkpoint.networks.get("D", {}).items()}

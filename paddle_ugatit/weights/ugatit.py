@@ -1,24 +1,27 @@
 """U-GAT-IT's checkpoints: six networks under the public names, or one of them bare.
 
 Every module of a system has
-    MODELS                                    model name -> revision; the first is what keys alone say
+    MODELS                                    model name -> revision; the first is the default for its keys
     KINDS                                     the `kind` of each of its networks, in words
     infer_options(state, framework, prefix)   what a network was built with, None for one of another system
     build(options, revision)                  that network, with fresh weights
     EAGER                                     kinds that cannot be built without allocating their weights
-    require_names(options, path)              WeightError for names and kinds that do not go together
-and, where public files do not hold plain networks, `unpacked` and `packed`, see checkpoints.py.
+    require_names(options, path)              raises WeightError if names and kinds do not fit
+and, if its public files do not hold plain networks, `unpacked` and `packed`, see conversion.py.
 """
 
 import math
 
+from paddle import nn
+
+from paddle_ugatit.formats import FilePath
 from paddle_ugatit.models.ugatit import Discriminator, ResnetGenerator
-from paddle_ugatit.weights.rules import WeightError
+from paddle_ugatit.weights.rules import Options, State, WeightError
 from paddle_ugatit.weights.shapes import count, require_kinds, shape_of
 
-MODELS = {"ugatit": "current", "ugatit-initial": "initial"}  # shapes do not tell the two apart
+MODELS = {"ugatit": "current", "ugatit-initial": "initial"}  # their shapes are the same
 KINDS = ("generator", "discriminator")
-EAGER = ("discriminator",)  # spectral normalisation reads its weights: they must exist
+EAGER = ("discriminator",)  # spectral normalisation reads its weights, which must exist
 NAMES = {
     "genA2B": "generator",
     "genB2A": "generator",
@@ -29,11 +32,12 @@ NAMES = {
 }
 
 
-def infer_options(state, framework, prefix):
-    """Options of a generator or discriminator, from the shapes of its arrays in the layout of `framework`.
+def infer_options(state: State, framework: str, prefix: str) -> Options | None:
+    """Return the options of a generator or discriminator, inferred from its arrays in the layout of `framework`.
 
-    {"kind": "generator", "input_nc", "output_nc", "ngf", "n_blocks", "img_size" (None if light), "light"} or
-    {"kind": "discriminator", "input_nc", "ndf", "n_layers"}.
+    They are {"kind": "generator", "input_nc", "output_nc", "ngf", "n_blocks", "img_size" (None if light), "light"} or
+    {"kind": "discriminator", "input_nc", "ndf", "n_layers"}; None for a network of another system. Raises WeightError
+    if an array is missing or malformed.
     """
     if "DownBlock.1.weight" in state:
         return _generator_options(state, framework, prefix)
@@ -42,7 +46,7 @@ def infer_options(state, framework, prefix):
     return None
 
 
-def _generator_options(state, framework, prefix):
+def _generator_options(state: State, framework: str, prefix: str) -> Options:
     ngf, input_nc, _, _ = shape_of(state, "DownBlock.1.weight", 4, prefix)
     output_nc = shape_of(state, "UpBlock2.11.weight", 4, prefix)[0]
     n_blocks = count(state, r"UpBlock1_(\d{1,6})\.", 1)
@@ -51,7 +55,7 @@ def _generator_options(state, framework, prefix):
     dim = 4 * ngf
     light, side = features == dim, math.isqrt(features // dim)
     if not light and side * side * dim != features:
-        raise WeightError(f"{prefix}'FC.0.weight' takes {features} inputs: not {dim}, nor {dim} times a square")
+        raise WeightError(f"{prefix}'FC.0.weight' has {features} inputs: neither {dim} nor {dim} times a square")
     img_size = None if light else 4 * side
     return {
         "kind": "generator",
@@ -64,10 +68,10 @@ def _generator_options(state, framework, prefix):
     }
 
 
-def _discriminator_options(state, prefix):
+def _discriminator_options(state: State, prefix: str) -> Options:
     ndf, input_nc, _, _ = shape_of(state, "model.1.weight_orig", 4, prefix)
     convs = count(state, r"model\.(\d{1,6})\.weight_orig$", 1, 3)
-    for i in range(convs):  # first, since a network of that size is built for the rest
+    for i in range(convs):  # before a network of that size is built to check the rest
         key = f"model.{1 + 3 * i}.weight_orig"
         wanted = (ndf * 2**i, ndf * 2 ** (i - 1) if i else input_nc, 4, 4)
         if tuple(state[key].shape) != wanted:
@@ -77,18 +81,18 @@ def _discriminator_options(state, prefix):
     return {"kind": "discriminator", "input_nc": input_nc, "ndf": ndf, "n_layers": convs + 1}
 
 
-def build(options, revision="current"):
-    """A network from `infer_options`' result."""
+def build(options: Options, revision: str = "current") -> nn.Layer:
+    """Return a network of the options that `infer_options` returns, with fresh weights."""
     given = {name: value for name, value in options.items() if name != "kind" and value is not None}
     if options["kind"] == "generator":
         return ResnetGenerator(**given, revision=revision)
     return Discriminator(**given)
 
 
-def require_names(options, path):
-    """The names that a checkpoint may have, and the kind of network under each."""
+def require_names(options: dict[str, Options], path: FilePath) -> None:
+    """Raise WeightError if names and kinds do not fit, or if some of six networks are missing."""
     require_kinds(options, NAMES, path)
     if "" not in options and any(NAMES[name] == "discriminator" for name in options):
         missing = [name for name in NAMES if name not in options]
         if missing:
-            raise WeightError(f"{path}: lacks {', '.join(missing)}: discriminators come with all six networks")
+            raise WeightError(f"{path}: lacks {', '.join(missing)}: discriminators need all six networks")

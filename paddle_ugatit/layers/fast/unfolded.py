@@ -22,7 +22,7 @@ class _UnfoldedConv(paddle.autograd.PyLayer):
     def backward(ctx, grad):
         columns, weight = ctx.saved_tensor()
         want_x, want_weight = ctx.wanted
-        batch, outputs, kernel = *grad.shape[:2], weight.shape[2]
+        (batch, outputs), kernel = grad.shape[:2], weight.shape[2]
         grad = copied_transpose(grad.reshape([batch, outputs, -1]), [0, 2, 1]).reshape([-1, outputs])  # (B H'W',out)
         grad_x = grad_weight = None
         if want_weight:

@@ -1,0 +1,34 @@
+"""Where Paddle computes: the one place that takes the value of `--device`."""
+
+import re
+
+import paddle
+
+from paddle_ugatit.backend.errors import UsageError
+
+
+def choose(name: str | None) -> str:
+    """Compute on `name` ("cpu", "gpu", "gpu:1") from now on, or on Paddle's own choice if None; return the device.
+
+    Raises UsageError if this machine or this build of Paddle has no such device.
+    """
+    if name:
+        _require_gpu(name)
+        try:
+            paddle.set_device(name)
+        except (ValueError, RuntimeError, AssertionError, OSError) as error:
+            lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+            raise UsageError(f"--device {name}: {lines[-1]}") from error
+    return paddle.get_device()
+
+
+def _require_gpu(name: str) -> None:
+    """Raise UsageError if `name` is a GPU that is absent; Paddle's own messages on that do not say what to do."""
+    match = re.fullmatch(r"gpu(?::(\d+))?", name)
+    if match is None:
+        return
+    if not paddle.is_compiled_with_cuda():
+        raise UsageError(f"--device {name}: this Paddle computes on the CPU only; paddlepaddle-gpu is needed")
+    count = paddle.device.cuda.device_count()
+    if int(match[1] or 0) >= count:
+        raise UsageError(f"--device {name}: Paddle finds {count or 'no'} GPU{'s' * (count != 1)} here, counted from 0")

@@ -1,0 +1,124 @@
+"""Convert checkpoints of U-GAT-IT, AdaIN, SAGAN, StyleGAN2 or FID's Inception between PyTorch (.pt, .pth), Paddle
+(.pdparams) and .safetensors, in both directions."""
+
+import argparse
+import os
+import time
+from collections.abc import Sequence
+
+from paddle_ugatit import formats, weights
+from paddle_ugatit.backend.errors import UsageError
+from paddle_ugatit.backend.progress import Progress, size
+from paddle_ugatit.cli import command
+
+EXAMPLES = """\
+examples:
+  python tools/convert_weights.py selfie2anime_params_1000000.pt selfie2anime.pdparams
+  python tools/convert_weights.py selfie2anime.pdparams back.pt
+  python tools/convert_weights.py initial.pt initial.safetensors --model ugatit-initial
+  python tools/convert_weights.py vgg_normalised.pth encoder.pdparams
+  python tools/convert_weights.py 1000000_G.pth sagan_generator.pdparams
+  python tools/convert_weights.py model_150.pt stylegan2.pdparams
+  python tools/convert_weights.py pt_inception-2015-12-05-6726825d.pth inception.pdparams
+
+A .safetensors destination gets the other framework's layout unless --framework says otherwise; for a .safetensors
+source the header says which layout it has. If both sides are of one framework, the file is checked and written anew.
+PyTorch is not needed. Beside a .pt or .pdparams destination, <DST>.json describes what the file holds.
+
+exit code: 0 converted, 1 the input or output is bad, 2 bad usage, 130 interrupted
+"""
+
+
+def parse(argv: Sequence[str] | None, program: str) -> argparse.Namespace:
+    """Return the command line's arguments."""
+    parser = command.parser(program, __doc__, EXAMPLES)
+    parser.add_argument("source", metavar="SRC", help=f"checkpoint to read: {', '.join(formats.SUFFIXES)}")
+    parser.add_argument("destination", metavar="DST", help="checkpoint to write; an existing file is replaced")
+    parser.add_argument(
+        "--model",
+        choices=weights.MODELS,
+        help="revision of the networks, which shapes do not reveal (default: from SRC's metadata, else from its keys)",
+    )
+    parser.add_argument("--framework", choices=("torch", "paddle"), help="layout of a .safetensors destination")
+    return parser.parse_args(argv)
+
+
+def destination_framework(source_framework: str, destination: str, wanted: str | None) -> str:
+    """Return the framework whose layout DST gets.
+
+    That is the framework of its suffix; for .safetensors it is `wanted`, or the one that SRC is not of. Raises
+    UsageError if `wanted` contradicts the suffix.
+    """
+    by_suffix = formats.framework_of(destination)
+    if by_suffix and wanted and by_suffix != wanted:
+        raise UsageError(f"{destination}: its suffix is for {by_suffix}, --framework says {wanted}")
+    return by_suffix or wanted or {"torch": "paddle", "paddle": "torch"}[source_framework]
+
+
+def require_usable(source: str, destination: str) -> None:
+    """Raise UsageError if a suffix is unknown, or if SRC and DST are the same file under whatever names."""
+    for path in (source, destination):
+        try:
+            formats.framework_of(path)
+        except formats.CheckpointError as error:
+            raise UsageError(str(error)) from error
+    same = os.path.realpath(source) == os.path.realpath(destination)
+    if same or (os.path.exists(source) and os.path.exists(destination) and os.path.samefile(source, destination)):
+        raise UsageError(f"{destination}: is the source itself")
+
+
+def convert(arguments: argparse.Namespace) -> None:
+    """Read, convert and write a checkpoint, and print what was done."""
+    started = time.monotonic()
+    source, destination = arguments.source, arguments.destination
+    require_usable(source, destination)
+    read = formats.read(source)
+    framework = destination_framework(read.framework, destination, arguments.framework)
+    checkpoint, notes = weights.convert(read, framework, source, arguments.model)
+    print(f"{source}: {read.framework}, {_amount(checkpoint)}")
+    for name, options in checkpoint.metadata["networks"].items():
+        print(f"  {name or 'bare state dict'}: {_described(options)}")
+    for note in notes:
+        print(f"note: {note}")
+    print(f"model: {checkpoint.metadata['model']} ({_origin(arguments, read, checkpoint.metadata['model'])})")
+    checkpoint.metadata.update(source=os.path.basename(source), source_sha256=_checksum(source))
+    with Progress("writing", checkpoint.nbytes(), "B") as progress:
+        formats.write(destination, checkpoint, progress)
+    seconds = time.monotonic() - started
+    print(f"{destination}: {framework}, {size(os.path.getsize(destination))}, written in {seconds:.1f} s")
+
+
+def _checksum(path: str) -> str:
+    with Progress("checksum", os.path.getsize(path), "B") as progress:
+        return formats.sha256(path, progress)
+
+
+def _amount(checkpoint: formats.Checkpoint) -> str:
+    tensors = sum(1 for _ in checkpoint.tensors())
+    dtype, amount = checkpoint.metadata["dtype"], size(checkpoint.nbytes())
+    count = len(checkpoint.metadata["networks"])
+    networks = "1 network" if count == 1 else f"{count} networks"
+    return f"{networks}, {tensors} tensors, {amount}, {dtype}"
+
+
+def _described(options: dict) -> str:
+    named = {name: value for name, value in options.items() if name not in ("kind", "light", "img_size")}
+    if options["kind"] == "generator":
+        named["size"] = "light, any image" if options["light"] else f"full, {options['img_size']} px"
+    return f"{options['kind']}: " + ", ".join(f"{name} {value}" for name, value in named.items())
+
+
+def _origin(arguments: argparse.Namespace, read: formats.Checkpoint, model: str) -> str:
+    if arguments.model:
+        return "from --model"
+    if "model" in read.metadata:
+        return "from the file's metadata"
+    if not model.startswith("ugatit"):
+        return "from its keys"
+    return "the default; use --model ugatit-initial for checkpoints of the first revision"
+
+
+def main(argv: Sequence[str] | None = None, program: str = "convert_weights") -> int:
+    """Run the command line and return the exit code."""
+    arguments = parse(argv, program)
+    return command.run(program, lambda: convert(arguments), "the destination is unchanged")

@@ -1,0 +1,77 @@
+"""Train U-GAT-IT, or the system that a configuration names, on a folder with trainA, trainB, testA and testB."""
+
+import argparse
+from collections.abc import Sequence
+
+from paddle_ugatit.backend import runtime
+from paddle_ugatit.cli import command, configs
+from paddle_ugatit.training import distributed, loop, start
+from paddle_ugatit.training.records import Records
+
+EXAMPLES = """\
+examples:
+  python tools/make_dataset.py --out work/outputs/faces --train 1000 --test 50 --size 64
+  python tools/train.py --config work/configs/demo.yaml --data work/outputs/faces --out work/outputs/run
+  python tools/train.py --config work/configs/demo.yaml --data work/outputs/faces --out work/outputs/run --resume
+  python tools/train.py --config work/configs/selfie2anime_light.yaml --data DIR --out RUN lr=2e-4 batch_size=2
+  python tools/train.py --config work/configs/adain.yaml --data DIR --out RUN encoder=vgg_normalised.pth
+  python -m paddle.distributed.launch --nproc_per_node 2 tools/train.py --config FILE --data DIR --out RUN
+
+--out gets config.yaml, log.txt, losses.csv, samples/, vdl/ (visualdl --logdir RUN/vdl) and checkpoints/. Ctrl-C ends
+the run with a checkpoint; --resume continues from it, bit for bit as if the run had never stopped.
+
+exit code: 0 done, 1 the input or output is bad or training diverged, 2 bad usage, 130 interrupted
+"""
+
+
+def parse(argv: Sequence[str] | None, program: str) -> argparse.Namespace:
+    """Return the command line's arguments."""
+    parser = command.parser(program, __doc__, EXAMPLES)
+    shipped = ", ".join(configs.names())
+    parser.add_argument(
+        "--config", required=True, metavar="FILE", help=f"YAML file of options, or one that ships: {shipped}"
+    )
+    parser.add_argument("--data", required=True, metavar="DIR", help="folder with trainA, trainB, testA, testB")
+    parser.add_argument("--out", required=True, metavar="DIR", help="folder of the run; made if it does not exist")
+    start = parser.add_mutually_exclusive_group()
+    start.add_argument("--resume", action="store_true", help="continue from the newest checkpoint in --out")
+    start.add_argument("--init", metavar="FILE", help="start from these weights, of PyTorch or Paddle (fine-tuning)")
+    command.add_device(parser)
+    parser.add_argument(
+        "--dtype", choices=("float32", "float64"), default="float32", help="precision of the computation (float32)"
+    )
+    parser.add_argument("options", nargs="*", metavar="KEY=VALUE", help="options that override the file's")
+    return parser.parse_args(argv)
+
+
+def train(arguments: argparse.Namespace) -> None:
+    """Run a training from its options to its last iteration."""
+    config = start.configuration(configs.find(arguments.config), arguments.options)
+    start.choose_device(arguments.device, config)
+    rank, world_size = distributed.start()
+    folder = start.prepare_folder(arguments.out, arguments.resume)
+    records = Records(folder, silent=rank != 0)
+    for line in runtime.SETTINGS:
+        records.say(line)
+    tests = start.tests_of(config, arguments.data, records.say)
+    evaluation = start.evaluation_of(config, arguments.data, records.say) if rank == 0 else None
+    with start.data_of(config, arguments.data, rank, world_size, records.say) as data:
+        run = loop.Run(start.system_of(config, arguments.dtype), data, tests, folder, records, evaluation)
+        if arguments.resume:
+            run.resume()
+        own = getattr(run.system, "notes", [])
+        for note in start.take_weights(run.system, arguments.init) if arguments.init else own:
+            records.say(f"note: {note}")
+        records.start(config, run.system.iteration)
+        try:
+            run.train()
+        finally:
+            records.close()
+    records.say(f"done: {config.iteration} iterations, {run.checkpoints.path(config.iteration)}")
+
+
+def main(argv: Sequence[str] | None = None, program: str = "train") -> int:
+    """Run the command line and return the exit code."""
+    arguments = parse(argv, program)
+    saved = f"--resume continues from the newest checkpoint in {arguments.out}"
+    return command.run(program, lambda: train(arguments), saved)
