@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -15,6 +16,8 @@ from paddle_ugatit.data.faces import cartoon as face_cartoon
 from paddle_ugatit.data.faces import draw as faces
 from paddle_ugatit.data.faces import folder as faces_folder
 from paddle_ugatit.data.faces import photo as face_photo
+from paddle_ugatit.data.faces import shapes
+from paddle_ugatit.data.faces.canvas import Canvas
 from paddle_ugatit.data.faces.latents import FRINGES, HAIR_STYLES, sample_face
 from paddle_ugatit.data.images import read_image
 from tools import make_dataset
@@ -82,6 +85,34 @@ def test_the_shape_changes_between_the_domains():
     pairs = [(faces.draw("testA", i, 128, 0), faces.draw("testB", i, 128, 0)) for i in range(6)]
     flat = [[(np.abs(np.diff(picture.astype(int), axis=1)).max(2) <= 1).mean() for picture in pair] for pair in pairs]
     assert all(cartoon > photo + 0.4 for photo, cartoon in flat), flat
+
+
+def test_slopes_are_those_of_numpy():
+    field = np.random.default_rng(0).normal(size=(9, 13)).astype(np.float32)
+    across, down = shapes.slopes(field, 0.25)
+    wanted = np.gradient(field, 0.25)
+    assert np.allclose(across, wanted[1], atol=1e-5) and np.allclose(down, wanted[0], atol=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(3,), (8, 8, 3)])
+def test_a_colour_covers_where_the_mask_says_so(shape):
+    generator = np.random.default_rng(0)
+    pixels = generator.random((8, 8, 3), dtype=np.float32)
+    mask = np.zeros((8, 8))
+    mask[2:5, 1:7] = generator.random((3, 6))
+    colour = generator.random(shape)
+    canvas = Canvas(pixels.copy())
+    canvas.cover(mask, colour)
+    assert np.allclose(canvas.pixels, pixels + mask[..., None] * (colour - pixels), atol=2e-5)
+    canvas = Canvas(pixels.copy())
+    canvas.window((slice(1, 6), slice(0, 8))).tint(mask[1:6], (0.5, 1.0, 2.0))
+    assert np.allclose(canvas.pixels, pixels * (1 + mask[..., None] * (np.array((0.5, 1.0, 2.0)) - 1)), atol=1e-6)
+
+
+def test_drawing_leaves_the_number_of_opencv_threads(tmp_path):
+    before = cv2.getNumThreads()
+    faces_folder.make_dataset(tmp_path / "faces", 1, 1, 16, 0)
+    assert cv2.getNumThreads() == before
 
 
 def test_the_folder_is_what_was_drawn(tmp_path, capsys):

@@ -9,9 +9,9 @@ A sampler is a generator at work, in evaluation mode and without gradients. It h
 `of` finds the sampler of a checkpoint's networks: Sagan here, StyleGan2 in styles.py.
 """
 
+import cv2
 import numpy as np
 import paddle
-from PIL import Image
 
 from paddle_ugatit.backend.errors import InputError
 from paddle_ugatit.data.transforms import random_normal, to_pixels
@@ -111,8 +111,8 @@ def _attended(pixels, attention, place):
     side = int(len(attention) ** 0.5)
     down, across = (int(part * side) for part in PLACES[place])
     coloured = heatmaps.coloured(attention[down * side + across].reshape(side, side), *pixels.shape[:2])
-    grey = np.asarray(Image.fromarray(pixels).convert("L"))[..., None]
-    return _dotted((0.35 * grey + 0.65 * coloured).astype(np.uint8), [place])
+    grey = cv2.cvtColor(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
+    return _dotted(heatmaps.overlay(grey, coloured, 0.65), [place])
 
 
 def _dotted(pixels, places):

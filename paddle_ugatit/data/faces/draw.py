@@ -1,7 +1,7 @@
 """The procedural data set: faces drawn from random latents, as photo-like pictures (A) and as flat cartoons (B).
 
 Who is seen is in latents.py, the shapes in shapes.py, the two ways to paint them in photo.py and
-cartoon.py. NumPy and Pillow only.
+cartoon.py. NumPy, OpenCV and Pillow only.
 """
 
 import numpy as np

@@ -1,5 +1,6 @@
 """The procedural faces as a data set on disk: trainA, trainB, testA, testB and a note of what they were made with."""
 
+import contextlib
 import functools
 import io
 import json
@@ -10,6 +11,7 @@ import signal
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
+import cv2
 from PIL import Image
 
 from paddle_ugatit.backend.errors import InputError
@@ -17,7 +19,7 @@ from paddle_ugatit.data.faces import draw as faces
 
 NOTE = "dataset.json"
 _KIND = "paddle_ugatit procedural faces"
-_VERSION = 1  # of the drawings: another one, and the same options give other pictures
+_VERSION = 2  # of the drawings: another one, and the same options give other pictures
 SMALLEST, LARGEST = 16, 1024  # pixels
 _AHEAD = 64  # pictures that a worker process is handed at most before they are asked for
 
@@ -84,18 +86,31 @@ def _fill(folder, options, jobs, progress):
         (folder / split).mkdir()
     tasks = list(_names(options))
     draw = functools.partial(_drawn, options["size"], options["seed"])
-    if jobs > 1:
-        with ProcessPoolExecutor(jobs, initializer=_leave_interrupts) as pool:
-            for start in range(0, len(tasks), jobs * _AHEAD):
-                some = tasks[start : start + jobs * _AHEAD]
-                _write(folder, some, pool.map(draw, some, chunksize=4), progress)
-    else:
-        _write(folder, tasks, map(draw, tasks), progress)
+    with _one_opencv_thread():
+        if jobs > 1:
+            with ProcessPoolExecutor(jobs, initializer=_begin_worker) as pool:
+                for start in range(0, len(tasks), jobs * _AHEAD):
+                    some = tasks[start : start + jobs * _AHEAD]
+                    _write(folder, some, pool.map(draw, some, chunksize=4), progress)
+        else:
+            _write(folder, tasks, map(draw, tasks), progress)
     (folder / NOTE).write_text(json.dumps(options, indent=2) + "\n", encoding="utf-8")
 
 
-def _leave_interrupts():
-    """Ctrl-C is for the parent process, which ends the workers."""
+@contextlib.contextmanager
+def _one_opencv_thread():
+    """Within the block OpenCV uses no threads: the pictures are too small for them, and the workers fill the cores."""
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(0)
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(before)
+
+
+def _begin_worker():
+    """Leave Ctrl-C to the parent process, which ends the workers, and draw with one thread."""
+    cv2.setNumThreads(0)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
 

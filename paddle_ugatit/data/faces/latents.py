@@ -72,6 +72,11 @@ class Face:
     freckles: bool
     beard: float  # 0 none to 1
 
+    @property
+    def bright(self) -> int:
+        """The side that the light comes from: -1 left, 1 right."""
+        return 1 if self.light[0] > 0 else -1
+
 
 def sample_face(generator) -> Face:
     """A person drawn from a NumPy Generator."""

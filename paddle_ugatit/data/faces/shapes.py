@@ -5,8 +5,10 @@ Coordinates are those of the head: u to the right, v down, (0,0) its middle, bef
 """
 
 import copy
+import math
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
 _FALLING = ("bob", "long", "curly")  # hair that is one with what hangs behind the head
@@ -75,8 +77,24 @@ class Grid:
 
     def distance(self, field) -> np.ndarray:
         """The distance to `field` = 0 near it: first order, by the field's own slope."""
-        slope_v, slope_u = np.gradient(field, np.float32(self.pixel))
-        return field / np.sqrt(slope_u**2 + slope_v**2).clip(0.01, 3)  # more is a seam between two shapes
+        field = field.astype(np.float32, copy=False)
+        slope = cv2.magnitude(*slopes(field, self.pixel))
+        return field / slope.clip(0.01, 3)  # more is a seam between two shapes
+
+
+def slopes(field: np.ndarray, pixel: float) -> tuple[np.ndarray, np.ndarray]:
+    """Central differences of a float32 field (S,S) per unit of length, to the right and down; one-sided at the border.
+
+    `pixel` is the length of a pixel's side. The same as
+    `numpy.gradient` in less than half the time.
+    """
+    edged = cv2.copyMakeBorder(field, 1, 1, 1, 1, cv2.BORDER_REPLICATE)
+    half = 0.5 / pixel
+    across = cv2.addWeighted(edged[1:-1, 2:], half, edged[1:-1, :-2], -half, 0)
+    down = cv2.addWeighted(edged[2:, 1:-1], half, edged[:-2, 1:-1], -half, 0)
+    across[:, [0, -1]] *= 2  # a repeated border pixel leaves half of the difference
+    down[[0, -1]] *= 2
+    return across, down
 
 
 def ellipse(u, v, centre, radii, angle=0.0, power=2.0):
@@ -86,8 +104,13 @@ def ellipse(u, v, centre, radii, angle=0.0, power=2.0):
         cosine, sine = np.float32(np.cos(angle)), np.float32(np.sin(angle))
         du, dv = cosine * du + sine * dv, cosine * dv - sine * du
     if power == 2.0:
-        return (np.sqrt((du / radii[0]) ** 2 + (dv / radii[1]) ** 2) - 1) * min(radii)
+        return (cv2.magnitude(du / radii[0], dv / radii[1]) - 1) * min(radii)
     return ((np.abs(du / radii[0]) ** power + np.abs(dv / radii[1]) ** power) ** (1 / power) - 1) * min(radii)
+
+
+def distance(u, v, centre=(0, 0)):
+    """The distance of each pixel to a point."""
+    return cv2.magnitude(u - np.float32(centre[0]), v - np.float32(centre[1]))
 
 
 def smooth(field, low, high):
@@ -110,7 +133,7 @@ def ears(grid):
     """Both ears; the one that the face turns to is hidden."""
     face = grid.face
     centres = [side * (face.width - 0.01) - 0.05 * face.yaw for side in (-1, 1)]
-    return np.minimum(*(ellipse(grid.u, grid.v, (u, 0.06), (0.07, 0.115), 0.2 * np.sign(u)) for u in centres))
+    return np.minimum(*(ellipse(grid.u, grid.v, (u, 0.06), (0.07, 0.115), math.copysign(0.2, u)) for u in centres))
 
 
 def neck(grid):
