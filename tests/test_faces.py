@@ -157,7 +157,7 @@ def test_our_own_is_kept_or_replaced_and_others_are_left_alone(tmp_path, capsys)
     (out / "notes.txt").write_text("mine")
     kept = snapshot(out)
     code, line = refusal(capsys, "--out", out, *options)
-    assert code == 1 and "holds other files" in line and snapshot(out) == kept
+    assert code == 1 and "holds files that are not of such a data set" in line and snapshot(out) == kept
     (tmp_path / "file").write_text("")
     assert "is not a folder" in refusal(capsys, "--out", tmp_path / "file", *options)[1]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["faces", "file"]

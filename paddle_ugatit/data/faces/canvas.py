@@ -1,17 +1,20 @@
-"""A picture under construction: float32 RGB in [0,1], painted layer by layer, then reduced to its final size.
+"""An image under construction: float32 RGB in [0,1], painted layer by layer, then reduced to its final size.
 
 OpenCV blends and reduces. It does not fill the shapes: they are implicit fields (shapes.py), whose distance to an edge
-also gives outlines, soft borders, strands and shading, and whose coverage of a pixel is exact, where `cv2.fillPoly`
-with LINE_AA knows 8 bits of it. Noise stays with Pillow, whose resize takes a box between pixels.
+also gives outlines, soft borders, strands and shading, and from which a pixel's coverage follows exactly, while
+`cv2.fillPoly` with LINE_AA resolves 8 bits of it. Noise stays with Pillow, whose resize takes a box between pixels.
 """
+
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
+from numpy.typing import ArrayLike
 from PIL import Image
 
 
 class Canvas:
-    """The picture so far, `pixels` (S,S,3), and ways to paint on it."""
+    """The image so far, `pixels` (S,S,3), and ways to paint on it."""
 
     def __init__(self, pixels: np.ndarray):
         self.pixels = np.asarray(pixels, dtype=np.float32)
@@ -20,8 +23,8 @@ class Canvas:
         """Return the canvas of a part, given by its rows and columns. Painting there paints on this canvas."""
         return Canvas(self.pixels[place])
 
-    def cover(self, mask: np.ndarray, colour) -> None:
-        """Lay `colour`, (3,) or (S,S,3), over the picture in proportion to `mask` (S,S), 0 to 1."""
+    def cover(self, mask: np.ndarray, colour: ArrayLike) -> None:
+        """Blend `colour`, (3,) or (S,S,3), over the image in proportion to `mask` (S,S), 0 to 1."""
         place = _covered(mask)
         if place is None:
             return
@@ -30,8 +33,8 @@ class Canvas:
         layer = _flat(colour, *mask.shape) if colour.ndim == 1 else np.ascontiguousarray(colour[place])
         self.pixels[place] = cv2.blendLinear(layer, np.ascontiguousarray(self.pixels[place]), mask, 1 - mask)
 
-    def tint(self, mask: np.ndarray, factor) -> None:
-        """Multiply the picture by `factor`, (3,) or a number, in proportion to `mask`: shadows, blushes."""
+    def tint(self, mask: np.ndarray, factor: ArrayLike) -> None:
+        """Multiply the image by `factor`, (3,) or a number, in proportion to `mask`: shadows, blushes."""
         place = _covered(mask)
         if place is None:
             return
@@ -39,7 +42,7 @@ class Canvas:
         self.pixels[place] *= 1 + spread(mask[place], change)
 
     def finished(self, size: int) -> np.ndarray:
-        """Return the picture reduced to size^2 by the means of whole pixels: uint8 (size,size,3)."""
+        """Return the image reduced to size^2: uint8 (size,size,3)."""
         return np.rint(255 * reduced(self.pixels.clip(0, 1), size)).astype(np.uint8)
 
 
@@ -58,14 +61,14 @@ def _flat(colour, height, width):
     return rows.reshape(height, width, 3)
 
 
-def spread(field: np.ndarray, colour) -> np.ndarray:
+def spread(field: np.ndarray, colour: Sequence[float] | np.ndarray) -> np.ndarray:
     """Multiply a field by a colour: (S,S), (3,) -> float32 (S,S,3). NumPy takes seven times as long."""
     field = np.asarray(field, dtype=np.float32)
     return cv2.merge([field * np.float32(part) for part in colour])
 
 
 def reduced(pixels: np.ndarray, size: int) -> np.ndarray:
-    """Reduce a square picture to size^2, antialiased; (S,S,3) -> (size,size,3), in its dtype."""
+    """Reduce a square image, antialiased: (S,S,3) -> (size,size,3), in its dtype. S must be a multiple of size."""
     if len(pixels) == size:
         return pixels
     return cv2.resize(pixels, (size, size), interpolation=cv2.INTER_AREA)

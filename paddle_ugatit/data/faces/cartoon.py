@@ -4,7 +4,7 @@ import numpy as np
 
 from paddle_ugatit.data.faces import shapes
 from paddle_ugatit.data.faces.canvas import Canvas, spread
-from paddle_ugatit.data.faces.latents import colours
+from paddle_ugatit.data.faces.latents import Face, colours
 from paddle_ugatit.data.faces.shapes import Grid, Proportions, distance, ellipse, smooth
 
 CARTOON = Proportions(
@@ -21,11 +21,11 @@ CARTOON = Proportions(
 )
 _INK = np.float32((0.16, 0.10, 0.14))
 _LINE = 0.02  # width of an outline
-_SMALLEST = 256  # pixels drawn at least, and at least twice those kept
+_SMALLEST = 256  # pixels drawn at least, and at least twice as many as are kept
 
 
-def paint(face, size) -> np.ndarray:
-    """The face as a cartoon: uint8 (size,size,3)."""
+def paint(face: Face, size: int) -> np.ndarray:
+    """Paint the face as a cartoon: uint8 (size,size,3)."""
     side = size * max(2, -(-_SMALLEST // size)) if size < _SMALLEST else size
     grid, tones = Grid(face, CARTOON, side), colours(face, "cartoon")
     canvas = Canvas(_background(grid, tones))
@@ -51,7 +51,7 @@ def _fill(canvas, grid, field, colour):
 
 
 def _background(grid, tones):
-    """Flat, with a lighter disc or stripes or a darker floor."""
+    """A flat background, plain or with a lighter disc, lighter stripes or a darker floor."""
     face = grid.face
     pixel = 2 / grid.size
     if face.pattern == 1:
@@ -76,7 +76,7 @@ def _body(canvas, grid, tones):
 
 
 def _shaded(skin):
-    """A skin's tone out of the light: one step darker and redder."""
+    """The tone of shaded skin: one step darker and redder."""
     return skin * np.float32((0.88, 0.74, 0.74))
 
 
@@ -94,7 +94,7 @@ def _head(canvas, grid, tones):
 
 
 def _cheeks(canvas, grid, tones):
-    """Blush, freckles, and the dot that is the nose."""
+    """Blush, freckles, and the nose as a dot."""
     face = grid.face
     grid, place = grid.near((0, 0.25), 0.4)
     canvas, inside = canvas.window(place), grid.inside(shapes.head(grid) + _LINE)
@@ -110,7 +110,7 @@ def _cheeks(canvas, grid, tones):
 
 
 def _beard(canvas, grid, tones):
-    """A flat shadow of the jaw, stronger with the beard."""
+    """A flat shadow along the jaw, stronger for a fuller beard."""
     jaw = np.maximum(shapes.head(grid), ellipse(-grid.turned, -grid.v, (0, -0.2), (0.28, 0.24)) * -1)
     area = np.maximum(jaw, 0.22 - grid.v)
     canvas.cover(min(0.9, 0.25 + 0.65 * grid.face.beard) * grid.inside(area), tones.hair * 0.9)
@@ -163,7 +163,7 @@ def _mouth(canvas, grid, tones):
 
 
 def _front_hair(canvas, grid, tones):
-    """Fringe and crown in one colour, a shadow at the edge, a ring of light."""
+    """Fringe and crown in one colour, with a shadow at the edge and a highlight."""
     hair = shapes.hair_before(grid, teeth=0.09)
     if grid.face.style == "curly":
         angle = np.arctan2(grid.u, -(grid.v + 0.12))

@@ -1,4 +1,4 @@
-"""The procedural faces as a data set on disk: trainA, trainB, testA, testB and a note of what they were made with."""
+"""The procedural faces as a data set on disk: trainA, trainB, testA, testB and a note of the options used."""
 
 import contextlib
 import functools
@@ -8,6 +8,7 @@ import os
 import secrets
 import shutil
 import signal
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
@@ -19,17 +20,26 @@ from paddle_ugatit.data.faces import draw as faces
 
 NOTE = "dataset.json"
 _KIND = "paddle_ugatit procedural faces"
-_VERSION = 2  # of the drawings: another one, and the same options give other pictures
+_VERSION = 2  # of the drawings: raised when the same options give other pixels
 SMALLEST, LARGEST = 16, 1024  # pixels
-_AHEAD = 64  # pictures that a worker process is handed at most before they are asked for
+_AHEAD = 64  # images that a worker process may draw ahead
 
 
-def make_dataset(out, train, test, size, seed, jobs=1, progress=lambda n: None) -> bool:
-    """Fill the folder `out`, as a whole or not at all; False if the very same data set stands there already.
+def make_dataset(
+    out: Path | str,
+    train: int,
+    test: int,
+    size: int,
+    seed: int,
+    jobs: int = 1,
+    progress: Callable[[int], object] = lambda n: None,
+) -> bool:
+    """Draw the data set into the folder `out`, atomically. Returns False if the same data set is already there.
 
-    `train` and `test` count the pictures of each domain; picture i of a split is a function of seed, split, i and size.
-    `progress(n)` is called for every n pictures. Raises InputError, also where `out` holds anything but a data set of
-    ours, which is replaced.
+    `train` and `test` are the numbers of images per domain; image i of a split depends on seed, split, i and size
+    alone, not on the number of processes `jobs`. `progress(n)` is called after every n images. A data set drawn with
+    other options is replaced. Raises InputError if an option is out of range, if `out` holds any other files, or if it
+    cannot be written.
     """
     options = {"kind": _KIND, "version": _VERSION, "train": train, "test": test, "size": size, "seed": seed}
     _require_sensible(options)
@@ -59,14 +69,14 @@ def _require_sensible(options):
 
 
 def _names(options):
-    """Every picture's split and number, and its path in the folder."""
+    """Yield split, index and path in the folder of every image."""
     for split in faces.SPLITS:
         for index in range(options["train" if split.startswith("train") else "test"]):
             yield split, index, f"{split}/{index:05d}.png"
 
 
 def _found(target, out):
-    """The options of the data set that stands there, None for an empty place. InputError for anything else."""
+    """The options of the data set found there, None if there is nothing. Raises InputError for anything else."""
     try:
         if not target.exists() or not any(target.iterdir()):
             return None
@@ -77,8 +87,8 @@ def _found(target, out):
     except NotADirectoryError:
         raise InputError(f"{out}: is not a folder") from None
     except (OSError, ValueError, KeyError, TypeError):
-        pass  # no note of ours
-    raise InputError(f"{out}: holds other files than a data set made here; choose another folder, or empty it")
+        pass  # not a note written here
+    raise InputError(f"{out}: holds files that are not of such a data set; choose another folder, or empty it")
 
 
 def _fill(folder, options, jobs, progress):
@@ -99,7 +109,7 @@ def _fill(folder, options, jobs, progress):
 
 @contextlib.contextmanager
 def _one_opencv_thread():
-    """Within the block OpenCV uses no threads: the pictures are too small for them, and the workers fill the cores."""
+    """Within the block OpenCV uses no threads: the images are too small for them, and the workers fill the cores."""
     before = cv2.getNumThreads()
     cv2.setNumThreads(0)
     try:
@@ -116,7 +126,7 @@ def _begin_worker():
 
 
 def _drawn(size, seed, task):
-    """One picture as a PNG file's bytes."""
+    """One image as the bytes of a PNG file."""
     split, index, _ = task
     buffer = io.BytesIO()
     Image.fromarray(faces.draw(split, index, size, seed)).save(buffer, "PNG")
@@ -130,7 +140,7 @@ def _write(folder, tasks, files, progress):
 
 
 def _put_in_place(temporary, target):
-    """Rename; an older data set of ours is set aside until the new one stands."""
+    """Rename the folder; an older data set is kept aside until the new one is in place."""
     if not target.exists() or not any(target.iterdir()):
         os.replace(temporary, target)
         return

@@ -1,10 +1,10 @@
-"""Domain A: a face as a camera sees it, with rounded shading, skin texture, strands of hair, soft light, background."""
+"""Domain A: a face as in a photograph, with rounded shading, skin texture, strands of hair, soft light, background."""
 
 import numpy as np
 
 from paddle_ugatit.data.faces import shapes
 from paddle_ugatit.data.faces.canvas import Canvas, noise, spread
-from paddle_ugatit.data.faces.latents import colours
+from paddle_ugatit.data.faces.latents import Face, colours
 from paddle_ugatit.data.faces.shapes import Grid, Proportions, bump, distance, slopes, smooth
 
 PHOTO = Proportions(
@@ -19,13 +19,13 @@ PHOTO = Proportions(
     mouth_width=0.15,
     turn=0.075,
 )
-_SUPERSAMPLE = 2  # pixels drawn for one kept, in each direction, up to the size below
+_SUPERSAMPLE = 2  # pixels drawn for each pixel kept, in each direction, up to the size below
 _LARGEST = 256
 _WHITE = (1.0, 1.0, 1.0)
 
 
-def paint(face, size, generator) -> np.ndarray:
-    """The face as a photograph: uint8 (size,size,3). `generator` draws the grain, never the shapes."""
+def paint(face: Face, size: int, generator: np.random.Generator) -> np.ndarray:
+    """Paint the face as a photograph: uint8 (size,size,3). `generator` decides textures and grain, never shapes."""
     side = size * (_SUPERSAMPLE if size * _SUPERSAMPLE <= _LARGEST else 1)
     grid, tones = Grid(face, PHOTO, side), colours(face, "photo")
     canvas = Canvas(_background(grid, tones, generator))
@@ -47,7 +47,7 @@ def paint(face, size, generator) -> np.ndarray:
 
 
 def _background(grid, tones, generator):
-    """Out of focus: a gradient, clouds, and the pattern as a camera would blur it."""
+    """An out-of-focus background: a gradient, clouds, and the blurred pattern."""
     face, size = grid.face, grid.size
     light = 1 + 0.25 * (grid.x * face.light[0] + grid.y * face.light[1]) + 0.06 * noise(generator, size, 3)
     ground = spread(np.ones((size, size), np.float32), tones.ground)
@@ -63,7 +63,7 @@ def _background(grid, tones, generator):
 
 
 def _strands(grid, generator):
-    """Streaks that run down from above the crown: about 0, deviation about 1."""
+    """Streaks that run down from above the crown, mean about 0 and deviation about 1."""
     origin = grid.u - np.float32(0.12 * grid.face.side), grid.v + np.float32(1.0)
     angle = np.arctan2(origin[0], origin[1]) + 0.03 * noise(generator, grid.size, 4)
     if grid.face.style == "curly":
@@ -76,7 +76,7 @@ def _strands(grid, generator):
 
 
 def _hair(canvas, grid, tones, strands, field, depth):
-    """Hair in one layer: strands, roundness, a band of gloss."""
+    """One layer of hair: strands, roundness, a band of gloss."""
     face = grid.face
     field = field + np.float32(0.004) * strands
     away = distance(grid.u, 0.85 * (grid.v + 0.1)) / 0.7
@@ -88,7 +88,7 @@ def _hair(canvas, grid, tones, strands, field, depth):
 
 
 def _body(canvas, grid, tones, generator):
-    """Neck, in the shadow of the chin, and clothes with folds."""
+    """The neck, in the shadow of the chin, and clothes with folds."""
     face = grid.face
     turn = 1 + 0.3 * grid.body_u * face.light[0] - 0.55 * (grid.body_u / 0.3) ** 2 * 0.3
     chin_shadow = 0.55 + 0.4 * smooth(grid.body_v, face.chin * 0.9, face.chin + 0.35)
@@ -99,7 +99,7 @@ def _body(canvas, grid, tones, generator):
 
 
 def _relief(grid):
-    """Height of the face above the picture, in head units."""
+    """The height of the face above the image plane, in head units."""
     face, u, v = grid.face, grid.turned, grid.v
     big = 0.75 + 0.5 * face.nose
     height = 0.34 * np.sqrt(1 - grid.radius.clip(0, 1) ** 2.8)
@@ -115,7 +115,7 @@ def _relief(grid):
 
 
 def _skin(canvas, grid, tones, generator):
-    """Ears and face under one light, with pores, redness and freckles."""
+    """Ears and face under one light source, with pores, redness and freckles."""
     face = grid.face
     slope_u, slope_v = slopes(_relief(grid).astype(np.float32), grid.pixel)
     length = np.sqrt(slope_u**2 + slope_v**2 + 1)
