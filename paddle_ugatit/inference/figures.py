@@ -12,13 +12,16 @@ from paddle_ugatit.formats import atomic
 from paddle_ugatit.inference import heatmaps
 from paddle_ugatit.inference.sheets import GENERATORS, sheet
 from paddle_ugatit.inference.translate import generate
+from paddle_ugatit.models.ugatit import ResnetGenerator
 
 ROWS = ("photo", "where it looks", "translated", "and back")
 _MARGIN, _GAP = 112, 2  # pixels: room for a row's name, white between pictures
 _INK = (40, 40, 40)
 
 
-def translation_figure(networks: dict, pictures: list[np.ndarray], side: int, direction: str = "a2b") -> np.ndarray:
+def translation_figure(
+    networks: dict[str, ResnetGenerator], pictures: list[np.ndarray], side: int, direction: str = "a2b"
+) -> np.ndarray:
     """Draw the four `ROWS` for each picture, one a column: uint8 (S,S,3) each -> uint8 RGB (H,W,3).
 
     `networks` holds genA2B and genB2A; every picture is shown at side^2 pixels. The second row is the photo under the

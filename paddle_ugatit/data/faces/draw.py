@@ -10,12 +10,7 @@ from paddle_ugatit.data.faces import cartoon as face_cartoon
 from paddle_ugatit.data.faces import photo as face_photo
 from paddle_ugatit.data.faces.latents import sample_face
 
-SPLITS = {
-    "trainA": 0,
-    "trainB": 1,
-    "testA": 2,
-    "testB": 2,
-}  # splits of one number show the same people: the test sets are paired
+SPLITS = {"trainA": 0, "trainB": 1, "testA": 2, "testB": 2}  # the same number, the same people: test sets are paired
 _PERSON, _GRAIN = 0, 1  # separate streams of random numbers
 
 
