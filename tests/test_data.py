@@ -163,9 +163,9 @@ def test_strict_refuses_a_bad_file(root):
 def test_nothing_but_bad_files(root):
     for path in (root / "trainA").iterdir():
         path.write_bytes(b"junk")
-    with pytest.raises(InputError, match="trainA: no image there can be read"):
+    with pytest.raises(InputError, match="trainA: none of its images can be read"):
         data(root).batch(1)
-    with pytest.raises(InputError, match="testA: no image"):
+    with pytest.raises(InputError, match="testA: none of its images"):
         (root / "testA" / "a.png").write_bytes(b"")
         (root / "testA" / "b.png").write_bytes(b"")
         folders.test_images(root, "A", SIZE, say=quiet)
@@ -191,8 +191,8 @@ def test_images_smaller_than_the_crop_are_one_line(root):
     put(root / "trainA", ["small.png"], (SIZE - 1, 40))
     said = []
     data(root, say=said.append)
-    assert len(said) == 1 and "small.png: has 40x15 pixels, fewer than the crop's 16x16; 1 of 8" in said[0]
-    with pytest.raises(InputError, match=r"small\.png: has 40x15"):
+    assert len(said) == 1 and "small.png: 40x15 pixels, smaller than the 16x16 crop; 1 of 8" in said[0]
+    with pytest.raises(InputError, match=r"small\.png: 40x15"):
         data(root, strict=True)
 
 

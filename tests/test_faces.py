@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -16,6 +17,8 @@ from paddle_ugatit.data.faces import cartoon as face_cartoon
 from paddle_ugatit.data.faces import draw as faces
 from paddle_ugatit.data.faces import folder as faces_folder
 from paddle_ugatit.data.faces import photo as face_photo
+from paddle_ugatit.data.faces import shapes
+from paddle_ugatit.data.faces.canvas import Canvas
 from paddle_ugatit.data.faces.latents import FRINGES, HAIR_STYLES, sample_face
 from paddle_ugatit.data.images import read_image
 
@@ -84,6 +87,34 @@ def test_the_shape_changes_between_the_domains():
     assert all(cartoon > photo + 0.4 for photo, cartoon in flat), flat
 
 
+def test_slopes_are_those_of_numpy():
+    field = np.random.default_rng(0).normal(size=(9, 13)).astype(np.float32)
+    across, down = shapes.slopes(field, 0.25)
+    wanted = np.gradient(field, 0.25)
+    assert np.allclose(across, wanted[1], atol=1e-5) and np.allclose(down, wanted[0], atol=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(3,), (8, 8, 3)])
+def test_a_colour_covers_where_the_mask_says_so(shape):
+    generator = np.random.default_rng(0)
+    pixels = generator.random((8, 8, 3), dtype=np.float32)
+    mask = np.zeros((8, 8))
+    mask[2:5, 1:7] = generator.random((3, 6))
+    colour = generator.random(shape)
+    canvas = Canvas(pixels.copy())
+    canvas.cover(mask, colour)
+    assert np.allclose(canvas.pixels, pixels + mask[..., None] * (colour - pixels), atol=2e-5)
+    canvas = Canvas(pixels.copy())
+    canvas.window((slice(1, 6), slice(0, 8))).tint(mask[1:6], (0.5, 1.0, 2.0))
+    assert np.allclose(canvas.pixels, pixels * (1 + mask[..., None] * (np.array((0.5, 1.0, 2.0)) - 1)), atol=1e-6)
+
+
+def test_drawing_leaves_the_number_of_opencv_threads(tmp_path):
+    before = cv2.getNumThreads()
+    faces_folder.make_dataset(tmp_path / "faces", 1, 1, 16, 0)
+    assert cv2.getNumThreads() == before
+
+
 def test_the_folder_is_what_was_drawn(tmp_path, capsys):
     out = tmp_path / "deep" / "faces"
     assert run("--out", out, "--train", 3, "--test", 2, "--size", 32, "--seed", 7) == 0
@@ -126,7 +157,7 @@ def test_our_own_is_kept_or_replaced_and_others_are_left_alone(tmp_path, capsys)
     (out / "notes.txt").write_text("mine")
     kept = snapshot(out)
     code, line = refusal(capsys, "--out", out, *options)
-    assert code == 1 and "holds other files" in line and snapshot(out) == kept
+    assert code == 1 and "holds files that are not of such a data set" in line and snapshot(out) == kept
     (tmp_path / "file").write_text("")
     assert "is not a folder" in refusal(capsys, "--out", tmp_path / "file", *options)[1]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["faces", "file"]

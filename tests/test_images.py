@@ -110,7 +110,7 @@ def test_truncated_at_any_length(tmp_path):
     [
         (b"", "is not an image"),
         (b"junk" * 100, "is not an image"),
-        (png(40_000, 40_000), "is too large to be safe"),
+        (png(40_000, 40_000), "is too large to be decoded safely"),
         (png(8, 8), "cannot be read"),
         (png(8, 8, depth=8, kind=2, data=b"\x09" * 200), "cannot be read"),
     ],
@@ -168,7 +168,7 @@ def test_written_and_read_again(tmp_path, suffix):
 
 
 def test_what_cannot_be_written_is_named_and_nothing_is_left(tmp_path, monkeypatch):
-    with pytest.raises(InputError, match=r"no image format is written under the suffix \.xyz"):
+    with pytest.raises(InputError, match=r"images cannot be written with the suffix \.xyz"):
         write_image(tmp_path / "a.xyz", COLOUR)
     with pytest.raises(InputError, match="there is no folder"):
         write_image(tmp_path / "absent" / "a.png", COLOUR)

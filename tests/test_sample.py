@@ -135,7 +135,7 @@ def test_bad_input_is_one_line(weights, tmp_path, capsys):
         (["--weights", "absent.pth", "--out", str(tmp_path / "x.png")], "absent.pth"),
         (["--weights", str(damaged), "--out", str(tmp_path / "x.png")], "damaged.pdparams"),
         (["--weights", str(weights / "alone.pdparams"), "--out", str(tmp_path / "x.png")], "holds no generator"),
-        (["--weights", str(weights / "both.pdparams"), "--out", str(tmp_path / "x.xyz")], "no image format"),
+        (["--weights", str(weights / "both.pdparams"), "--out", str(tmp_path / "x.xyz")], "images cannot be written"),
         (["--weights", str(weights / "both.pdparams"), "--out", str(tmp_path / "no/x.png")], "there is no folder"),
         (["--weights", str(weights / "both.pdparams"), "--out", str(occupied), "--count", "1"], "occupied"),
     ]:

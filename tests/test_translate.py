@@ -284,17 +284,6 @@ def test_the_seven_rows_of_a_sheet(there):
             assert (found[1::2, column] == [heatmaps.coloured(heatmap, 12, 8) for heatmap in maps]).all()
 
 
-def test_heatmaps():
-    assert (heatmaps.jet([0, 0.25, 0.5, 0.75, 1]) == [
-        (0, 0, 0.5), (0, 0.5, 1), (0.5, 1, 0.5), (1, 0.5, 0), (0.5, 0, 0)
-    ]).all()  # fmt: skip
-    with np.errstate(all="raise"):
-        constant = heatmaps.coloured(np.full((3, 3), 7.0), 6, 6)
-    assert constant.shape == (6, 6, 3) and (constant == (0, 0, 128)).all()
-    ramp = heatmaps.coloured(np.array([[-5.0, 15.0]]), 1, 2)
-    assert (ramp == [[(0, 0, 128), (128, 0, 0)]]).all()
-
-
 def test_terminated_it_leaves_whole_pictures(tmp_path, light):
     photos = put(tmp_path / "in", *(f"{i}.png" for i in range(60)), size=(64, 64))
     process = subprocess.Popen(

@@ -1,8 +1,8 @@
-"""Folders of pictures as training data: trainA, trainB, testA, testB, read lazily.
+"""Folders of images as training data: trainA, trainB, testA, testB, read lazily.
 
-Contents: Pictures, ImageFolder (for paddle.io.DataLoader), Stream and TrainingData (what the trainer reads),
-test_images. Batch s of a run is a pure function of the files, the seed and s: a resumed run sees what an unbroken one
-would have seen, and so does a run spread over several processes.
+Contents: Pictures, ImageFolder (for paddle.io.DataLoader), Stream and TrainingData (used for training), test_images.
+Batch s of a run depends on the files, the seed and s alone, so that a resumed run, or one spread over several
+processes, sees the same batches as an uninterrupted one.
 """
 
 import contextlib
@@ -12,6 +12,7 @@ import os
 import sys
 import threading
 from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -24,30 +25,30 @@ from paddle_ugatit.data import transforms
 from paddle_ugatit.data.images import ImageError, image_files, read_picture
 
 DOMAINS = {"A": 0, "B": 1}
-_ORDER, _CHOICE = 0, 1  # what a key of random numbers is for
-_LOOKED_AT = 200  # files whose size is looked up before a run
+_ORDER, _CHOICE = 0, 1  # separate streams of random numbers
+_LOOKED_AT = 200  # files whose size is checked before a run
 
 
-def to_stderr(line):
-    """Where lines about bad files go unless a caller has a better place."""
+def to_stderr(line: str) -> None:
+    """Print a line on stderr; the default for messages about unreadable files."""
     print(line, file=sys.stderr, flush=True)
 
 
 class Pictures:
-    """The image files of a folder; those that cannot be read are named once and passed over, or refused if `strict`."""
+    """The image files of a folder. Unreadable ones are reported once and skipped, or raise ImageError if `strict`."""
 
-    def __init__(self, files, size, strict=False, say=to_stderr):
+    def __init__(self, files: Iterable[Path], size: int, strict: bool = False, say: Callable[[str], None] = to_stderr):
         if size < 1:
             raise InputError(f"the image size must be 1 or more, got {size}")
         self.files, self.size, self.strict, self.say = list(files), size, strict, say
         self.bad_files = []
         self._lock = threading.Lock()
 
-    def read(self, order, position) -> Image.Image:
-        """The picture at a position of `order`, or the next one after it that can be read, round to the beginning.
+    def read(self, order: Sequence[int], position: int) -> Image.Image:
+        """Read the image at a position of `order`, or the next readable one, wrapping around at the end.
 
-        Which one is taken depends on the files alone, so that it is the same when a run is repeated. Raises ImageError
-        for a bad file if strict, InputError where no file can be read.
+        The choice depends on the files alone, so that it is the same when a run is repeated. Raises ImageError if a
+        file is unreadable and `strict` is set, InputError if no file can be read.
         """
         for shift in range(len(order)):
             path = self.files[order[(position + shift) % len(order)]]
@@ -57,7 +58,7 @@ class Pictures:
                 if self.strict:
                     raise
                 self._note(path, error)
-        raise InputError(f"{os.path.commonpath([path.parent for path in self.files])}: no image there can be read")
+        raise InputError(f"{os.path.commonpath([path.parent for path in self.files])}: none of its images can be read")
 
     def _read(self, path):
         picture = read_picture(path)
@@ -74,11 +75,14 @@ class Pictures:
 
 
 def _too_small(path, found, size):
-    return f"{path}: has {found[0]}x{found[1]} pixels, fewer than the crop's {size}x{size}"
+    return f"{path}: {found[0]}x{found[1]} pixels, smaller than the {size}x{size} crop"
 
 
-def small_pictures(files, size) -> str:
-    """One line on pictures smaller than the crop among some of the files, "" for none. Reads only their headers."""
+def small_pictures(files: Sequence[Path], size: int) -> str:
+    """Check a sample of the files for images smaller than the crop, by their headers.
+
+    Returns a message in one line, empty if there are none.
+    """
     looked_at = files[:: -(-len(files) // _LOOKED_AT)]
     small = []
     for path in looked_at:
@@ -89,30 +93,38 @@ def small_pictures(files, size) -> str:
                 small.append((path, found))
     if not small:
         return ""
-    count = f"{len(small)} of {len(looked_at)} images looked at are like that"
-    return f"{_too_small(*small[0], size)}; {count} and are enlarged, as in the original"
+    count = f"{len(small)} of {len(looked_at)} images checked are that small"
+    return f"{_too_small(*small[0], size)}; {count} and are enlarged, as in the public code"
 
 
 class ImageFolder(Dataset):
-    """The pictures of one folder for paddle.io.DataLoader: item i is float32 (3,S,S) in [-1,1].
+    """The images of one folder for paddle.io.DataLoader: item i is float32 (3,S,S) in [-1,1].
 
-    Without a `seed` they are resized only. With one they are mirrored and cropped at random, and `set_epoch` changes
-    how; an item is the same in whichever worker it is made. In place of a bad file stands the next good one.
+    Without a `seed` images are only resized. With one they are mirrored and cropped at random, differently after
+    `set_epoch`; an item does not depend on the worker that makes it. An unreadable file is replaced by the next
+    readable one.
     """
 
-    def __init__(self, folder, size, seed=None, strict=False, say=to_stderr):
+    def __init__(
+        self,
+        folder: Path | str,
+        size: int,
+        seed: int | None = None,
+        strict: bool = False,
+        say: Callable[[str], None] = to_stderr,
+    ):
         super().__init__()
         self.pictures = Pictures(image_files(folder), size, strict, say)
         self.seed, self.epoch = _checked(seed, "seed"), 0
 
-    def set_epoch(self, epoch):
-        """Have the next pass make other random choices."""
+    def set_epoch(self, epoch: int) -> None:
+        """Change the random choices for the next pass."""
         self.epoch = epoch
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.pictures.files)
 
-    def __getitem__(self, index):
+    def __getitem__(self, index: int) -> np.ndarray:
         if not -len(self) <= index < len(self):
             raise IndexError(f"item {index} of {len(self)}")
         index = int(index) % len(self)
@@ -130,20 +142,31 @@ def _checked(number, name):
 
 
 class Stream:
-    """The endless sequence of training samples of one domain: all files shuffled, then all shuffled anew, and so on.
+    """The endless sequence of training samples of one domain, reshuffled after every pass over the files.
 
-    `domain` is 0 or 1, so that A and B are shuffled independently. Sample n is a function of files, seed, domain and n.
-    With a `load_size` pictures are resized to it, cropped at random and never mirrored; else as U-GAT-IT's.
+    `domain` is 0 or 1, so that A and B are shuffled independently. Sample n depends on files, seed, domain and n alone.
+    With a `load_size`, images are resized to it and cropped at random but not mirrored; otherwise they are augmented
+    as in U-GAT-IT.
     """
 
-    def __init__(self, files, size, batch_size, seed, domain, strict=False, say=to_stderr, load_size=None):
+    def __init__(
+        self,
+        files: Iterable[Path],
+        size: int,
+        batch_size: int,
+        seed: int,
+        domain: int,
+        strict: bool = False,
+        say: Callable[[str], None] = to_stderr,
+        load_size: int | None = None,
+    ):
         self.pictures = Pictures(files, size, strict, say)
         self.batch_size, self.domain, self.load_size = batch_size, domain, load_size
         self.seed = _checked(seed, "seed")
         self._orders = {}  # of the epochs in use
 
-    def sample(self, number) -> np.ndarray:
-        """Sample `number`, counted from 0: float32 (3,S,S)."""
+    def sample(self, number: int) -> np.ndarray:
+        """Return sample `number`, counted from 0: float32 (3,S,S)."""
         epoch, position = divmod(number, len(self.pictures.files))
         picture = self.pictures.read(self._order(epoch), position)
         return transforms.to_input(self._varied(picture, self.pictures.size, self.seed, self.domain, _CHOICE, number))
@@ -154,10 +177,10 @@ class Stream:
         corner = transforms.draw_corner(self.load_size - size, *key)
         return transforms.crop_pixels(picture, size, self.load_size, corner)
 
-    def batch(self, step, rank=0, world_size=1) -> np.ndarray:
-        """What process `rank` of `world_size` sees in iteration `step`, counted from 1: float32 (B,3,S,S).
+    def batch(self, step: int, rank: int = 0, world_size: int = 1) -> np.ndarray:
+        """Return the batch of process `rank` in iteration `step`, counted from 1: float32 (B,3,S,S).
 
-        Together the processes see what one process with a batch of B * world_size would.
+        Together, `world_size` processes see the batch of a single process with batch size B * world_size.
         """
         first = ((step - 1) * world_size + rank) * self.batch_size
         return np.stack([self.sample(number) for number in range(first, first + self.batch_size)])
@@ -166,36 +189,38 @@ class Stream:
         order = self._orders.get(epoch)
         if order is None:
             order = transforms.draw_order(len(self.pictures.files), self.seed, self.domain, _ORDER, epoch)
-            # A new dict, since other threads read the old one. A batch may reach over two epochs, prefetching further.
+            # A new dict, as other threads read the old one. A batch may span two epochs, and prefetching more.
             kept = {key: value for key, value in self._orders.items() if abs(key - epoch) <= 2}
             self._orders = {**kept, epoch: order}
         return order
 
 
 class TrainingData:
-    """trainA and trainB below `folder`, or those of them in `domains`, as the batches of a training run.
+    """The batches of a training run, from trainA and trainB below `folder`, or only the given `domains`.
 
-    `batch_size` is that of one process of `world_size`; `workers` threads read ahead, 0 for none. `say` is called with
-    one line for each bad file and for pictures smaller than `size`, which are enlarged; with `strict` both raise
-    InputError. `load_size` as in Stream.
+    `batch_size` is per process; `workers` threads read ahead, none if 0. `say` is called with one line for each
+    unreadable file and for images smaller than `size`, which are enlarged; with `strict` both raise InputError.
+    `load_size` is that of Stream. Raises InputError if a folder is missing or empty, or if an argument is invalid.
     """
 
     def __init__(
         self,
-        folder,
-        size,
-        batch_size,
-        seed,
-        workers=2,
-        strict=False,
-        rank=0,
-        world_size=1,
-        say=to_stderr,
-        domains=tuple(DOMAINS),
-        load_size=None,
+        folder: Path | str,
+        size: int,
+        batch_size: int,
+        seed: int,
+        workers: int = 2,
+        strict: bool = False,
+        rank: int = 0,
+        world_size: int = 1,
+        say: Callable[[str], None] = to_stderr,
+        domains: tuple[str, ...] = tuple(DOMAINS),
+        load_size: int | None = None,
     ):
         if batch_size < 1 or workers < 0 or not 0 <= rank < world_size:
-            raise InputError(f"batch size {batch_size}, {workers} workers, process {rank} of {world_size} cannot be")
+            raise InputError(
+                f"batch size {batch_size}, {workers} workers, process {rank} of {world_size}: not a valid combination"
+            )
         self._folders = {domain: Path(folder, f"train{domain}") for domain in domains}
         self.files = dict(zip(domains, different_folders(*self._folders.values()), strict=True))
         for files in self.files.values():
@@ -212,24 +237,24 @@ class TrainingData:
 
     @property
     def bad_files(self) -> list[str]:
-        """The files passed over so far."""
+        """The unreadable files that were skipped so far."""
         return sorted(path for stream in self.streams for path in stream.pictures.bad_files)
 
     @property
     def fingerprint(self) -> str:
-        """Changes when files are added, removed or renamed: a run resumed then goes on with other batches."""
+        """A digest of the file names. If it changes, a resumed run does not see the batches it would have seen."""
         digest = hashlib.sha256()
         for domain, files in self.files.items():
             names = [path.relative_to(self._folders[domain]).as_posix() for path in files]
             digest.update("\0".join([*names, ""]).encode("utf-8", "surrogateescape") + b"\0")
         return digest.hexdigest()[:16]
 
-    def batch(self, step) -> tuple[np.ndarray, ...]:
-        """Real images of each domain in iteration `step`, counted from 1: float32 (B,3,S,S) each, in [-1,1]."""
+    def batch(self, step: int) -> tuple[np.ndarray, ...]:
+        """Return the real images of each domain in iteration `step`, counted from 1: float32 (B,3,S,S), in [-1,1]."""
         return tuple(stream.batch(step, self.rank, self.world_size) for stream in self.streams)
 
-    def iterate(self, first_step, last_step):
-        """`batch` of every step from the first to the last one, in order, read ahead by the workers."""
+    def iterate(self, first_step: int, last_step: int) -> Iterator[tuple[np.ndarray, ...]]:
+        """Yield `batch` for every step from the first to the last, in order, prefetched by the workers."""
         if self._pool is None:
             yield from map(self.batch, range(first_step, last_step + 1))
             return
@@ -245,20 +270,20 @@ class TrainingData:
             for waiting in ahead:
                 waiting.cancel()
 
-    def close(self):
-        """Stop the workers. `batch` still works afterwards, `iterate` does not unless there were none."""
+    def close(self) -> None:
+        """Stop the workers. Afterwards `batch` still works, but `iterate` does not if there were workers."""
         if self._pool is not None:
             self._pool.shutdown(wait=True, cancel_futures=True)
 
-    def __enter__(self):
+    def __enter__(self) -> "TrainingData":
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 
-def different_folders(*folders) -> list[list[Path]]:
-    """The image files of each folder. Raises InputError for one that is missing or empty, or two that are the same."""
+def different_folders(*folders: Path) -> list[list[Path]]:
+    """Return the image files of each folder. Raises InputError if one is missing or empty, or two are the same."""
     files = [image_files(folder) for folder in folders]
     for one, other in itertools.combinations(folders, 2):
         if os.path.samefile(one, other):
@@ -266,8 +291,19 @@ def different_folders(*folders) -> list[list[Path]]:
     return files
 
 
-def test_images(folder, domain, size, limit=None, strict=False, say=to_stderr) -> list[tuple[str, np.ndarray]]:
-    """Name and float32 (3,S,S) of the first `limit` pictures of test<domain>, "A" or "B"; bad ones are passed over."""
+def test_images(
+    folder: Path | str,
+    domain: str,
+    size: int,
+    limit: int | None = None,
+    strict: bool = False,
+    say: Callable[[str], None] = to_stderr,
+) -> list[tuple[str, np.ndarray]]:
+    """Return name and float32 (3,S,S) of the first `limit` images in testA or testB, by `domain` "A" or "B".
+
+    Unreadable images are reported to `say` and skipped, or raise ImageError if `strict`. Raises InputError if there is
+    no readable image.
+    """
     folder = Path(folder, f"test{domain}")
     files = image_files(folder)
     found: list[tuple[str, np.ndarray]] = []
@@ -283,5 +319,5 @@ def test_images(folder, domain, size, limit=None, strict=False, say=to_stderr) -
             continue
         found.append((path.relative_to(folder).as_posix(), transforms.to_input(pixels)))
     if not found and limit != 0:
-        raise InputError(f"{folder}: no image there can be read")
+        raise InputError(f"{folder}: none of its images can be read")
     return found

@@ -1,4 +1,4 @@
-"""Image files of any format as RGB arrays, and arrays as files."""
+"""Read image files of any format as RGB arrays, and write arrays to files."""
 
 import io
 import os
@@ -10,30 +10,33 @@ from PIL import Image, ImageOps
 from paddle_ugatit.backend.errors import InputError
 from paddle_ugatit.formats import atomic
 
-# What Pillow opens but cannot be meant by "an image of the set": documents and streams.
+# Pillow opens these documents and streams, but they are not images of a data set.
 _NOT_PICTURES = {".pdf", ".ps", ".eps", ".mpg", ".mpeg"}
 
 
 class ImageError(InputError):
-    """A file that cannot be read as an image; one line that names it."""
+    """A file that cannot be read as an image; the message is one line that names it."""
 
 
-def is_image_name(name):
-    """Whether Pillow reads files of this suffix as pictures; hidden files are none."""
+def is_image_name(name: str) -> bool:
+    """Return whether Pillow reads files with this suffix as images. Hidden files are ignored."""
     suffix = os.path.splitext(name)[1].lower()
     known = suffix in Image.registered_extensions() and suffix not in _NOT_PICTURES
     return known and not os.path.basename(name).startswith(".")
 
 
-def image_files(folder) -> list[Path]:
-    """Every image file below `folder`, in the order of their relative names. Raises InputError for none at all."""
+def image_files(folder: Path | str) -> list[Path]:
+    """Return every image file below `folder`, sorted by relative path.
+
+    Hidden files and folders are ignored. Raises InputError if there is no such folder or it holds no images.
+    """
     folder = Path(folder)
     if not folder.is_dir():
         raise InputError(f"{folder}: there is no such folder" if not folder.exists() else f"{folder}: is not a folder")
     found, seen = [], set()
     for base, folders, names in os.walk(folder, followlinks=True):
         place = os.path.realpath(base)
-        if place in seen:  # a link back, which would be followed for ever
+        if place in seen:  # a link back to a parent, which would be followed forever
             folders.clear()
             continue
         seen.add(place)
@@ -44,11 +47,11 @@ def image_files(folder) -> list[Path]:
     return sorted(found, key=lambda path: path.relative_to(folder).as_posix())
 
 
-def read_picture(path) -> Image.Image:
-    """The file as an RGB picture, turned upright where its EXIF data say so.
+def read_picture(path: Path | str) -> Image.Image:
+    """Read a file as an RGB image, rotated as its EXIF data say.
 
-    Grey and palette pictures become RGB, transparency is dropped, CMYK is converted, 16 bits become 8. Raises
-    ImageError for whatever is no readable image: another kind of file, a truncated one, one too large to be safe.
+    Greyscale, palette and CMYK images are converted, transparency is dropped, and 16 bits are reduced to 8. Raises
+    ImageError if the file is not an image, is truncated or damaged, or is too large to be decoded safely.
     """
     try:
         with Image.open(path) as picture:
@@ -56,7 +59,7 @@ def read_picture(path) -> Image.Image:
     except ImageError:
         raise
     except Image.DecompressionBombError as error:
-        raise ImageError(f"{path}: is too large to be safe: {error}") from error
+        raise ImageError(f"{path}: is too large to be decoded safely: {error}") from error
     except Image.UnidentifiedImageError as error:
         raise ImageError(f"{path}: is not an image") from error
     except (OSError, ValueError, SyntaxError, EOFError, IndexError, TypeError, KeyError, MemoryError) as error:
@@ -66,26 +69,29 @@ def read_picture(path) -> Image.Image:
 
 def _rgb(picture, path):
     if picture.mode == "F":
-        raise ImageError(f"{path}: has floating-point pixels, whose range is not known")
+        raise ImageError(f"{path}: has floating-point pixels of unknown range")
     if picture.mode.startswith("I"):  # 16 bits, which convert() would clip to 255
         values = np.asarray(picture).astype(np.int64)
         if values.min() < 0 or values.max() > 65535:
-            raise ImageError(f"{path}: has pixels of more than 16 bits")
+            raise ImageError(f"{path}: has more than 16 bits per channel")
         picture = Image.fromarray(((values + 128) // 257).astype(np.uint8))
     return picture.convert("RGB")
 
 
-def read_image(path) -> np.ndarray:
-    """`read_picture` as an array: uint8 (H,W,3)."""
+def read_image(path: Path | str) -> np.ndarray:
+    """Read a file as an RGB array, uint8 (H,W,3). Raises ImageError as `read_picture` does."""
     return np.array(read_picture(path))
 
 
-def write_image(path, pixels):
-    """Write uint8 pixels, (H,W,3) or (H,W), in the format of the suffix, as a whole or not at all."""
+def write_image(path: Path | str, pixels: np.ndarray) -> None:
+    """Write uint8 pixels, (H,W,3) or (H,W), atomically, in the format that the suffix names.
+
+    Raises InputError if Pillow writes no format under that suffix, or if the file cannot be written.
+    """
     suffix = os.path.splitext(path)[1].lower()
     kind = Image.registered_extensions().get(suffix)
     if kind not in Image.SAVE:
-        raise InputError(f"{path}: no image format is written under the suffix {suffix or '(none)'}")
+        raise InputError(f"{path}: images cannot be written with the suffix {suffix or '(none)'}")
     buffer = io.BytesIO()
     options = {"quality": 95} if kind in ("JPEG", "WEBP") else {}
     Image.fromarray(np.ascontiguousarray(pixels)).save(buffer, kind, **options)

@@ -1,7 +1,8 @@
-"""What a command line is given to work on: files, folders and patterns, each picture with a name of its own."""
+"""The inputs of a command line: files, folders and patterns, resolved to images with a unique name each."""
 
 import glob
 import os
+from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
 from PIL import Image
@@ -10,12 +11,12 @@ from paddle_ugatit.backend.errors import InputError
 from paddle_ugatit.data.images import image_files, is_image_name
 
 
-def collect(values, outs=()) -> list[tuple[Path, str]]:
-    """(file, name for what is made of it) for every picture that the values mean, in their order, each file once.
+def collect(values: Iterable[Path | str], outs: Iterable[Path | str] = ()) -> list[tuple[Path, str]]:
+    """Resolve files, folders and glob patterns to images: a list of (file, name of its result), each file once.
 
-    A folder stands for all pictures below it, a pattern for what it matches; names keep the path below the folder, or
-    below the part of the pattern without wildcards. Where a folder of `outs` lies within one searched, what is in it is
-    left aside: it is from an earlier run. Raises InputError where a value means no picture.
+    A folder stands for all images below it. Names keep the path below the folder, or below the part of a pattern that
+    has no wildcards. Files in a folder of `outs` are ignored if it lies inside a searched folder: they are results of
+    an earlier run. Raises InputError if a value matches no image.
     """
     found, seen = [], set()
     for value in values:
@@ -41,7 +42,7 @@ def _meant(value, outs):
 
 
 def _searched(files, base, outs, value):
-    """Files and their names below `base`, but for those below a folder of `outs` that is below `base`."""
+    """Files with their names below `base`, leaving out what lies in a folder of `outs` inside `base`."""
     place = os.path.realpath(base)
     for out in map(os.path.realpath, outs):
         if out != place and _below(out, place):
@@ -52,7 +53,7 @@ def _searched(files, base, outs, value):
 
 
 def _plain_part(pattern):
-    """The leading folders of a pattern that hold no wildcards."""
+    """The leading folders of a pattern, up to the first wildcard."""
     base = Path(pattern.anchor)
     for part in pattern.parts[len(base.parts) : -1]:
         if glob.has_magic(part):
@@ -66,7 +67,7 @@ def _below(path, folder):
 
 
 def _distinct(pairs):
-    """Names under which a picture can be written, no two alike: a second a.png becomes a_2.png."""
+    """Make the names unique, with a suffix that can be written: a second a.png becomes a_2.png."""
     taken, result = set(), []
     for path, name in pairs:
         name = PurePosixPath(name)

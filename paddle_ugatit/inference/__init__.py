@@ -1,1 +1,1 @@
-"""Trained networks at work: translation, stylisation, samples, sheets, heatmaps."""
+"""Inference with trained networks: translation, style transfer, sampling, image sheets, heatmaps."""

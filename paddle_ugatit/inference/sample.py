@@ -1,17 +1,17 @@
-"""Pictures out of nothing: what a generator makes of seeds, between them, and where it looks.
+"""Sampling from a generator: images from seeds, interpolation between them, and attention maps.
 
-A sampler is a generator at work, in evaluation mode and without gradients. It has
-    size                  pixels of its images, height and width
-    latents(seeds)        a latent for each whole number, the same everywhere: (n,z)
-    between(one, other, count)   `count` latents on the way from one (z,) to another, both included: (count,z)
-    images(latents)       (n,3,S,S) in [-1,1], and its attention maps, (n,N,N) each; none where it has no attention
-    stream(latents)       the images one by one, with the memory of a batch
-`of` finds the sampler of a checkpoint's networks: Sagan here, StyleGan2 in styles.py.
+`Sampler` is the interface; its classes run a generator in evaluation mode and without gradients: Sagan here, StyleGan2
+in sample_stylegan2.py. `of` builds the sampler for a checkpoint's networks.
 """
 
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Protocol
+
+import cv2
 import numpy as np
 import paddle
-from PIL import Image
+from paddle import nn
 
 from paddle_ugatit.backend.errors import InputError
 from paddle_ugatit.data.transforms import random_normal, to_pixels
@@ -22,14 +22,32 @@ from paddle_ugatit.inference.translate import evaluating, require_finite
 from paddle_ugatit.models import sagan, stylegan2
 
 BATCH = 16
-PLACES = ((0.3, 0.35), (0.3, 0.65), (0.5, 0.5), (0.8, 0.5))  # down and across: where attention is looked at
+PLACES = ((0.3, 0.35), (0.3, 0.65), (0.5, 0.5), (0.8, 0.5))  # down and across: queries whose attention is shown
 DOTS = ((255, 0, 0), (0, 255, 0), (0, 128, 255), (255, 255, 0))
 
 
-def slerp(one, other, count) -> np.ndarray:
-    """`count` vectors at equal angles from one (z,) to another, as long as those on the way should be: (count,z).
+class Sampler(Protocol):
+    """What a sampler offers."""
 
-    On a straight line between two normal latents the middle is shorter than any latent that training has seen.
+    size: int  # height and width of its images in pixels
+
+    def latents(self, seeds: Sequence[int]) -> np.ndarray:
+        """Return one latent per seed, the same on every machine: (n,z)."""
+
+    def between(self, one: np.ndarray, other: np.ndarray, count: int) -> np.ndarray:
+        """Interpolate from one latent (z,) to another, both included: (count,z)."""
+
+    def images(self, latents: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:
+        """Generate images (n,3,S,S) in [-1,1] and attention maps (n,N,N), none if the network has no attention."""
+
+    def stream(self, latents: np.ndarray) -> Iterator[np.ndarray]:
+        """Yield the images (3,S,S) one by one, with the memory of one batch."""
+
+
+def slerp(one: np.ndarray, other: np.ndarray, count: int) -> np.ndarray:
+    """Interpolate from one vector (z,) to another in equal angles: (count,z).
+
+    On a straight line between two normal latents, the middle is shorter than any latent seen in training.
     """
     length = np.linalg.norm(one) * np.linalg.norm(other)
     angle = np.arccos(np.clip(one @ other / length, -1, 1)) if length else 0.0
@@ -42,25 +60,25 @@ def slerp(one, other, count) -> np.ndarray:
 class Sagan:
     """The sampler of a SAGAN generator."""
 
-    def __init__(self, network):
+    def __init__(self, network: sagan.Generator):
         self.network, self.size = network, network.image_size
 
-    def latents(self, seeds):
-        """Normal latents: float64 (n,z)."""
+    def latents(self, seeds: Sequence[int]) -> np.ndarray:
+        """Return one normal latent per seed: float64 (n,z)."""
         return np.stack([random_normal(seed, count=self.network.z_dim) for seed in seeds])
 
-    def between(self, one, other, count):
-        """Along the great circle."""
+    def between(self, one: np.ndarray, other: np.ndarray, count: int) -> np.ndarray:
+        """Interpolate along the great circle: (count,z)."""
         return slerp(one, other, count)
 
-    def images(self, latents):
-        """Images (n,3,S,S), and maps (n,N,N) of N = (S/4)^2 and (S/2)^2 places."""
+    def images(self, latents: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:
+        """Generate images (n,3,S,S), and maps (n,N,N) over N = (S/4)^2 and (S/2)^2 positions."""
         parts = [self._batch(latents[i : i + BATCH]) for i in range(0, len(latents), BATCH)]
         images, *maps = (np.concatenate(part) for part in zip(*parts, strict=True))
         return images, maps
 
-    def stream(self, latents):
-        """The images, (3,S,S) each."""
+    def stream(self, latents: np.ndarray) -> Iterator[np.ndarray]:
+        """Yield the images (3,S,S) one by one."""
         for i in range(0, len(latents), BATCH):
             yield from self._batch(latents[i : i + BATCH])[0]
 
@@ -73,10 +91,11 @@ class Sagan:
         return images, *maps
 
 
-def of(networks, path, latest=False):
-    """The sampler of the networks in a file (name -> layer); InputError where there is no such generator.
+def of(networks: dict[str, nn.Layer], path: Path | str, latest: bool = False) -> Sampler:
+    """Return the sampler for the networks of a checkpoint, by name.
 
-    Of StyleGAN2 the running means where the file has them, or the `latest` networks.
+    For StyleGAN2 it uses the running means if the file has them, unless `latest`. Raises InputError, naming `path`, if
+    there is no generator to sample from.
     """
     for names in (("S", "G"), ("SE", "GE")) if latest else (("SE", "GE"), ("S", "G")):
         style, generator = (networks.get(name) for name in names)
@@ -93,10 +112,11 @@ def of(networks, path, latest=False):
     raise InputError(f"{path}: holds no generator of SAGAN or StyleGAN2{kinds and ': '}{kinds}")
 
 
-def attention_rows(images, maps) -> np.ndarray:
-    """Where each image looks from four PLACES: uint8, a row an image; the image with its dots, then the maps of each.
+def attention_rows(images: np.ndarray, maps: list[np.ndarray]) -> np.ndarray:
+    """Draw the attention of four queries, PLACES, one row per image: the image with dots, then the map of each query.
 
-    `images` (n,3,S,S); `maps` (n,N,N) each, of N places in rows. Brighter is more.
+    `images` is (n,3,S,S), each of `maps` (n,N,N) over N positions in row-major order. The result is uint8
+    (n*S, columns*S, 3).
     """
     rows = []
     for number, image in enumerate(images):
@@ -109,12 +129,12 @@ def attention_rows(images, maps) -> np.ndarray:
 
 
 def _attended(pixels, attention, place):
-    """What is looked at from a place: the map over the image in grey, the place marked."""
+    """The attention of one query over the image in grey, with the query marked."""
     side = int(len(attention) ** 0.5)
     down, across = (int(part * side) for part in PLACES[place])
     coloured = heatmaps.coloured(attention[down * side + across].reshape(side, side), *pixels.shape[:2])
-    grey = np.asarray(Image.fromarray(pixels).convert("L"))[..., None]
-    return _dotted((0.35 * grey + 0.65 * coloured).astype(np.uint8), [place])
+    grey = cv2.cvtColor(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
+    return _dotted(heatmaps.overlay(grey, coloured, 0.65), [place])
 
 
 def _dotted(pixels, places):

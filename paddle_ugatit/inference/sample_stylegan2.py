@@ -1,34 +1,39 @@
-"""StyleGAN2 at work: seeds to styles to pictures, with truncation and mixing; a sampler as sample.py describes it.
+"""Sampling from StyleGAN2: seeds to styles to images, with truncation and style mixing.
 
-A seed stands for a latent and for the noise of a picture, the same on every machine. Pictures leave here in [-1,1], as
-everywhere in the project; the generator's own are in [0,1] and cut off there, as in the public code.
+A seed determines both a latent and the noise of an image, the same on every machine. Images are returned in [-1,1], as
+everywhere in the project; the generator's own range is [0,1], to which they are clipped as in the public code.
 """
+
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import paddle
 
 from paddle_ugatit.data.transforms import random_bits, random_normal
 from paddle_ugatit.inference.translate import evaluating, require_finite
+from paddle_ugatit.models import stylegan2
 
 BATCH = 16
-MEAN_OF = 2000  # styles that the mean for the truncation is taken over
+MEAN_OF = 2000  # styles averaged for the truncation
 TRUNCATION = 0.75  # of the public code
-_LATENT, _NOISE, _MEAN = 0, 1, 2  # what a stream of random numbers is for
+_LATENT, _NOISE, _MEAN = 0, 1, 2  # separate streams of random numbers
 
 
 class StyleGan2:
     """The sampler of a style network and a generator.
 
-    A latent here is a style and, as its last number, the seed of the noise: float64 (latent_dim + 1,). With a
-    `truncation` below 1 styles are drawn towards their mean: less variety, fewer failures.
+    A latent is a style followed by the seed of the noise: float64 (latent_dim + 1,). A `truncation` below 1 moves
+    styles towards their mean: less variety, fewer failures.
     """
 
-    def __init__(self, style, generator, truncation=TRUNCATION):
+    def __init__(
+        self, style: stylegan2.StyleVectorizer, generator: stylegan2.Generator, truncation: float = TRUNCATION
+    ):
         self.style, self.generator, self.truncation = style, generator, truncation
         self.size, self._mean = generator.image_size, None
 
-    def latents(self, seeds):
-        """Styles, and the seeds again: float64 (n,latent_dim + 1)."""
+    def latents(self, seeds: Sequence[int]) -> np.ndarray:
+        """Return one style per seed, followed by the seed: float64 (n,latent_dim + 1)."""
         dim = self.generator.latent_dim
         styles = self._styles(np.stack([random_normal(seed, _LATENT, count=dim) for seed in seeds]))
         if self.truncation != 1:
@@ -36,8 +41,8 @@ class StyleGan2:
         return np.concatenate([styles, np.float64(seeds)[:, None]], 1)
 
     @property
-    def mean(self):
-        """The mean style, over MEAN_OF latents that are always the same: (latent_dim,)."""
+    def mean(self) -> np.ndarray:
+        """The mean style over MEAN_OF fixed latents: (latent_dim,)."""
         if self._mean is None:
             numbers = random_normal(0, _MEAN, count=MEAN_OF * self.generator.latent_dim)
             self._mean = self._styles(numbers.reshape(MEAN_OF, -1)).mean(0)
@@ -47,25 +52,26 @@ class StyleGan2:
         with evaluating(self.style):
             return self.style(_tensor(latents, self.style)).astype("float64").numpy()
 
-    def between(self, one, other, count):
-        """On a straight line from style to style, with the noise of the first: (count,latent_dim + 1)."""
+    def between(self, one: np.ndarray, other: np.ndarray, count: int) -> np.ndarray:
+        """Interpolate linearly between two styles, with the noise of the first: (count,latent_dim + 1)."""
         part = np.linspace(0, 1, count)[:, None]
         way = one + part * (other - one)
         way[:, -1] = one[-1]
         return way
 
-    def images(self, latents):
-        """Images (n,3,S,S) in [-1,1], and no attention maps."""
+    def images(self, latents: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:
+        """Generate images (n,3,S,S) in [-1,1], and no attention maps."""
         return np.stack(list(self.stream(latents))), []
 
-    def stream(self, latents):
-        """The images, (3,S,S) each."""
+    def stream(self, latents: np.ndarray) -> Iterator[np.ndarray]:
+        """Yield the images (3,S,S) one by one."""
         yield from self._drawn(np.repeat(latents[:, None, :-1], self.generator.num_layers, 1), latents[:, -1])
 
-    def mixed(self, rows, columns, first):
-        """For each of `rows` its style in the first blocks, and that of each of `columns` in the rest.
+    def mixed(self, rows: np.ndarray, columns: np.ndarray, first: int) -> np.ndarray:
+        """Mix styles: those of `rows` in the first blocks, those of `columns` in the rest, for every pair.
 
-        Latents (n,.), (m,.) -> images (n,m,3,S,S), with the row's noise. ValueError unless there are `first` blocks.
+        Latents (n,.), (m,.) -> images (n,m,3,S,S), with the noise of the row. Raises ValueError if the generator has
+        fewer than `first` blocks.
         """
         layers = self.generator.num_layers
         if not 0 <= first <= layers:
@@ -77,7 +83,7 @@ class StyleGan2:
         return images.reshape(len(rows), len(columns), *images.shape[1:])
 
     def _drawn(self, styles, seeds):
-        """Images one by one, of styles (n,layers,latent_dim) and seeds (n,) of their noise."""
+        """The images of styles (n,layers,latent_dim) and of the seeds (n,) of their noise, one by one."""
         for start in range(0, len(styles), BATCH):
             noise = np.stack([self._noise(int(seed)) for seed in seeds[start : start + BATCH]])
             with evaluating(self.generator):

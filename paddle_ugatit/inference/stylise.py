@@ -1,7 +1,9 @@
-"""Pictures through AdaIN: one in the style of others, masks, colours kept; uint8 RGB in, uint8 RGB out.
+"""Style transfer with AdaIN: one image in the style of others, with masks and colour matching; uint8 RGB in and out.
 
 Contents: stylise, style_sheet, region_shares, matched_colours, takes_vgg_levels.
 """
+
+from collections.abc import Sequence
 
 import numpy as np
 import paddle
@@ -9,17 +11,25 @@ import paddle
 from paddle_ugatit.backend.errors import InputError
 from paddle_ugatit.inference.sheets import sheet
 from paddle_ugatit.inference.translate import evaluating, require_finite
+from paddle_ugatit.models.adain import Encoder, StyleTransfer
 
-CELL = 8  # pixels to a side that one pixel of relu4_1 stands for
-# Added to the covariance of colours in [0,1], so that that of a grey picture can be inverted: half a level's square.
+CELL = 8  # height and width in pixels of what one element of relu4_1 covers
+# Added to the covariance of colours in [0,1], so that a grey image's can be inverted: the square of half a level.
 _LEAST_VARIANCE = (0.5 / 255) ** 2
 
 
-def stylise(transfer, content, styles, shares=(1.0,), alpha=1.0) -> np.ndarray:
-    """`content` (H,W,3) in the style of `styles`, (h,w,3) each, of any sizes from 9 pixels: uint8 (H,W,3).
+def stylise(
+    transfer: StyleTransfer,
+    content: np.ndarray,
+    styles: Sequence[np.ndarray],
+    shares: Sequence[float | np.ndarray] = (1.0,),
+    alpha: float = 1.0,
+) -> np.ndarray:
+    """Render `content` in the style of `styles`: uint8 (H,W,3), (h,w,3) each -> uint8 (H,W,3).
 
-    `shares`, which add up to 1, are numbers or maps of `region_shares`, one a style; `alpha` goes from 0, the content
-    decoded as it is, to 1. Raises InputError for a picture or a region that is too small, and where the result is NaN.
+    Images may have any size from 9 pixels. `shares`, one per style, are numbers or maps of `region_shares` that add up
+    to 1; `alpha` goes from 0, the content encoded and decoded, to 1. Raises InputError if an image or a region is too
+    small, or if the result is NaN.
     """
     chosen = [(style, share) for style, share in zip(styles, shares, strict=True) if np.any(share)]
     images = [_batch(pixels) for pixels in (content, *(style for style, _ in chosen))]
@@ -39,17 +49,17 @@ def _batch(pixels):
     return paddle.to_tensor(np.ascontiguousarray(pixels.transpose(2, 0, 1)[None], np.float32) / 255)
 
 
-def style_sheet(transfer, contents, styles) -> np.ndarray:
-    """Every content in every style, all (S,S,3): uint8 ((n+1)S,(m+1)S,3); contents above, styles on the left."""
+def style_sheet(transfer: StyleTransfer, contents: list[np.ndarray], styles: list[np.ndarray]) -> np.ndarray:
+    """Render every content in every style, (S,S,3) each: uint8 ((n+1)S,(m+1)S,3), contents on top, styles at left."""
     rows = [[np.full_like(contents[0], 255), *contents]]
     rows += [[style, *(stylise(transfer, content, [style]) for content in contents)] for style in styles]
     return sheet(rows)
 
 
-def region_shares(mask) -> list[np.ndarray]:
-    """A mask, uint8 (H,W) of the content's size, as shares of two styles: white is the first's, black the second's.
+def region_shares(mask: np.ndarray) -> list[np.ndarray]:
+    """Convert a mask of the content's size to shares of two styles, white for the first and black for the second.
 
-    float32 (ceil(H/8),ceil(W/8)) each, the mean over each pixel's cell.
+    uint8 (H,W) -> two float32 (ceil(H/8),ceil(W/8)), means over cells of 8x8 pixels.
     """
     height, width = mask.shape
     padded = np.pad(mask, ((0, -height % CELL), (0, -width % CELL)), "edge")
@@ -58,11 +68,11 @@ def region_shares(mask) -> list[np.ndarray]:
     return [first, 1 - first]
 
 
-def matched_colours(picture, target) -> np.ndarray:
-    """`picture` with the mean and covariance of `target`'s colours: uint8 (h,w,3), (H,W,3) -> (h,w,3).
+def matched_colours(picture: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """Give `picture` the mean and covariance of `target`'s colours: uint8 (h,w,3), (H,W,3) -> uint8 (h,w,3).
 
-    CORAL (Sun et al., AAAI 2016, arXiv 1511.05547), for a style whose colours shall not be taken over: (x - mean_x)
-    C_x^-1/2 C_t^1/2 + mean_t. Covariances are means over pixels, so the pictures may be of different sizes.
+    CORAL (Sun et al., AAAI 2016, arXiv 1511.05547): (x - mean_x) C_x^-1/2 C_t^1/2 + mean_t. Applied to a style image,
+    it keeps the content's colours in the result.
     """
     (colours, mean, covariance), (_, target_mean, target_covariance) = map(_colours, (picture, target))
     moved = (colours - mean) @ _power(covariance, -0.5) @ _power(target_covariance, 0.5) + target_mean
@@ -78,12 +88,13 @@ def _colours(pixels):
 
 
 def _power(matrix, exponent):
-    """Of a symmetric positive definite matrix."""
+    """The power of a symmetric positive definite matrix."""
     values, vectors = np.linalg.eigh(matrix)
     return vectors * values**exponent @ vectors.T
 
 
-def takes_vgg_levels(encoder) -> bool:
-    """Whether the first layer makes VGG's input, BGR times 255, as the public encoder's does and random ones do not."""
+def takes_vgg_levels(encoder: Encoder) -> bool:
+    """Return whether the first layer converts to VGG's input, BGR times 255, which tells the public encoder's weights
+    from random ones."""
     weight = encoder[0].weight.astype("float32").numpy()[:, :, 0, 0]
     return bool(np.abs(weight - 255 * np.eye(3)[::-1]).max() < 1)

@@ -1,18 +1,21 @@
-"""Generators at work on images of any size: no gradients, evaluation mode, memory of one batch."""
+"""Inference with a generator on images of any size, in evaluation mode and without gradients."""
 
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import numpy as np
 import paddle
+from paddle import nn
 
 from paddle_ugatit.backend.errors import InputError
+from paddle_ugatit.models.ugatit import ResnetGenerator
 
-_SMALLEST = 5  # pixels, of what a light generator takes
+_SMALLEST = 5  # pixels: the smallest side that a light generator takes
 
 
 @contextmanager
-def evaluating(*networks):
-    """No gradients and evaluation mode within the block; afterwards each layer is in the mode it was in."""
+def evaluating(*networks: nn.Layer) -> Iterator[None]:
+    """Within the block, networks are in evaluation mode and gradients are off; each layer's mode is restored after."""
     modes = [(layer, layer.training) for network in networks for layer in network.sublayers(include_self=True)]
     for network in networks:
         network.eval()
@@ -24,12 +27,12 @@ def evaluating(*networks):
             layer.training = training
 
 
-def generate(network, images) -> tuple[np.ndarray, np.ndarray]:
-    """Images (B,3,H,W) in [-1,1] through a generator: translated images (B,3,H,W), heatmaps (B,h,w).
+def generate(network: ResnetGenerator, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Translate images in [-1,1]: (B,3,H,W) -> translated images (B,3,H,W), heatmaps (B,h,w).
 
-    A light generator takes any size: what 4 does not divide is padded by reflection below and to the right, and cut
-    off again, of the heatmap too as far as its coarser grid permits. Raises InputError for a size that the generator
-    cannot take, and where it gives NaN.
+    A light generator takes any size: a side that is not a multiple of 4 is padded by reflection below or to the right,
+    and the padding is cut from the result. Raises InputError if the generator does not take images of this size or
+    returns NaN.
     """
     height, width = images.shape[2:]
     require_size(network, height, width)
@@ -43,18 +46,18 @@ def generate(network, images) -> tuple[np.ndarray, np.ndarray]:
     return translated, heatmap.astype("float32").numpy()[:, 0]
 
 
-def require_finite(images, network="generator"):
-    """Raise InputError where what a network gave is no picture."""
+def require_finite(images: np.ndarray, network: str = "generator") -> None:
+    """Raise InputError if a network returned NaN or infinity."""
     if not np.isfinite(images).all():
         raise InputError(f"the {network} gives NaN: its weights are damaged")
 
 
-def require_size(network, height, width):
-    """Raise InputError unless the generator takes images of this size."""
+def require_size(network: ResnetGenerator, height: int, width: int) -> None:
+    """Raise InputError if the generator does not take images of this size."""
     if not network.light and (height, width) != (network.img_size, network.img_size):
         raise InputError(
-            f"this is a full model, which takes {network.img_size}x{network.img_size} pixels only, "
+            f"a full model takes images of {network.img_size}x{network.img_size} pixels only, "
             f"not {width}x{height}: resize"
         )
     if min(height, width) < _SMALLEST:
-        raise InputError(f"{width}x{height} pixels are too few: {_SMALLEST}x{_SMALLEST} or more")
+        raise InputError(f"{width}x{height} pixels are too few: at least {_SMALLEST}x{_SMALLEST} are needed")

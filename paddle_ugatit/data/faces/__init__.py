@@ -1,1 +1,1 @@
-"""The procedural data set: drawn faces, as photo-like pictures (A) and as flat cartoons (B)."""
+"""The procedural data set: drawn faces, as photo-like images (A) and as flat cartoons (B)."""

@@ -3,9 +3,9 @@
 import numpy as np
 
 from paddle_ugatit.data.faces import shapes
-from paddle_ugatit.data.faces.canvas import Canvas
-from paddle_ugatit.data.faces.latents import colours
-from paddle_ugatit.data.faces.shapes import Grid, Proportions, ellipse, smooth
+from paddle_ugatit.data.faces.canvas import Canvas, spread
+from paddle_ugatit.data.faces.latents import Face, colours
+from paddle_ugatit.data.faces.shapes import Grid, Proportions, distance, ellipse, smooth
 
 CARTOON = Proportions(
     top=0.60,
@@ -21,11 +21,11 @@ CARTOON = Proportions(
 )
 _INK = np.float32((0.16, 0.10, 0.14))
 _LINE = 0.02  # width of an outline
-_SMALLEST = 256  # pixels drawn at least, and at least twice those kept
+_SMALLEST = 256  # pixels drawn at least, and at least twice as many as are kept
 
 
-def paint(face, size) -> np.ndarray:
-    """The face as a cartoon: uint8 (size,size,3)."""
+def paint(face: Face, size: int) -> np.ndarray:
+    """Paint the face as a cartoon: uint8 (size,size,3)."""
     side = size * max(2, -(-_SMALLEST // size)) if size < _SMALLEST else size
     grid, tones = Grid(face, CARTOON, side), colours(face, "cartoon")
     canvas = Canvas(_background(grid, tones))
@@ -51,19 +51,18 @@ def _fill(canvas, grid, field, colour):
 
 
 def _background(grid, tones):
-    """Flat, with a lighter disc or stripes or a darker floor."""
+    """A flat background, plain or with a lighter disc, lighter stripes or a darker floor."""
     face = grid.face
-    picture = tones.ground * np.ones((grid.size, grid.size, 1), np.float32)
     pixel = 2 / grid.size
     if face.pattern == 1:
-        field = np.hypot(grid.x - 0.3 * face.side, grid.y + 0.2) - 0.78
+        field = distance(grid.x, grid.y, (0.3 * face.side, -0.2)) - 0.78
     elif face.pattern == 2:
         field = np.sin(7 * (grid.x + 0.6 * grid.y)) / 8.2
     elif face.pattern == 3:
-        return picture * (1 - 0.18 * (0.5 - (0.25 - grid.y) / pixel).clip(0, 1))[..., None]
+        return spread(1 - 0.18 * (0.5 - (0.25 - grid.y) / pixel).clip(0, 1), tones.ground)
     else:
-        return picture
-    return picture + 0.45 * (1 - picture) * (0.5 - field / pixel).clip(0, 1)[..., None]
+        return spread(np.ones_like(grid.x), tones.ground)
+    return tones.ground + spread((0.5 - field / pixel).clip(0, 1), 0.45 * (1 - tones.ground))
 
 
 def _body(canvas, grid, tones):
@@ -72,20 +71,19 @@ def _body(canvas, grid, tones):
     canvas.cover(grid.inside(shadow), _shaded(tones.skin))
     chest = shapes.shoulders(grid)
     _fill(canvas, grid, chest, tones.cloth)
-    away = np.sign(grid.face.light[0]) * grid.body_u
+    away = grid.face.bright * grid.body_u
     canvas.cover(grid.inside(np.maximum(chest + 0.01, away + 0.3)), tones.cloth * 0.8)
 
 
 def _shaded(skin):
-    """A skin's tone out of the light: one step darker and redder."""
+    """The tone of shaded skin: one step darker and redder."""
     return skin * np.float32((0.88, 0.74, 0.74))
 
 
 def _head(canvas, grid, tones):
     face, head = grid.face, shapes.head(grid)
     canvas.cover(grid.inside(head), tones.skin)
-    side = np.sign(face.light[0])
-    terminator = ellipse(grid.u, grid.v, (0.13 * side, -0.1), (face.width * 1.0, face.chin * 1.02))
+    terminator = ellipse(grid.u, grid.v, (0.13 * face.bright, -0.1), (face.width * 1.0, face.chin * 1.02))
     canvas.cover(grid.inside(np.maximum(head, -terminator)), _shaded(tones.skin))
     fringe = shapes.hair_before(grid, teeth=0.09) - 0.045
     canvas.cover(grid.inside(np.maximum(head, fringe)), _shaded(tones.skin))
@@ -96,7 +94,7 @@ def _head(canvas, grid, tones):
 
 
 def _cheeks(canvas, grid, tones):
-    """Blush, freckles, and the dot that is the nose."""
+    """Blush, freckles, and the nose as a dot."""
     face = grid.face
     grid, place = grid.near((0, 0.25), 0.4)
     canvas, inside = canvas.window(place), grid.inside(shapes.head(grid) + _LINE)
@@ -105,14 +103,14 @@ def _cheeks(canvas, grid, tones):
         canvas.cover(0.5 * inside * grid.inside(blush, 3), tones.skin * (1.0, 0.62, 0.62))
         if face.freckles:
             for du, dv in ((-0.035, 0.0), (0.0, -0.018), (0.035, 0.004)):
-                spot = np.hypot(grid.turned - part * 0.2 - du, grid.v - 0.25 - dv) - 0.009
+                spot = distance(grid.turned, grid.v, (part * 0.2 + du, 0.25 + dv)) - 0.009
                 canvas.cover(0.8 * inside * grid.inside(spot), tones.skin * (0.72, 0.5, 0.45))
-    nose = np.hypot(grid.turned - 0.012 * np.sign(face.light[0]), grid.v - 0.245) - 0.008 - 0.005 * face.nose
+    nose = distance(grid.turned, grid.v, (0.012 * face.bright, 0.245)) - 0.008 - 0.005 * face.nose
     canvas.cover(grid.inside(nose), tones.skin * (0.62, 0.42, 0.42))
 
 
 def _beard(canvas, grid, tones):
-    """A flat shadow of the jaw, stronger with the beard."""
+    """A flat shadow along the jaw, stronger for a fuller beard."""
     jaw = np.maximum(shapes.head(grid), ellipse(-grid.turned, -grid.v, (0, -0.2), (0.28, 0.24)) * -1)
     area = np.maximum(jaw, 0.22 - grid.v)
     canvas.cover(min(0.9, 0.25 + 0.65 * grid.face.beard) * grid.inside(area), tones.hair * 0.9)
@@ -133,9 +131,8 @@ def _eye(canvas, grid, tones, part):
     canvas.cover(opening * grid.outline(iris, 0.014), _INK)
     canvas.cover(opening * grid.inside(ellipse(u, v, middle, (0.036, 0.052))), _INK)
     canvas.tint(opening * smooth(centre[1] - v, 0.06, 0.10), 0.72)
-    bright = 1 if face.light[0] > 0 else -1
-    glint = ellipse(u, v, (middle[0] + 0.036 * bright, middle[1] - 0.045), (0.027, 0.034))
-    spark = np.hypot(u - middle[0] + 0.034 * bright, v - middle[1] - 0.052) - 0.014
+    glint = ellipse(u, v, (middle[0] + 0.036 * face.bright, middle[1] - 0.045), (0.027, 0.034))
+    spark = distance(u, v, (middle[0] - 0.034 * face.bright, middle[1] + 0.052)) - 0.014
     canvas.cover(opening * grid.inside(np.minimum(glint, spark)), (1, 1, 1))
     upper = smooth(centre[1] - v, -0.035, 0.03)
     canvas.cover(grid.outline(almond, 0.042) * upper, _INK)
@@ -166,14 +163,14 @@ def _mouth(canvas, grid, tones):
 
 
 def _front_hair(canvas, grid, tones):
-    """Fringe and crown in one colour, a shadow at the edge, a ring of light."""
+    """Fringe and crown in one colour, with a shadow at the edge and a highlight."""
     hair = shapes.hair_before(grid, teeth=0.09)
     if grid.face.style == "curly":
         angle = np.arctan2(grid.u, -(grid.v + 0.12))
         hair = hair - np.float32(0.02) * np.sin(15 * angle)
     _fill(canvas, grid, hair, tones.hair)
     canvas.cover(grid.inside(np.maximum(hair + 0.012, -hair - 0.05)), tones.hair * 0.84)
-    away = np.hypot(grid.u, grid.v + 0.12) - (0.40 + 0.012 * np.sin(26 * np.arctan2(grid.u, -grid.v)))
-    band = np.maximum(np.abs(away) - 0.03, np.abs(grid.u - 0.1 * np.sign(grid.face.light[0])) - 0.2)
+    away = distance(grid.u, grid.v, (0, -0.12)) - (0.40 + 0.012 * np.sin(26 * np.arctan2(grid.u, -grid.v)))
+    band = np.maximum(np.abs(away) - 0.03, np.abs(grid.u - 0.1 * grid.face.bright) - 0.2)
     ring = np.maximum(np.maximum(band, hair + 0.03), grid.v + 0.25)
     canvas.cover(0.75 * grid.inside(ring), tones.hair + 0.5 * (1 - tones.hair))

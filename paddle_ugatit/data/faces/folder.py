@@ -1,5 +1,6 @@
-"""The procedural faces as a data set on disk: trainA, trainB, testA, testB and a note of what they were made with."""
+"""The procedural faces as a data set on disk: trainA, trainB, testA, testB and a note of the options used."""
 
+import contextlib
 import functools
 import io
 import json
@@ -7,9 +8,11 @@ import os
 import secrets
 import shutil
 import signal
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
+import cv2
 from PIL import Image
 
 from paddle_ugatit.backend.errors import InputError
@@ -17,17 +20,26 @@ from paddle_ugatit.data.faces import draw as faces
 
 NOTE = "dataset.json"
 _KIND = "paddle_ugatit procedural faces"
-_VERSION = 1  # of the drawings: another one, and the same options give other pictures
+_VERSION = 2  # of the drawings: raised when the same options give other pixels
 SMALLEST, LARGEST = 16, 1024  # pixels
-_AHEAD = 64  # pictures that a worker process is handed at most before they are asked for
+_AHEAD = 64  # images that a worker process may draw ahead
 
 
-def make_dataset(out, train, test, size, seed, jobs=1, progress=lambda n: None) -> bool:
-    """Fill the folder `out`, as a whole or not at all; False if the very same data set stands there already.
+def make_dataset(
+    out: Path | str,
+    train: int,
+    test: int,
+    size: int,
+    seed: int,
+    jobs: int = 1,
+    progress: Callable[[int], object] = lambda n: None,
+) -> bool:
+    """Draw the data set into the folder `out`, atomically. Returns False if the same data set is already there.
 
-    `train` and `test` count the pictures of each domain; picture i of a split is a function of seed, split, i and size.
-    `progress(n)` is called for every n pictures. Raises InputError, also where `out` holds anything but a data set of
-    ours, which is replaced.
+    `train` and `test` are the numbers of images per domain; image i of a split depends on seed, split, i and size
+    alone, not on the number of processes `jobs`. `progress(n)` is called after every n images. A data set drawn with
+    other options is replaced. Raises InputError if an option is out of range, if `out` holds any other files, or if it
+    cannot be written.
     """
     options = {"kind": _KIND, "version": _VERSION, "train": train, "test": test, "size": size, "seed": seed}
     _require_sensible(options)
@@ -57,14 +69,14 @@ def _require_sensible(options):
 
 
 def _names(options):
-    """Every picture's split and number, and its path in the folder."""
+    """Yield split, index and path in the folder of every image."""
     for split in faces.SPLITS:
         for index in range(options["train" if split.startswith("train") else "test"]):
             yield split, index, f"{split}/{index:05d}.png"
 
 
 def _found(target, out):
-    """The options of the data set that stands there, None for an empty place. InputError for anything else."""
+    """The options of the data set found there, None if there is nothing. Raises InputError for anything else."""
     try:
         if not target.exists() or not any(target.iterdir()):
             return None
@@ -75,8 +87,8 @@ def _found(target, out):
     except NotADirectoryError:
         raise InputError(f"{out}: is not a folder") from None
     except (OSError, ValueError, KeyError, TypeError):
-        pass  # no note of ours
-    raise InputError(f"{out}: holds other files than a data set made here; choose another folder, or empty it")
+        pass  # not a note written here
+    raise InputError(f"{out}: holds files that are not of such a data set; choose another folder, or empty it")
 
 
 def _fill(folder, options, jobs, progress):
@@ -84,24 +96,37 @@ def _fill(folder, options, jobs, progress):
         (folder / split).mkdir()
     tasks = list(_names(options))
     draw = functools.partial(_drawn, options["size"], options["seed"])
-    if jobs > 1:
-        with ProcessPoolExecutor(jobs, initializer=_leave_interrupts) as pool:
-            for start in range(0, len(tasks), jobs * _AHEAD):
-                some = tasks[start : start + jobs * _AHEAD]
-                _write(folder, some, pool.map(draw, some, chunksize=4), progress)
-    else:
-        _write(folder, tasks, map(draw, tasks), progress)
+    with _one_opencv_thread():
+        if jobs > 1:
+            with ProcessPoolExecutor(jobs, initializer=_begin_worker) as pool:
+                for start in range(0, len(tasks), jobs * _AHEAD):
+                    some = tasks[start : start + jobs * _AHEAD]
+                    _write(folder, some, pool.map(draw, some, chunksize=4), progress)
+        else:
+            _write(folder, tasks, map(draw, tasks), progress)
     (folder / NOTE).write_text(json.dumps(options, indent=2) + "\n", encoding="utf-8")
 
 
-def _leave_interrupts():
-    """Ctrl-C is for the parent process, which ends the workers."""
+@contextlib.contextmanager
+def _one_opencv_thread():
+    """Within the block OpenCV uses no threads: the images are too small for them, and the workers fill the cores."""
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(0)
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(before)
+
+
+def _begin_worker():
+    """Leave Ctrl-C to the parent process, which ends the workers, and draw with one thread."""
+    cv2.setNumThreads(0)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def _drawn(size, seed, task):
-    """One picture as a PNG file's bytes."""
+    """One image as the bytes of a PNG file."""
     split, index, _ = task
     buffer = io.BytesIO()
     Image.fromarray(faces.draw(split, index, size, seed)).save(buffer, "PNG")
@@ -115,7 +140,7 @@ def _write(folder, tasks, files, progress):
 
 
 def _put_in_place(temporary, target):
-    """Rename; an older data set of ours is set aside until the new one stands."""
+    """Rename the folder; an older data set is kept aside until the new one is in place."""
     if not target.exists() or not any(target.iterdir()):
         os.replace(temporary, target)
         return

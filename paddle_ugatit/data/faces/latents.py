@@ -1,4 +1,4 @@
-"""Who is seen in a procedural picture: `Face`, its random latents, and its colours in either domain."""
+"""The person in a procedural image: `Face`, the random latents, and `Colours`, how either domain colours them."""
 
 import colorsys
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ import numpy as np
 HAIR_STYLES = ("short", "bob", "long", "curly", "buns", "ponytail")
 FRINGES = ("bangs", "side", "parted", "high")
 
-# Each look stands once as a photograph shows it and once as the cartoon has it.
+# Every colour is listed twice: as a photograph shows it and as the cartoon draws it.
 _SKIN = {
     "photo": [(0.96, 0.80, 0.71), (0.91, 0.72, 0.59), (0.82, 0.61, 0.46), (0.67, 0.46, 0.33), (0.47, 0.31, 0.22)],
     "cartoon": [(1.00, 0.91, 0.84), (1.00, 0.86, 0.74), (0.96, 0.77, 0.61), (0.84, 0.60, 0.44), (0.64, 0.43, 0.32)],
@@ -39,14 +39,14 @@ _IRIS = {
 
 @dataclass(frozen=True)
 class Face:
-    """One person in one pose: all that both domains show. Lengths are in half picture widths, angles in radians."""
+    """One person in one pose, as shown in both domains. Lengths are in half image widths, angles in radians."""
 
     skin: float  # 0 fair to 4 dark
     hair: int  # index of the hair's colour
     shade: float  # of the hair's colour, -1 to 1
     iris: int  # index of the eyes' colour
-    cloth: tuple  # hue, saturation, value
-    ground: tuple  # hue, saturation, value of the background
+    cloth: tuple[float, float, float]  # hue, saturation, value
+    ground: tuple[float, float, float]  # hue, saturation, value of the background
     pattern: int  # of the background: 0 plain, 1 a disc, 2 stripes, 3 a horizon
     style: str  # one of HAIR_STYLES
     fringe: str  # one of FRINGES
@@ -54,7 +54,7 @@ class Face:
     width: float  # of the head, half
     chin: float  # from the middle of the head to the chin
     jaw: float  # how much the head narrows to the chin, 0 to 1
-    centre: tuple  # of the head
+    centre: tuple[float, float]  # of the head
     scale: float  # of everything
     tilt: float  # of the head, to the side
     yaw: float  # -1 to 1, to where the face is turned
@@ -67,14 +67,19 @@ class Face:
     brow_weight: float  # 0 thin to 1 bushy
     nose: float  # 0 small to 1 large
     lips: float  # 0 thin to 1 full
-    light: tuple  # direction to the light: right, down
+    light: tuple[float, float]  # direction to the light: right, down
     glasses: bool
     freckles: bool
     beard: float  # 0 none to 1
 
+    @property
+    def bright(self) -> int:
+        """The side that the light comes from: -1 left, 1 right."""
+        return 1 if self.light[0] > 0 else -1
 
-def sample_face(generator) -> Face:
-    """A person drawn from a NumPy Generator."""
+
+def sample_face(generator: np.random.Generator) -> Face:
+    """Sample a person and a pose."""
 
     def between(low, high):
         return float(generator.uniform(low, high))
@@ -119,7 +124,7 @@ def sample_face(generator) -> Face:
 
 @dataclass(frozen=True)
 class Colours:
-    """What a Face's looks are in one domain: (3,) float arrays, 0 to 1."""
+    """The colours of a Face in one domain: float RGB arrays (3,), 0 to 1."""
 
     skin: np.ndarray
     hair: np.ndarray
@@ -128,8 +133,8 @@ class Colours:
     ground: np.ndarray
 
 
-def colours(face, domain) -> Colours:
-    """The colours of a face as a "photo" or a "cartoon" has them."""
+def colours(face: Face, domain: str) -> Colours:
+    """Return the colours of a face in the domain "photo" or "cartoon"."""
     low = min(int(face.skin), len(_SKIN[domain]) - 2)
     skin = _mixed(_SKIN[domain][low], _SKIN[domain][low + 1], face.skin - low)
     hair = np.float32(_HAIR[domain][face.hair]) * np.float32(1 + 0.12 * face.shade)

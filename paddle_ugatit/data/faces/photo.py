@@ -1,11 +1,11 @@
-"""Domain A: a face as a camera sees it, with rounded shading, skin texture, strands of hair, soft light, background."""
+"""Domain A: a face as in a photograph, with rounded shading, skin texture, strands of hair, soft light, background."""
 
 import numpy as np
 
 from paddle_ugatit.data.faces import shapes
-from paddle_ugatit.data.faces.canvas import Canvas, noise
-from paddle_ugatit.data.faces.latents import colours
-from paddle_ugatit.data.faces.shapes import Grid, Proportions, bump, smooth
+from paddle_ugatit.data.faces.canvas import Canvas, noise, spread
+from paddle_ugatit.data.faces.latents import Face, colours
+from paddle_ugatit.data.faces.shapes import Grid, Proportions, bump, distance, slopes, smooth
 
 PHOTO = Proportions(
     top=0.58,
@@ -19,12 +19,13 @@ PHOTO = Proportions(
     mouth_width=0.15,
     turn=0.075,
 )
-_SUPERSAMPLE = 2  # pixels drawn for one kept, in each direction, up to the size below
+_SUPERSAMPLE = 2  # pixels drawn for each pixel kept, in each direction, up to the size below
 _LARGEST = 256
+_WHITE = (1.0, 1.0, 1.0)
 
 
-def paint(face, size, generator) -> np.ndarray:
-    """The face as a photograph: uint8 (size,size,3). `generator` draws the grain, never the shapes."""
+def paint(face: Face, size: int, generator: np.random.Generator) -> np.ndarray:
+    """Paint the face as a photograph: uint8 (size,size,3). `generator` decides textures and grain, never shapes."""
     side = size * (_SUPERSAMPLE if size * _SUPERSAMPLE <= _LARGEST else 1)
     grid, tones = Grid(face, PHOTO, side), colours(face, "photo")
     canvas = Canvas(_background(grid, tones, generator))
@@ -46,22 +47,23 @@ def paint(face, size, generator) -> np.ndarray:
 
 
 def _background(grid, tones, generator):
-    """Out of focus: a gradient, clouds, and the pattern as a camera would blur it."""
+    """An out-of-focus background: a gradient, clouds, and the blurred pattern."""
     face, size = grid.face, grid.size
     light = 1 + 0.25 * (grid.x * face.light[0] + grid.y * face.light[1]) + 0.06 * noise(generator, size, 3)
-    ground = tones.ground * np.ones((size, size, 1), np.float32)
+    ground = spread(np.ones((size, size), np.float32), tones.ground)
     if face.pattern == 1:
-        disc = smooth(-np.hypot(grid.x - 0.3 * face.side, grid.y + 0.2), -0.95, -0.6)
-        ground = ground + 0.16 * disc[..., None]
+        disc = smooth(-distance(grid.x, grid.y, (0.3 * face.side, -0.2)), -0.95, -0.6)
+        ground += spread(disc, (0.16, 0.16, 0.16))
     elif face.pattern == 2:
-        ground = ground + 0.08 * smooth(np.sin(7 * (grid.x + 0.6 * grid.y)), -0.7, 0.7)[..., None] - 0.04
+        stripes = smooth(np.sin(7 * (grid.x + 0.6 * grid.y)), -0.7, 0.7)
+        ground += spread(stripes - 0.5, (0.08, 0.08, 0.08))
     elif face.pattern == 3:
-        ground = ground * (1 - 0.35 * smooth(grid.y + 0.05 * noise(generator, size, 2), 0.1, 0.4))[..., None]
-    return (ground * light[..., None]).clip(0, 1)
+        light *= 1 - 0.35 * smooth(grid.y + 0.05 * noise(generator, size, 2), 0.1, 0.4)
+    return (ground * spread(light, _WHITE)).clip(0, 1)
 
 
 def _strands(grid, generator):
-    """Streaks that run down from above the crown: about 0, deviation about 1."""
+    """Streaks that run down from above the crown, mean about 0 and deviation about 1."""
     origin = grid.u - np.float32(0.12 * grid.face.side), grid.v + np.float32(1.0)
     angle = np.arctan2(origin[0], origin[1]) + 0.03 * noise(generator, grid.size, 4)
     if grid.face.style == "curly":
@@ -74,32 +76,30 @@ def _strands(grid, generator):
 
 
 def _hair(canvas, grid, tones, strands, field, depth):
-    """Hair in one layer: strands, roundness, a band of gloss."""
+    """One layer of hair: strands, roundness, a band of gloss."""
     face = grid.face
     field = field + np.float32(0.004) * strands
-    away = np.hypot(grid.u, 0.85 * (grid.v + 0.1)) / 0.7
+    away = distance(grid.u, 0.85 * (grid.v + 0.1)) / 0.7
     gloss = np.exp(-(((away - 0.62) / 0.16) ** 2)) * smooth(-grid.v, -0.1, 0.3)
     lit = 0.9 + 0.22 * (grid.u * face.light[0] + grid.v * face.light[1]) - 0.22 * smooth(away, 0.6, 1.4)
     shine = (0.16 + 0.18 * tones.hair.mean()) * gloss * (1 + 0.5 * strands)
     tone = lit * (1 + 0.13 * strands) * depth
-    canvas.cover(
-        grid.inside(field, 2.5), tones.hair * tone[..., None] + shine[..., None].clip(0, 1) * (1.0, 0.95, 0.88)
-    )
+    canvas.cover(grid.inside(field, 2.5), spread(tone, tones.hair) + spread(shine.clip(0, 1), (1.0, 0.95, 0.88)))
 
 
 def _body(canvas, grid, tones, generator):
-    """Neck, in the shadow of the chin, and clothes with folds."""
+    """The neck, in the shadow of the chin, and clothes with folds."""
     face = grid.face
     turn = 1 + 0.3 * grid.body_u * face.light[0] - 0.55 * (grid.body_u / 0.3) ** 2 * 0.3
     chin_shadow = 0.55 + 0.4 * smooth(grid.body_v, face.chin * 0.9, face.chin + 0.35)
-    canvas.cover(grid.inside(shapes.neck(grid), 2), tones.skin * (turn * chin_shadow)[..., None].clip(0.2, 1.1))
+    canvas.cover(grid.inside(shapes.neck(grid), 2), spread((turn * chin_shadow).clip(0.2, 1.1), tones.skin))
     folds = 0.1 * noise(generator, grid.size, 5) + 0.03 * noise(generator, grid.size, 40)
     lit = 0.82 + 0.3 * grid.body_u * face.light[0] + folds - 0.2 * smooth(np.abs(grid.body_u), 0.4, 1.0)
-    canvas.cover(grid.inside(shapes.shoulders(grid), 2.5), tones.cloth * lit[..., None].clip(0.1, 1.3))
+    canvas.cover(grid.inside(shapes.shoulders(grid), 2.5), spread(lit.clip(0.1, 1.3), tones.cloth))
 
 
 def _relief(grid):
-    """Height of the face above the picture, in head units."""
+    """The height of the face above the image plane, in head units."""
     face, u, v = grid.face, grid.turned, grid.v
     big = 0.75 + 0.5 * face.nose
     height = 0.34 * np.sqrt(1 - grid.radius.clip(0, 1) ** 2.8)
@@ -115,9 +115,9 @@ def _relief(grid):
 
 
 def _skin(canvas, grid, tones, generator):
-    """Ears and face under one light, with pores, redness and freckles."""
+    """Ears and face under one light source, with pores, redness and freckles."""
     face = grid.face
-    slope_v, slope_u = np.gradient(_relief(grid).astype(np.float32), np.float32(grid.pixel))
+    slope_u, slope_v = slopes(_relief(grid).astype(np.float32), grid.pixel)
     length = np.sqrt(slope_u**2 + slope_v**2 + 1)
     light = np.float32([*face.light, 0.9])
     light /= np.linalg.norm(light)
@@ -134,14 +134,14 @@ def _skin(canvas, grid, tones, generator):
     ruddy = (
         0.6 * ruddy + 0.5 * bump(grid.turned, grid.v, (0, 0.18), (0.06, 0.06)) + 0.1 * noise(generator, grid.size, 7)
     )
-    dark = (1 - lit).clip(0, 1)[..., None]
-    tone = tones.skin * (lit[..., None] * (1 - dark * (0.0, 0.12, 0.2)))
-    tone = tone * (1 - ruddy[..., None] * (0.0, 0.11, 0.10)) + 0.13 * shine[..., None]
+    dark = (1 - lit).clip(0, 1)
+    tone = spread(lit, tones.skin) * (1 - spread(dark, (0.0, 0.12, 0.2)))
+    tone = tone * (1 - spread(ruddy, (0.0, 0.11, 0.10))) + spread(shine, (0.13, 0.13, 0.13))
     if face.freckles:
         spots = smooth(noise(generator, grid.size, 34), 1.3, 2.0) * ruddy.clip(0, 1)
-        tone = tone * (1 - spots[..., None] * (0.25, 0.4, 0.45))
+        tone *= 1 - spread(spots, (0.25, 0.4, 0.45))
     ears = grid.inside(shapes.ears(grid), 2)
-    canvas.cover(ears, tones.skin * (0.95, 0.82, 0.78) * (0.72 + 0.25 * grid.u * face.light[0])[..., None])
+    canvas.cover(ears, spread(0.72 + 0.25 * grid.u * face.light[0], tones.skin * (0.95, 0.82, 0.78)))
     canvas.cover(grid.inside(shapes.head(grid), 2), tone.clip(0, 1))
     for side in (-1, 1):
         nostril = bump(grid.turned, grid.v, (side * 0.032, 0.222), (0.02, 0.011))
@@ -157,13 +157,13 @@ def _eye(canvas, grid, tones, part):
     canvas.tint(0.45 * grid.inside(almond - 0.02, 10), (0.72, 0.62, 0.6))  # the lids' shadow
     opening = grid.inside(almond, 1.5)
     white = 0.88 - 0.5 * smooth(np.abs(u - centre[0]), 0.03, 0.1) * 0.5 - 0.35 * smooth(centre[1] - v, 0.0, 0.05)
-    canvas.cover(opening, (1.0, 0.97, 0.95) * white[..., None])
-    away = np.hypot(u - centre[0] - 0.012 * face.yaw, v - centre[1] + 0.004)
+    canvas.cover(opening, spread(white, (1.0, 0.97, 0.95)))
+    away = distance(u, v, (centre[0] + 0.012 * face.yaw, centre[1] - 0.004))
     rays = 0.85 + 0.6 * smooth(away, 0.012, 0.04) - 0.3 * smooth(centre[1] - v, -0.01, 0.03)
-    canvas.cover(opening * grid.inside(away - 0.042, 1.5), tones.iris * rays[..., None])
+    canvas.cover(opening * grid.inside(away - 0.042, 1.5), spread(rays, tones.iris))
     canvas.tint(opening * grid.outline(away - 0.042, 0.012), 0.45)
     canvas.cover(opening * grid.inside(away - 0.018, 1.5), (0.03, 0.03, 0.04))
-    glint = np.hypot(u - centre[0] - 0.016 * np.sign(face.light[0]), v - centre[1] + 0.018)
+    glint = distance(u, v, (centre[0] + 0.016 * face.bright, centre[1] - 0.018))
     canvas.cover(opening * grid.inside(glint - 0.009, 1.5), (1, 1, 1))
     upper = smooth(centre[1] - v, -0.012, 0.02)
     canvas.cover(0.9 * grid.outline(almond, 0.016) * upper, (0.10, 0.07, 0.06))
@@ -192,7 +192,7 @@ def _mouth(canvas, grid, tones):
     lips = np.maximum(-below - bow, below - gap - lower * reach)
     rosy = 0.55 * tones.skin + 0.45 * np.float32((0.72, 0.26, 0.27))
     lit = 0.86 + 0.22 * smooth(below - gap, 0.0, lower) - 0.12 * (below < 0)
-    canvas.cover(0.92 * grid.inside(lips, 2.5) * (np.abs(across) < 1), rosy * lit[..., None])
+    canvas.cover(0.92 * grid.inside(lips, 2.5) * (np.abs(across) < 1), spread(lit, rosy))
     canvas.tint(0.5 * bump(grid.turned, below, (0, gap.max() + lower + 0.028), (0.09, 0.016)), (0.72, 0.66, 0.64))
     inside = np.maximum(-below, below - gap)
     if face.mouth_open:
@@ -223,7 +223,7 @@ def _glasses(canvas, grid):
 
 def _camera(canvas, grid, generator):
     """Vignette, white balance, grain."""
-    canvas.pixels *= (1.04 - 0.12 * (grid.x**2 + grid.y**2))[..., None]
+    canvas.pixels *= spread(1.04 - 0.12 * (grid.x**2 + grid.y**2), _WHITE)
     canvas.pixels *= np.float32(1 + 0.03 * generator.standard_normal(3))
     grain = generator.standard_normal((grid.size, grid.size, 1), dtype=np.float32)
     canvas.pixels += np.float32(0.014) * grain

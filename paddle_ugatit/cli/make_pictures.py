@@ -1,0 +1,112 @@
+"""Make the pictures of README: faces translated by a trained model, the drawn data set, the parity chart."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from paddle_ugatit.backend.errors import InputError, UsageError
+from paddle_ugatit.cli import command
+from paddle_ugatit.cli.parity_chart import parity_chart, read_report
+from paddle_ugatit.data.faces import draw as faces
+from paddle_ugatit.data.faces.folder import LARGEST, SMALLEST
+from paddle_ugatit.formats import atomic
+from paddle_ugatit.inference.figures import translation_figure, write_small
+from paddle_ugatit.weights import load_networks
+
+PROGRAM = "make_pictures"
+RUN = "work/outputs/demo/run"  # where tools/demo.sh trains
+_SHOWN = 96  # pixels of a picture in a figure
+_GENERATORS = ("genA2B", "genB2A")
+EXAMPLES = """\
+examples:
+  bash tools/demo.sh --full && python tools/make_pictures.py
+  python tools/make_pictures.py --weights run/checkpoints/latest/ema.pdparams --size 64
+  python tools/make_pictures.py --parity work/outputs/parity/forward.json --only parity
+
+Writes translation.png (a photo, where the model looks, the translation, and back, for faces it was not trained on),
+faces.png (pairs of the drawn data set: the same person as photo and as cartoon) and, with --parity, parity.svg (the
+error of every layer along the depth of a network). The model is the newest checkpoint of --run, its running means
+where it has them.
+
+exit code: 0 done, 1 the input or output is bad, 2 bad usage, 130 interrupted
+"""
+
+
+def parse(argv: Sequence[str] | None, program: str) -> argparse.Namespace:
+    """Return the command line's arguments."""
+    parser = argparse.ArgumentParser(
+        prog=program, description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--out", default="docs/img", metavar="DIR", help="folder for the pictures (docs/img)")
+    model = parser.add_mutually_exclusive_group()
+    model.add_argument("--run", default=RUN, metavar="DIR", help=f"a run of tools/train.py ({RUN})")
+    model.add_argument("--weights", metavar="FILE", help="a checkpoint with both generators, instead of a run")
+    parser.add_argument("--parity", metavar="FILE", help="report of align/check_forward.py --json")
+    parser.add_argument("--case", metavar="NAME", help="the case of the report to draw (its deepest)")
+    parser.add_argument("--only", choices=PICTURES, metavar="NAME", help=f"one picture: {', '.join(PICTURES)}")
+    parser.add_argument("--faces", type=int, default=8, metavar="N", help="faces in a row (8)")
+    parser.add_argument("--size", type=int, default=64, metavar="S", help="pixels the model was trained on (64)")
+    parser.add_argument("--seed", type=int, default=0, metavar="K", help="another one, other faces (0)")
+    return parser.parse_args(argv)
+
+
+def _translation(arguments, out):
+    """Test faces through both generators."""
+    path = arguments.weights or _newest(arguments.run)
+    networks = load_networks(path, "float32", None, _GENERATORS)
+    if missing := [name for name in _GENERATORS if name not in networks]:
+        raise InputError(f"{path}: lacks {' and '.join(missing)}")
+    pictures = [faces.draw("testA", index, arguments.size, arguments.seed) for index in range(arguments.faces)]
+    _write(out / "translation.png", translation_figure(networks, pictures, _SHOWN), f"by {path}")
+
+
+def _newest(run):
+    folder = Path(run, "checkpoints", "latest")
+    for name in ("ema.pdparams", "weights.pdparams"):
+        if (folder / name).exists():
+            return folder / name
+    raise InputError(f"{folder}: holds no checkpoint; bash tools/demo.sh trains one, --weights names another")
+
+
+def _faces(arguments, out):
+    """Pairs of the test set, each photo above its cartoon."""
+    _write(out / "faces.png", faces.preview(_SHOWN, arguments.seed, arguments.faces), f"seed {arguments.seed}")
+
+
+def _parity(arguments, out):
+    """The chart of a report; nothing without one."""
+    if not arguments.parity:
+        if arguments.only:
+            raise UsageError("the parity chart needs --parity, a report of align/check_forward.py --json")
+        return
+    chart = parity_chart(read_report(arguments.parity), arguments.case)
+    with atomic.replacing(out / "parity.svg", "w") as file:
+        file.write(chart)
+    print(f"{out / 'parity.svg'}: from {arguments.parity}, {len(chart) / 1000:.0f} kB")
+
+
+def _write(path, pixels, origin):
+    print(f"{path}: {origin}, {write_small(path, pixels) / 1000:.0f} kB")
+
+
+PICTURES = {"translation": _translation, "faces": _faces, "parity": _parity}
+
+
+def make(arguments: argparse.Namespace) -> None:
+    """Make the pictures. Raises InputError or UsageError, in one line, for what cannot be used."""
+    if arguments.faces < 1:
+        raise UsageError(f"--faces must be 1 or more, got {arguments.faces}")
+    if not SMALLEST <= arguments.size <= LARGEST:
+        raise UsageError(f"--size must be {SMALLEST} to {LARGEST} pixels, got {arguments.size}")
+    if arguments.seed < 0:
+        raise UsageError(f"--seed must be 0 or more, got {arguments.seed}")
+    out = Path(arguments.out)
+    out.mkdir(parents=True, exist_ok=True)
+    for name in [arguments.only] if arguments.only else PICTURES:
+        PICTURES[name](arguments, out)
+
+
+def main(argv: Sequence[str] | None = None, program: str = PROGRAM) -> int:
+    """Run the command line and return its exit code."""
+    arguments = parse(argv, program)
+    return command.run(program, lambda: make(arguments), "the pictures written so far are complete")

@@ -1,0 +1,68 @@
+"""Figures for a reader: faces translated and back, each row with its name, small enough for a README."""
+
+import io
+from pathlib import Path
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from paddle_ugatit.data.transforms import to_input, to_pixels
+from paddle_ugatit.formats import atomic
+from paddle_ugatit.inference import heatmaps
+from paddle_ugatit.inference.sheets import GENERATORS, sheet
+from paddle_ugatit.inference.translate import generate
+from paddle_ugatit.models.ugatit import ResnetGenerator
+
+ROWS = ("photo", "where it looks", "translated", "and back")
+_MARGIN, _GAP = 112, 2  # pixels: room for a row's name, white between pictures
+_INK = (40, 40, 40)
+
+
+def translation_figure(
+    networks: dict[str, ResnetGenerator], pictures: list[np.ndarray], side: int, direction: str = "a2b"
+) -> np.ndarray:
+    """Draw the four `ROWS` for each picture, one a column: uint8 (S,S,3) each -> uint8 RGB (H,W,3).
+
+    `networks` holds genA2B and genB2A; every picture is shown at side^2 pixels. The second row is the photo under the
+    class activation map, with the contour of its upper half.
+    """
+    there, back = (networks[name] for name in GENERATORS[direction])
+    columns = [_column(there, back, pixels, side) for pixels in pictures]
+    return labelled(list(zip(*columns, strict=True)), ROWS)
+
+
+def _column(there, back, pixels, side):
+    translated, maps = generate(there, to_input(pixels)[None])
+    cycled, _ = generate(back, translated)
+    photo = _enlarged(pixels, side)
+    seen = heatmaps.overlay(photo, heatmaps.coloured(maps[0], side, side), 0.5)
+    seen = heatmaps.outlined(seen, maps[0])
+    return [photo, seen, *(_enlarged(to_pixels(images[0]), side) for images in (translated, cycled))]
+
+
+def _enlarged(pixels, side):
+    return cv2.resize(pixels, (side, side), interpolation=cv2.INTER_CUBIC)
+
+
+def labelled(rows: list[list[np.ndarray]], names: tuple[str, ...]) -> np.ndarray:
+    """Arrange rows of pictures, uint8 (S,S,3) each, with a name to the left of every row: uint8 (H,W,3)."""
+    lines = []
+    for pictures, name in zip(rows, names, strict=True):
+        margin = np.full((len(pictures[0]), _MARGIN, 3), 255, np.uint8)
+        place = (2, len(margin) // 2 + 4)
+        cv2.putText(margin, name, place, cv2.FONT_HERSHEY_SIMPLEX, 0.42, _INK, 1, cv2.LINE_AA)
+        edged = [cv2.copyMakeBorder(p, 0, _GAP, _GAP, 0, cv2.BORDER_CONSTANT, value=(255,) * 3) for p in pictures]
+        margin = cv2.copyMakeBorder(margin, 0, _GAP, 0, 0, cv2.BORDER_CONSTANT, value=(255,) * 3)
+        lines.append([margin, *edged])
+    return sheet(lines)
+
+
+def write_small(path: Path | str, pixels: np.ndarray) -> int:
+    """Write uint8 pixels (H,W,3) as a PNG of 256 dithered colours, as a whole or not at all; returns its bytes."""
+    picture, buffer = Image.fromarray(pixels), io.BytesIO()
+    palette = picture.quantize(256)
+    picture.quantize(palette=palette, dither=Image.Dither.FLOYDSTEINBERG).save(buffer, "PNG", optimize=True)
+    with atomic.replacing(path) as file:
+        file.write(buffer.getvalue())
+    return buffer.tell()

@@ -1,0 +1,12 @@
+#!/usr/bin/env python
+"""Make the pictures of README."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from paddle_ugatit.cli.make_pictures import main  # noqa: E402
+
+if __name__ == "__main__":
+    sys.exit(main())
