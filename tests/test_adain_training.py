@@ -11,7 +11,7 @@ import paddle
 import pytest
 from PIL import Image
 
-from align.cases.training import SYSTEMS
+from align.cases import TRAINING
 from align.checks import training as check_training
 from paddle_ugatit import formats
 from paddle_ugatit.backend.errors import InputError
@@ -24,7 +24,7 @@ from paddle_ugatit.models.adain import Decoder, Encoder
 from paddle_ugatit.training import adain, start
 from paddle_ugatit.training.adain import Config, Trainer
 
-SMALL = dataclasses.replace(SYSTEMS["adain"].small, batch_size=2)
+SMALL = dataclasses.replace(TRAINING["adain"].small, batch_size=2)
 TINY = dict(system="adain", ch=4, he="true", load_size=28, img_size=24, batch_size=2, lr=0.002, log_freq=1)
 
 

@@ -8,8 +8,7 @@ import numpy as np
 import paddle
 import pytest
 
-from align.cases import Case
-from align.cases.training import SYSTEMS
+from align.cases import TRAINING, Case
 from align.causes import search as causes
 from align.causes.training import find_training_cause
 from align.checks import layers as check
@@ -151,7 +150,7 @@ def test_cause_of_a_training_step():
 
 
 def test_training_step_without_a_known_cause(capsys):
-    trainer = SYSTEMS["ugatit"].trainers[1]
+    trainer = TRAINING["ugatit"].trainers[1]
     step = trainer.update
 
     def louder(self, kind):
@@ -163,7 +162,7 @@ def test_training_step_without_a_known_cause(capsys):
     with (
         patch.object(trainer, "update", louder),
         patch("align.causes.training.MISTAKES", mistakes),
-        patch.dict(SYSTEMS, ugatit=replace(SYSTEMS["ugatit"], small=TINY)),
+        patch.dict(TRAINING, ugatit=replace(TRAINING["ugatit"], options=TINY.as_dict())),
     ):
         assert check_training.main(["--system", "ugatit", "--steps", "4"]) == 1
     assert "cause: unknown (2 mistakes tried)" in capsys.readouterr().out

@@ -9,14 +9,14 @@ import numpy as np
 import paddle
 import pytest
 
-from align.cases.training import SYSTEMS
+from align.cases import TRAINING
 from align.checks.training import lockstep, main
 from paddle_ugatit import formats
 from paddle_ugatit.cli import make_dataset, sample, train
 from paddle_ugatit.data.images import write_image
 from paddle_ugatit.training import sagan, start
 
-SMALL = SYSTEMS["sagan"].small
+SMALL = TRAINING["sagan"].small
 
 
 def verdict(steps=3, tamper=None, **options):

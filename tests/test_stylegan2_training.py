@@ -10,7 +10,7 @@ import pytest
 from align.cases.training import SMALL_STYLEGAN2
 from align.checks.training import lockstep
 from paddle_ugatit.data.images import write_image
-from paddle_ugatit.inference.sample_stylegan2 import StyleGan2
+from paddle_ugatit.inference.sample_stylegan2 import StyleGAN2Sampler
 from paddle_ugatit.models.stylegan2 import Conv2DMod
 from paddle_ugatit.training import loop, start
 from paddle_ugatit.training.records import Records
@@ -195,7 +195,7 @@ def test_samples_and_their_kid(faces, tmp_path):
 
 def test_seeds_truncation_and_mixing():
     nets = made(TINY, "float32").networks
-    samplers = {truncation: StyleGan2(nets["S"], nets["G"], truncation) for truncation in (1.0, 0.0, 0.5)}
+    samplers = {truncation: StyleGAN2Sampler(nets["S"], nets["G"], truncation) for truncation in (1.0, 0.0, 0.5)}
     sampler = samplers[1.0]
     one, again, other = (sampler.images(sampler.latents([seed]))[0] for seed in (3, 3, 4))
     assert np.array_equal(one, again) and not np.array_equal(one, other) and np.abs(one).max() <= 1

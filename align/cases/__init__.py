@@ -1,17 +1,22 @@
-"""What is compared: one entry per layer or network; a file a system."""
+"""What is compared: one file a system, with its layers and networks as CASES and its training as TRAINING."""
 
-from align.cases.adain import ADAIN_CASES, decoder_case, encoder_case
+from importlib import import_module
+
+from align.cases.adain import decoder_case, encoder_case
 from align.cases.case import Case, chosen, randomise, representable
-from align.cases.inception import INCEPTION_CASES, inception_case
-from align.cases.sagan import SAGAN_CASES
-from align.cases.stylegan2 import STYLEGAN2_CASES
-from align.cases.ugatit import LAYER_CASES, MINI_CASES, NETWORK_CASES, discriminator_case, generator_case
+from align.cases.inception import inception_case
+from align.cases.ugatit import LAYER_CASES, MINI_CASES, discriminator_case, generator_case
+from paddle_ugatit.systems import SYSTEMS, System, trained
 
-__all__ = ["CASES", "Case", "chosen", "discriminator_case", "generator_case", "inception_case", "MINI_CASES"]
-__all__ += ["decoder_case", "encoder_case"]
-__all__ += ["LAYER_CASES", "randomise", "representable"]
+__all__ = ["CASES", "Case", "TRAINING", "chosen", "discriminator_case", "generator_case", "inception_case"]
+__all__ += ["decoder_case", "encoder_case", "module_of"]
+__all__ += ["LAYER_CASES", "MINI_CASES", "randomise", "representable"]
 
-CASES = {
-    case.name: case
-    for case in (*LAYER_CASES, *NETWORK_CASES, *INCEPTION_CASES, *ADAIN_CASES, *SAGAN_CASES, *STYLEGAN2_CASES)
-}
+
+def module_of(system: System):
+    """The module of a system's cases: CASES, `network_case` and, if it is trained, TRAINING."""
+    return import_module(f"align.cases.{system.name}")
+
+
+CASES = {case.name: case for system in SYSTEMS for case in module_of(system).CASES}
+TRAINING = {name: module_of(system).TRAINING for name, system in trained().items()}  # name of a system -> TrainingCase

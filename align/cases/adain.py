@@ -1,6 +1,7 @@
 """The layers and networks of AdaIN style transfer as cases."""
 
 from align.cases.case import Case
+from align.cases.training import TrainingCase, images
 
 _NORM, _MODEL = "layers/norm.py", "models/adain.py"
 _AdaIN = "sigma(y) (x - mu(x)) / sigma(x) + mu(y); sigma = sqrt(var + 1e-5), unbiased variance"
@@ -23,7 +24,7 @@ def _transfer(L):
     return L.StyleTransfer(L.Encoder(4), L.Decoder(4))
 
 
-ADAIN_CASES = [
+CASES = [
     Case("adain", lambda L: L.AdaIN(), [_MAP, _MAP], _AdaIN, _NORM, "AdaIN"),
     Case("adain-odd", lambda L: L.AdaIN(), [_MAPS, _STYLES], _AdaIN, _NORM, "AdaIN"),
     Case("adain-one-style", lambda L: L.AdaIN(), [_MAPS, (1, *_STYLES[1:])], _AdaIN, _NORM, "AdaIN"),
@@ -48,3 +49,11 @@ ADAIN_CASES = [
         "StyleTransfer",
     ),
 ]
+
+TRAINING = TrainingCase("adain", {"ch": 4, "img_size": 24, "load_size": 24}, images)
+
+
+def network_case(name, kind, options, revision, size, batch):
+    """A network of a checkpoint, from what paddle_ugatit/weights/adain.py says of it."""
+    case = encoder_case if kind == "encoder" else decoder_case
+    return case(name, (batch, 3, size or 256, size or 256), **options)

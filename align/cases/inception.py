@@ -12,7 +12,7 @@ def inception_case(name, shape=(1, 3, 75, 75), narrow=1):
 
 
 _WIDE = (3, 12, 9, 7)  # of the mixed blocks, a sixteenth as wide
-INCEPTION_CASES = [
+CASES = [
     Case(
         "frozen-batch-norm",
         lambda L: L.FrozenBatchNorm2D(8),
@@ -47,3 +47,8 @@ INCEPTION_CASES = [
     ),
     inception_case("inception", narrow=16),
 ]
+
+
+def network_case(name, kind, options, revision, size, batch):
+    """The network of a checkpoint, from what paddle_ugatit/weights/inception.py says of it."""
+    return inception_case(name, (batch, 3, size or 299, size or 299), **options)

@@ -1,6 +1,9 @@
 """SAGAN's layers and networks as cases."""
 
-from align.cases.case import Case
+import numpy as np
+
+from align.cases.case import Case, representable
+from align.cases.training import TrainingCase, batches
 
 _NORM, _SPECTRAL, _MODEL = "layers/batch_norm.py", "layers/spectral_norm.py", "models/sagan.py"
 _MAPS = (3, 8, 9, 7)
@@ -32,7 +35,7 @@ def sagan_discriminator_case(name, shape=(3, 3, 32, 32), calls=2, training=True,
     return Case(name, build, [tuple(shape)], outputs, _MODEL, "SAGANDiscriminator", calls, training)
 
 
-SAGAN_CASES = [
+CASES = [
     Case(
         "conv-padded",
         lambda L: L.Conv2D(3, 8, 4, 2, 1),
@@ -87,3 +90,37 @@ SAGAN_CASES = [
     sagan_discriminator_case("sagan-discriminator-64", (2, 3, 64, 64), calls=1),
     sagan_discriminator_case("sagan-discriminator-eval", (3, 3, 16, 16), training=False),
 ]
+
+
+def images_and_latents(config, seed):
+    """A batch of one domain, and the latents of both steps."""
+    rng = np.random.default_rng([seed, 4])
+    for batch in batches(config, seed, domains=1):
+        yield batch, {kind: representable(rng.standard_normal((config.batch_size, config.z_dim))) for kind in "DG"}
+
+
+def wide_logits(name, state):
+    """Logits on either side of a hinge's corner.
+
+    With all of them between the two, the loss is a mean, its corners are not seen, and the last bias has a gradient
+    that is rounding: Adam, which divides it by itself plus 1e-8, would make a step of 1e-9 of it.
+    """
+    if name == "D":
+        state["last.0.weight"] *= 8
+        state["last.0.bias"] += 1
+
+
+TRAINING = TrainingCase(
+    "sagan",
+    {"img_size": 32, "load_size": 32, "conv_dim": 8, "z_dim": 12, "batch_size": 4, "iteration": 6},
+    images_and_latents,
+    wide_logits,
+)
+
+
+def network_case(name, kind, options, revision, size, batch):
+    """A network of a checkpoint, from what paddle_ugatit/weights/sagan.py says of it."""
+    if kind == "SAGAN generator":
+        return sagan_generator_case(name, (batch, options["z_dim"]), **options)
+    side = options["image_size"]
+    return sagan_discriminator_case(name, (batch, 3, side, side), **options)

@@ -1,6 +1,9 @@
 """The layers and networks of StyleGAN2 as cases; 16 px, a few channels."""
 
-from align.cases.case import Case
+import numpy as np
+
+from align.cases.case import Case, representable
+from align.cases.training import TrainingCase, batches
 
 _SMOOTH, _MODEL = "layers/twice_differentiable.py", "models/stylegan2.py"
 _MAPS, _EVEN = (3, 6, 9, 7), (3, 6, 8, 8)  # odd; what a block of the generator or discriminator meets
@@ -12,12 +15,12 @@ def _case(name, build, shapes, equation, layer, file=_MODEL, **more):
     return Case(name, build, shapes, equation, file, layer, **more)
 
 
-def stylegan2_case(name, kind, batch, options):
+def network_case(name, kind, options, revision, size, batch):
     """A network of a checkpoint, from what paddle_ugatit/weights/stylegan2.py says of it."""
     if kind == "stylegan2-style":
         build = lambda L: L.stylegan2.StyleVectorizer(**options)  # noqa: E731
         return _case(name, build, [(batch, options["latent_dim"])], "style", "StyleVectorizer")
-    size = options["image_size"]
+    size = options["image_size"]  # the network takes no other
     if kind == "stylegan2-discriminator":
         build = lambda L: L.stylegan2.StyleGAN2Discriminator(**options)  # noqa: E731
         return _case(name, build, [(batch, 3, size, size)], "logit", "StyleGAN2Discriminator")
@@ -26,7 +29,7 @@ def stylegan2_case(name, kind, batch, options):
     return _case(name, build, shapes, "image", "StyleGAN2Generator")
 
 
-STYLEGAN2_CASES = [
+CASES = [
     _case("smooth-conv", lambda L: L.smooth.SmoothConv2D(6, 8, 3, 2, 1), [_MAPS], "W * x + b", "SmoothConv2D", _SMOOTH),
     _case("smooth-linear", lambda L: L.smooth.SmoothLinear(5, 8), [_STYLE], "x W^T + b", "SmoothLinear", _SMOOTH),
     _case(
@@ -100,3 +103,40 @@ STYLEGAN2_CASES = [
         "StyleGAN2Discriminator",
     ),
 ]
+
+
+def styles(config, seed):
+    """A batch of images, and what a step of StyleGAN2 draws: every second one augmented, with a cut that varies."""
+    from paddle_ugatit.training.augment import COUNT  # here, since recording needs no Paddle
+
+    rng, layers, size = np.random.default_rng([seed, 4]), config.img_size.bit_length() - 2, config.img_size
+    for step, batch in enumerate(batches(config, seed, 1)):
+        count = len(batch[0])
+        random = {"path": rng.standard_normal((count, 3, size, size))}
+        for number, half in enumerate(("d", "g")):
+            random[f"{half}_latents"] = rng.standard_normal((count, 2, config.latent_dim))
+            random[f"{half}_mix"] = np.arange(layers) < (step + number) % (layers + 1)
+            random[f"{half}_noise"] = rng.uniform(0, 1, (count, size, size, 1))
+        for images in ("real", "d", "g") if step % 2 else ():
+            random[f"{images}_augment"] = rng.uniform(0, 1, (count, COUNT))
+        yield batch, {name: representable(array) for name, array in random.items()}
+
+
+# A gradient penalty in the steps 1, 3, 5 counted from 1, a path length in 3 (the first, which only begins the running
+# mean) and 5, copies to the running means in 3, updates of them in 5 and 6.
+SMALL = {
+    "img_size": 16,
+    "load_size": 16,
+    "latent_dim": 8,
+    "style_depth": 2,
+    "network_capacity": 2,
+    "penalty_every": 2,
+    "path_every": 2,
+    "path_after": 0,
+    "mean_every": 1,
+    "mean_after": 3,
+    "copy_every": 20,
+    "copy_until": 2,
+    "iteration": 6,
+}
+TRAINING = TrainingCase("stylegan2", SMALL, styles)

@@ -1,6 +1,7 @@
 """U-GAT-IT's layers and networks as cases."""
 
 from align.cases.case import Case
+from align.cases.training import TrainingCase, images
 
 _EQ1 = "(rho a_I + (1 - rho) a_L) gamma + beta; a = (x - mean) / sqrt(var + 1e-5), unbiased variance"
 _EQ1_INITIAL = _EQ1.replace("unbiased variance", "variance of variances, axis by axis")
@@ -148,3 +149,20 @@ MINI_CASES = [
     discriminator_case("discriminator-mini", (1, 3, 24, 24), calls=2, ndf=2, n_layers=5),
     discriminator_case("discriminator-eval-mini", (1, 3, 24, 24), calls=2, training=False, ndf=2, n_layers=5),
 ]
+CASES = LAYER_CASES + NETWORK_CASES
+
+# The decay of the learning rate begins within the run, and the last step has a rate of 0.
+TRAINING = TrainingCase(
+    "ugatit",
+    {"light": True, "ch": 4, "n_res": 1, "img_size": 48, "global_layers": 6, "local_layers": 4, "iteration": 6},
+    images,
+)
+
+
+def network_case(name, kind, options, revision, size, batch):
+    """A network of a checkpoint, from what paddle_ugatit/weights/ugatit.py says of it."""
+    pixels = size or options.get("img_size") or 256
+    shape = (batch, options["input_nc"], pixels, pixels)
+    if kind == "generator":
+        return generator_case(name, shape, revision=revision, **options)
+    return discriminator_case(name, shape, calls=2, **options)

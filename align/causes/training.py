@@ -8,7 +8,7 @@ from copy import copy
 
 import torch
 
-from align.cases.training import SYSTEMS
+from align.cases import TRAINING
 from align.causes import stylegan2
 from align.compare.paddle_side import PaddleSide
 from align.compare.torch_side import TorchSide
@@ -48,7 +48,7 @@ def _paddle_states(config, steps, seed, tamper, trainers, sides, system):
     _, ours = _started(config, seed, trainers, sides)
     if tamper:
         tamper(ours)
-    given = zip(range(steps), SYSTEMS[system].given(config, seed), strict=False)
+    given = zip(range(steps), TRAINING[system].given(config, seed), strict=False)
     return [paddle_state(ours, one_step(ours, sides[1], *arrays)) for _, arrays in given]
 
 
@@ -57,7 +57,7 @@ def _twin_states(config, steps, seed, plant, trainers, sides, system):
     theirs, _ = _started(config, seed, trainers, sides)
     if plant:
         plant(theirs)
-    for _, arrays in zip(range(steps), SYSTEMS[system].given(config, seed), strict=False):
+    for _, arrays in zip(range(steps), TRAINING[system].given(config, seed), strict=False):
         yield torch_state(theirs, one_step(theirs, sides[0], *arrays))
 
 

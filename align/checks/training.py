@@ -10,7 +10,7 @@ import argparse
 import time
 from dataclasses import asdict, replace
 
-from align.cases.training import SMALL, SYSTEMS
+from align.cases import TRAINING
 from align.causes.training import find_training_cause
 from align.checks.running import run
 from align.compare.paddle_side import PaddleSide
@@ -18,7 +18,7 @@ from align.compare.torch_side import TorchSide
 from align.compare.training import compared, one_step, paddle_state, same_start, torch_state
 from align.report.document import case_line, entry, finish
 
-__all__ = ["SMALL", "lockstep", "main"]
+SMALL = TRAINING["ugatit"].small
 
 
 def lockstep(config, steps, seed=0, tamper=None, trainers=None, system="ugatit", causes=False):
@@ -27,7 +27,7 @@ def lockstep(config, steps, seed=0, tamper=None, trainers=None, system="ugatit",
     `tamper(trainer)` plants a fault and `trainers` (PyTorch's, Paddle's) replace those of the system, in tests. With
     `causes`, the cause of a difference is searched for (align/causes/training.py).
     """
-    case, torch_side, paddle_side = SYSTEMS[system], TorchSide("float64"), PaddleSide("float64")
+    case, torch_side, paddle_side = TRAINING[system], TorchSide("float64"), PaddleSide("float64")
     trainers = trainers or case.trainers
     theirs = torch_side.build(lambda _: trainers[0](config), seed)
     ours = paddle_side.build(lambda _: trainers[1](config), seed)
@@ -57,7 +57,7 @@ def _entry(system, options, step, rows, seconds):
         message = f"step {step}: {first.what} {first.slot} of {first.layer} differs: {size}"
         blamed = {**asdict(first), "message": message}
     name = f"step {step}" if system == "ugatit" else f"{system} step {step}"
-    sources = SYSTEMS[system].sources
+    sources = TRAINING[system].sources
     return entry(name, f"Training: {system}, step {step}", "Trainer.step", sources, options, rows, blamed, seconds)
 
 
@@ -65,7 +65,7 @@ def main(argv=None):
     """Run the check; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--steps", type=int, default=6, metavar="N", help="iterations (6)")
-    parser.add_argument("--system", nargs="+", choices=SYSTEMS, default=list(SYSTEMS), help="what is trained (all)")
+    parser.add_argument("--system", nargs="+", choices=TRAINING, default=list(TRAINING), help="what is trained (all)")
     parser.add_argument("--full", action="store_true", help="U-GAT-IT's full generator instead of the light one")
     parser.add_argument("--revision", choices=["current", "initial"], default="current", help="of U-GAT-IT")
     wide = "channels of U-GAT-IT's first layer (4); from 32 on every faster way to a convolution is taken"
@@ -91,7 +91,7 @@ def _run(arguments):
 
 
 def _config(system, arguments):
-    config = replace(SYSTEMS[system].small, iteration=arguments.steps)
+    config = replace(TRAINING[system].small, iteration=arguments.steps)
     if arguments.batch is not None:
         config = replace(config, batch_size=arguments.batch)
     if system == "ugatit":

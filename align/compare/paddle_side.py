@@ -3,6 +3,7 @@
 Tensors stay inside a side; arrays cross between them, parameters in PyTorch's layout.
 """
 
+from importlib import import_module
 from types import SimpleNamespace
 
 import numpy as np
@@ -25,6 +26,7 @@ from paddle_ugatit.models import sagan, stylegan2
 from paddle_ugatit.models.adain import Decoder, Encoder, StyleTransfer
 from paddle_ugatit.models.inception import InceptionA, InceptionB, InceptionC, InceptionD, InceptionE, InceptionV3
 from paddle_ugatit.models.ugatit import Discriminator, ResnetAdaILNBlock, ResnetBlock, ResnetGenerator, attend
+from paddle_ugatit.systems import SYSTEMS
 
 
 class PaddleCamHead(nn.Layer):
@@ -98,7 +100,7 @@ LAYERS = SimpleNamespace(
     Upsample=Upsample,
     smooth=smooth,
     spectral_norm=spectral_norm,
-    stylegan2=stylegan2,
+    **{system.name: import_module(f"paddle_ugatit.models.{system.name}") for system in SYSTEMS},
 )
 
 

@@ -5,12 +5,14 @@ Tensors stay inside a side; arrays cross between them, parameters in PyTorch's l
 
 import os
 from contextlib import nullcontext
+from importlib import import_module
 from types import SimpleNamespace
 
 import numpy as np
 import torch
 from torch import nn
 
+from paddle_ugatit.systems import SYSTEMS
 from torch_ref.layers import twice_differentiable as smooth
 from torch_ref.layers.batch_norm import FrozenBatchNorm2D
 from torch_ref.layers.norm import ILN, AdaILN, AdaIN
@@ -86,7 +88,7 @@ LAYERS = SimpleNamespace(
     Upsample=lambda: nn.Upsample(scale_factor=2, mode="nearest"),
     smooth=smooth,
     spectral_norm=spectral_norm,
-    stylegan2=stylegan2,
+    **{system.name: import_module(f"torch_ref.models.{system.name}") for system in SYSTEMS},
 )
 
 

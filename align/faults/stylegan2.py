@@ -6,7 +6,7 @@ import numpy as np
 import paddle
 import paddle.nn.functional as F
 
-from align.cases.training import SMALL_STYLEGAN2, SYSTEMS
+from align.cases.stylegan2 import TRAINING as _SYSTEM
 from align.faults.training import TrainingFault
 from align.planting import grid_matrix, local, patched, put, put_weight, run
 from paddle_ugatit import losses
@@ -76,8 +76,7 @@ CAUSES = {
     "EqualLinear without its factor": "lr_mul 1",
 }
 
-_SYSTEM = SYSTEMS["stylegan2"]
-_fault = partial(TrainingFault, trainers=_SYSTEM.trainers, system="stylegan2", config=SMALL_STYLEGAN2, steps=6)
+_fault = partial(TrainingFault, trainers=_SYSTEM.trainers, system="stylegan2", config=_SYSTEM.small, steps=6)
 
 
 def _detached(name):

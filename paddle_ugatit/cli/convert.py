@@ -36,7 +36,7 @@ def parse(argv: Sequence[str] | None, program: str) -> argparse.Namespace:
     parser.add_argument("destination", metavar="DST", help="checkpoint to write; an existing file is replaced")
     parser.add_argument(
         "--model",
-        choices=weights.MODELS,
+        choices=weights.models(),
         help="revision of the networks, which shapes do not reveal (default: from SRC's metadata, else from its keys)",
     )
     parser.add_argument("--framework", choices=("torch", "paddle"), help="layout of a .safetensors destination")

@@ -18,7 +18,7 @@ from paddle_ugatit.inference import sample_stylegan2 as styles
 from paddle_ugatit.inference.sheets import grid
 from paddle_ugatit.weights import load_networks
 
-Sampler = sampling.Sagan | styles.StyleGan2
+BATCH = 16  # images whose attention is held at once
 MOST = 100_000  # seeds in one call
 ON_A_SHEET = 4096  # images in one file
 EXAMPLES = """\
@@ -120,7 +120,7 @@ def is_folder(out: str) -> bool:
     return os.path.isdir(out) or not os.path.splitext(out)[1]
 
 
-def drawn(sampler: Sampler, latents: np.ndarray) -> np.ndarray:
+def drawn(sampler: sampling.Sampler, latents: np.ndarray) -> np.ndarray:
     """Return the images (n,3,S,S) of all latents (n,z), with progress."""
     with Progress("drawing", len(latents), "images") as progress:
         return np.stack([_counted(image, progress) for image in sampler.stream(latents)])
@@ -131,19 +131,19 @@ def _counted(image: np.ndarray, progress: Progress) -> np.ndarray:
     return image
 
 
-def write_folder(sampler: Sampler, seeds: list[int], folder: str) -> None:
+def write_folder(sampler: sampling.Sampler, seeds: list[int], folder: str) -> None:
     """Write one file for each seed."""
     Path(folder).mkdir(parents=True, exist_ok=True)
     with Progress("drawing", len(seeds), "images") as progress:
-        for start in range(0, len(seeds), sampling.BATCH):
-            part = seeds[start : start + sampling.BATCH]
+        for start in range(0, len(seeds), BATCH):
+            part = seeds[start : start + BATCH]
             for seed, image in zip(part, sampler.stream(sampler.latents(part)), strict=True):
                 write_image(Path(folder, f"seed{seed:06}.png"), to_pixels(image))
                 progress()
     print(f"{folder}: {len(seeds)} images of {sampler.size}x{sampler.size} pixels")
 
 
-def write_picture(sampler: Sampler, seeds: list[int], arguments: argparse.Namespace) -> None:
+def write_picture(sampler: sampling.Sampler, seeds: list[int], arguments: argparse.Namespace) -> None:
     """Write a grid, or lines, as one image."""
     latents, columns = sampler.latents(seeds), arguments.columns or 8
     if arguments.interpolate:
@@ -156,7 +156,7 @@ def write_picture(sampler: Sampler, seeds: list[int], arguments: argparse.Namesp
     print(f"{arguments.out}: {told}, {sampler.size}x{sampler.size} pixels each")
 
 
-def write_mixed(sampler: styles.StyleGan2, seeds: list[int], arguments: argparse.Namespace) -> None:
+def write_mixed(sampler: styles.StyleGAN2Sampler, seeds: list[int], arguments: argparse.Namespace) -> None:
     """Write the table of --mix. Raises UsageError if the generator has no such number of blocks."""
     latents = sampler.latents(seeds)
     try:
@@ -171,11 +171,11 @@ def write_mixed(sampler: styles.StyleGan2, seeds: list[int], arguments: argparse
     print(f"{arguments.out}: {len(seeds)}x{len(seeds)} images, {told}")
 
 
-def write_attention(sampler: Sampler, seeds: list[int], out: str) -> None:
+def write_attention(sampler: sampling.Sampler, seeds: list[int], out: str) -> None:
     """Write where the generator looks in each image, beside the grid. Raises InputError if it has no attention."""
     rows = []
-    for start in range(0, len(seeds), sampling.BATCH):
-        images, maps = sampler.images(sampler.latents(seeds[start : start + sampling.BATCH]))
+    for start in range(0, len(seeds), BATCH):
+        images, maps = sampler.images(sampler.latents(seeds[start : start + BATCH]))
         if not maps:
             raise InputError(f"{out}: this generator has no attention")
         rows.append(sampling.attention_rows(images, maps))
@@ -184,14 +184,14 @@ def write_attention(sampler: Sampler, seeds: list[int], out: str) -> None:
     print(f"{stem}-attention{suffix}: {len(seeds)} rows, an image and what four of its places attend to")
 
 
-def sampler_of(arguments: argparse.Namespace) -> Sampler:
+def sampler_of(arguments: argparse.Namespace) -> sampling.Sampler:
     """Return the sampler of the file's generator. Raises UsageError if an option is for another kind of generator."""
     networks = load_networks(arguments.weights, "float32", only=("", "G", "S", "GE", "SE"))
     sampler = sampling.of(networks, arguments.weights, arguments.latest)
-    if isinstance(sampler, styles.StyleGan2):
+    if isinstance(sampler, styles.StyleGAN2Sampler):
         sampler.truncation = styles.TRUNCATION if arguments.truncation is None else arguments.truncation
     elif arguments.mix is not None or arguments.truncation is not None or arguments.latest:
-        raise UsageError(f"{arguments.weights}: --mix, --truncation and --latest are for StyleGAN2, this is SAGAN")
+        raise UsageError(f"{arguments.weights}: --mix, --truncation and --latest are for StyleGAN2 only")
     return sampler
 
 
@@ -204,7 +204,7 @@ def sample(arguments: argparse.Namespace) -> None:
     if is_folder(arguments.out):
         write_folder(sampler, seeds, arguments.out)
         return
-    if arguments.mix is not None and isinstance(sampler, styles.StyleGan2):
+    if arguments.mix is not None and isinstance(sampler, styles.StyleGAN2Sampler):
         write_mixed(sampler, seeds, arguments)
         return
     write_picture(sampler, seeds, arguments)

@@ -5,13 +5,16 @@ everywhere in the project; the generator's own range is [0,1], to which they are
 """
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 import paddle
+from paddle import nn
 
+from paddle_ugatit.backend.errors import InputError
 from paddle_ugatit.data.transforms import random_bits, random_normal
 from paddle_ugatit.inference.translate import evaluating, require_finite
-from paddle_ugatit.models import stylegan2
+from paddle_ugatit.models.stylegan2 import StyleGAN2Generator, StyleVectorizer
 
 BATCH = 16
 MEAN_OF = 2000  # styles averaged for the truncation
@@ -19,16 +22,14 @@ TRUNCATION = 0.75  # of the public code
 _LATENT, _NOISE, _MEAN = 0, 1, 2  # separate streams of random numbers
 
 
-class StyleGan2:
+class StyleGAN2Sampler:
     """The sampler of a style network and a generator.
 
     A latent is a style followed by the seed of the noise: float64 (latent_dim + 1,). A `truncation` below 1 moves
     styles towards their mean: less variety, fewer failures.
     """
 
-    def __init__(
-        self, style: stylegan2.StyleVectorizer, generator: stylegan2.Generator, truncation: float = TRUNCATION
-    ):
+    def __init__(self, style: StyleVectorizer, generator: StyleGAN2Generator, truncation: float = TRUNCATION):
         self.style, self.generator, self.truncation = style, generator, truncation
         self.size, self._mean = generator.image_size, None
 
@@ -94,6 +95,20 @@ class StyleGan2:
 
     def _noise(self, seed):
         return random_bits(seed, _NOISE, count=self.size**2).reshape(self.size, self.size, 1) / 2.0**64
+
+
+def sampler_of(networks: dict[str, nn.Layer], path: Path | str, latest: bool) -> StyleGAN2Sampler | None:
+    """Return the sampler of the running means SE and GE, or of S and G if they are absent or `latest`; or None.
+
+    Raises InputError, naming `path`, if only one of the two networks is there.
+    """
+    for names in (("S", "G"), ("SE", "GE")) if latest else (("SE", "GE"), ("S", "G")):
+        style, generator = (networks.get(name) for name in names)
+        if style is not None and isinstance(generator, StyleGAN2Generator):
+            return StyleGAN2Sampler(style, generator)
+    if any(isinstance(network, StyleGAN2Generator | StyleVectorizer) for network in networks.values()):
+        raise InputError(f"{path}: StyleGAN2 needs its style network S and its generator G, or SE and GE")
+    return None
 
 
 def _tensor(array, network):

@@ -9,6 +9,7 @@ Twin: torch_ref/layers/spectral_norm.py. Paddle's own hook keeps u and v in floa
 import copy
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import paddle
 import paddle.nn.functional as F
@@ -42,7 +43,7 @@ class SpectralNorm:
         self.layer, self.name, self.eps = layer, name, eps
         self.passes, self.repeating = 1, False
         self.pairs: list = []  # u and v of each pass of the newest forward
-        self.sigma: paddle.Tensor | None = None  # (passes,), of the newest forward
+        self.sigma: Any = None  # (passes,), of the newest forward; None before the first
         weight = layer.weight
         del layer.weight
         layer.add_parameter(name, weight)
@@ -66,7 +67,7 @@ class SpectralNorm:
         return self.weight.t() if is_linear else self.weight.reshape([self.weight.shape[0], -1])
 
     def advance(self) -> None:
-        """Make the power iterations of a forward, if the layer is in training mode, and compute `sigma`."""
+        """Make the power iterations of a forward, if the layer is in training mode, and compute `sigma`, (passes,)."""
         matrix = self.matrix()
         if not (self.repeating and self.pairs):
             self._iterate(matrix)

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 import paddle
 
-from paddle_ugatit.inference import sample as sampling
+from paddle_ugatit.inference.sample import attention_rows
+from paddle_ugatit.inference.sample_sagan import SAGANSampler
 from paddle_ugatit.inference.sheets import grid
 from paddle_ugatit.layers.spectral_norm import passes_in_one
 from paddle_ugatit.losses import hinge, hinge_generator_loss
@@ -128,14 +129,14 @@ class SAGANTrainer:
 
     def sheets(self, networks, _tests):
         """Samples of fixed latents, in evaluation mode, and what some of them attend to."""
-        sampler = sampling.Sagan(networks["G"])
+        sampler = SAGANSampler(networks["G"])
         samples = np.stack(list(sampler.stream(sampler.latents(range(SHOWN)))))
-        attention = sampling.attention_rows(*sampler.images(sampler.latents(range(ATTENTIVE))))
+        attention = attention_rows(*sampler.images(sampler.latents(range(ATTENTIVE))))
         return {"samples": grid(samples, COLUMNS), "attention": attention}
 
     def generated(self, networks, tests):
         """As many samples as there are test pictures, and the domain they should look like."""
-        sampler = sampling.Sagan(networks["G"])
+        sampler = SAGANSampler(networks["G"])
         yield "samples", sampler.stream(sampler.latents(range(len(tests[self.config.domain])))), self.config.domain
 
 

@@ -11,29 +11,22 @@ from paddle_ugatit.backend import device
 from paddle_ugatit.backend.errors import InputError, UsageError
 from paddle_ugatit.data.folders import TrainingData, test_images
 from paddle_ugatit.metrics import FeatureExtractor
-from paddle_ugatit.training import adain, sagan, stylegan2
+from paddle_ugatit.systems import trained
 from paddle_ugatit.training.checkpoints import Checkpoints
 from paddle_ugatit.training.evaluation import Evaluation
 from paddle_ugatit.training.options import read_options
 from paddle_ugatit.training.state import fill
-from paddle_ugatit.training.ugatit import Config, Trainer
-
-SYSTEMS = {  # the `system` of a configuration file -> its options and its iteration
-    "ugatit": (Config, Trainer),
-    "adain": (adain.Config, adain.Trainer),
-    "sagan": (sagan.Config, sagan.Trainer),
-    "stylegan2": (stylegan2.Config, stylegan2.Trainer),
-}
 
 
 def configuration(path, assignments=()):
     """The options in a YAML file, changed by "KEY=VALUE" assignments; InputError names what is wrong with them."""
     options = read_options(path, assignments)
     system = options.pop("system", "ugatit")
-    if system not in SYSTEMS:
-        raise InputError(f"{path}: system must be one of {', '.join(SYSTEMS)}, got {system!r}")
+    known = trained()
+    if system not in known:
+        raise InputError(f"{path}: system must be one of {', '.join(known)}, got {system!r}")
     try:
-        return SYSTEMS[system][0].from_dict(options)
+        return known[system].config.from_dict(options)
     except ValueError as error:
         raise InputError(f"{path}: {error}") from error
 
@@ -45,7 +38,7 @@ def system_of(config, dtype="float32"):
     """
     paddle.set_default_dtype(dtype)
     paddle.seed(config.seed)
-    trainer = next(trainer for options, trainer in SYSTEMS.values() if type(config) is options)
+    trainer = next(system.trainer for system in trained().values() if type(config) is system.config)
     try:
         return trainer(config)
     except ValueError as error:

@@ -12,7 +12,7 @@ import numpy as np
 import paddle
 
 from paddle_ugatit.backend.compat import constant
-from paddle_ugatit.inference.sample_stylegan2 import TRUNCATION, StyleGan2
+from paddle_ugatit.inference.sample_stylegan2 import TRUNCATION, StyleGAN2Sampler
 from paddle_ugatit.inference.sheets import grid
 from paddle_ugatit.losses import gradient_penalty, hinge_discriminator_loss, hinge_generator_loss, path_lengths
 from paddle_ugatit.models.stylegan2 import (
@@ -164,7 +164,7 @@ class StyleGAN2Trainer:
 
     def _sampled(self, networks, count):
         for name, style, generator in (("mean", "SE", "GE"), ("samples", "S", "G")):
-            sampler = StyleGan2(networks[style], networks[generator], self.config.truncation)
+            sampler = StyleGAN2Sampler(networks[style], networks[generator], self.config.truncation)
             yield name, sampler.stream(sampler.latents(range(count))), self.config.domain
 
     def _parts(self, real, random):

@@ -19,7 +19,7 @@ gradients of equal parts average to the batch's; power iterations are made with 
 import typing
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import paddle
@@ -115,14 +115,14 @@ class Trainer:
     def __init__(self, config: Config):
         self.config, self.iteration, self.precision = config, 0, Precision(config.amp)
         self.model = {revision: model for model, revision in MODELS.items()}[config.revision]
-        options = {
+        options: dict[str, Any] = {
             "ngf": config.ch,
             "n_blocks": config.n_res,
             "img_size": config.img_size,
             "light": config.light,
             "revision": config.revision,
         }
-        self.networks = {
+        self.networks: dict[str, nn.Layer] = {
             "genA2B": ResnetGenerator(config.img_ch, config.img_ch, **options),
             "genB2A": ResnetGenerator(config.img_ch, config.img_ch, **options),
             "disGA": Discriminator(config.img_ch, config.ch, config.global_layers),

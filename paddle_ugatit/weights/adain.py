@@ -10,11 +10,12 @@ from paddle_ugatit import formats
 from paddle_ugatit.formats import FilePath
 from paddle_ugatit.models.adain import Decoder, Encoder
 from paddle_ugatit.weights.rules import Options, State, WeightError
-from paddle_ugatit.weights.shapes import shape_of
+from paddle_ugatit.weights.shapes import as_they_are, shape_of
 
 MODELS = {"adain": "2017"}
 KINDS = ("encoder", "decoder")
 EAGER = ()
+RULES: dict = {}  # it has no layers of its own with arrays
 # The first convolution of each that has `ch` outputs or inputs; the other network has no array of that name.
 _NARROW = {"encoder": ("2.weight", 0), "decoder": ("25.weight", 1)}
 _UNREAD = (32, 35, 38, 42, 45, 48, 51)  # indices of the convolutions after relu4_1: conv4_2 to conv5_4
@@ -70,3 +71,6 @@ def _read_part(state: State, where: str) -> State:
         if shape_of(state, key, len(wanted), f"{where}: ") != wanted:
             raise WeightError(f"{where}: {key!r} has the shape {tuple(state[key].shape)}, VGG-19's is {wanted}")
     return {key: array for key, array in state.items() if key not in unread}
+
+
+packed = as_they_are

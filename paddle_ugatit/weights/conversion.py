@@ -1,15 +1,12 @@
 """Whole checkpoints between PyTorch and Paddle: finds out what each network in a file is and applies the rules.
 
-Each module in SYSTEMS knows the checkpoints of one system; ugatit.py says what such a module has. Two more functions
-are for systems whose public files do not hold plain named networks:
-    unpacked(checkpoint, path, notes)   returns such a PyTorch file as named networks, None if it is of another system
-    packed(checkpoint)                  the inverse, before a PyTorch file is written
+What is particular to a system stands in the module of its name here; paddle_ugatit/systems.py says what such a module
+has.
 """
 
 import functools
 import warnings
 from collections.abc import Collection
-from types import ModuleType
 from typing import Any
 
 import paddle
@@ -21,11 +18,13 @@ from paddle_ugatit.formats import Checkpoint, FilePath
 from paddle_ugatit.formats.checkpoint import held_dtype, is_text
 from paddle_ugatit.formats.torch_upgrade import modernised
 from paddle_ugatit.layers.norm import require_revision
-from paddle_ugatit.weights import adain, inception, sagan, stylegan2, ugatit
+from paddle_ugatit.systems import SYSTEMS, Checkpoints, System
 from paddle_ugatit.weights.rules import FLOATS, Options, Rule, State, WeightError, layout, listed, to_paddle, to_torch
 
-SYSTEMS: tuple[ModuleType, ...] = (ugatit, inception, adain, sagan, stylegan2)
-MODELS: dict[str, str] = {name: revision for system in SYSTEMS for name, revision in system.MODELS.items()}
+
+def models() -> dict[str, str]:
+    """Return the revision of every model by its name."""
+    return {name: revision for system in SYSTEMS for name, revision in system.checkpoints.MODELS.items()}
 
 
 def infer_options(state: State, framework: str, where: str = "") -> Options:
@@ -36,18 +35,23 @@ def infer_options(state: State, framework: str, where: str = "") -> Options:
     """
     prefix = f"{where}: " if where else ""
     for system in SYSTEMS:
-        if (options := system.infer_options(state, framework, prefix)) is not None:
+        if (options := system.checkpoints.infer_options(state, framework, prefix)) is not None:
             return options
     raise WeightError(f"{prefix}is not a known network: its keys are {listed(list(state))}")
 
 
-def _system_of(options: Options) -> ModuleType:
-    return next(system for system in SYSTEMS if options["kind"] in system.KINDS)
+def system_of(kind: str) -> System:
+    """Return the system that has networks of this kind."""
+    return next(system for system in SYSTEMS if kind in system.checkpoints.KINDS)
+
+
+def _checkpoints_of(options: Options) -> Checkpoints:
+    return system_of(options["kind"]).checkpoints
 
 
 def build(options: Options, revision: str = "current") -> nn.Layer:
     """Return a network of the options that `infer_options` returns, with fresh weights."""
-    return _system_of(options).build(options, revision)
+    return _checkpoints_of(options).build(options, revision)
 
 
 def layout_of(options: Options) -> dict[str, Rule]:
@@ -62,7 +66,7 @@ def _cached_layout(options: tuple[tuple[str, Any], ...]) -> dict[str, Rule]:
 
 def _blank(options: Options, revision: str = "current") -> nn.Layer:
     """Build a network; where possible, its weights are not allocated before they are set."""
-    if options["kind"] in _system_of(options).EAGER:
+    if options["kind"] in _checkpoints_of(options).EAGER:
         return build(options, revision)
     with paddle.LazyGuard():
         return build(options, revision)
@@ -74,10 +78,10 @@ def convert(
     """Convert a checkpoint to the layout of `framework`, "torch" or "paddle"; return it and notes for the user.
 
     Every network is checked against the network that its shapes describe, even if nothing needs to be transposed.
-    `model`, a key of MODELS, is by default taken from the file's metadata, or else from its keys. The result's metadata
-    hold model, revision, dtype and each network's options. For PyTorch the result has the form of the system's public
-    files or, if not `packed`, named networks. Raises WeightError, whose message begins with `path`, if a network is
-    unknown or incomplete.
+    `model`, a key of `models()`, is by default taken from the file's metadata, or else from its keys. The result's
+    metadata hold model, revision, dtype and each network's options. For PyTorch the result has the form of the system's
+    public files or, if not `packed`, named networks. Raises WeightError, whose message begins with `path`, if a network
+    is unknown or incomplete.
     """
     model = _model(checkpoint.metadata, path, model)
     networks: dict[str, State] = {}
@@ -102,7 +106,7 @@ def convert(
     model = _require_one_system(options, model, path)
     dtypes = {formats.dtype_name(next(iter(state.values()))) for state in networks.values()}
     dtype = dtypes.pop() if len(dtypes) == 1 else "mixed"
-    metadata: dict[str, Any] = {"model": model, "revision": MODELS[model], "dtype": dtype, "networks": options}
+    metadata: dict[str, Any] = {"model": model, "revision": models()[model], "dtype": dtype, "networks": options}
     if texts:
         metadata["texts"] = texts
         notes.append(f"kept beside the networks: {', '.join(f'{name} {text!r}' for name, text in texts.items())}")
@@ -112,7 +116,7 @@ def convert(
 
 def _unpacked(checkpoint: Checkpoint, path: FilePath, notes: list[str]) -> Checkpoint:
     for system in SYSTEMS if checkpoint.framework == "torch" else ():
-        if hasattr(system, "unpacked") and (found := system.unpacked(checkpoint, path, notes)) is not None:
+        if (found := system.checkpoints.unpacked(checkpoint, path, notes)) is not None:
             return found
     return checkpoint
 
@@ -126,14 +130,15 @@ def _texts(checkpoint: Checkpoint, path: FilePath) -> dict[str, str]:
 
 
 def _packed(checkpoint: Checkpoint) -> Checkpoint:
-    system = next(system for system in SYSTEMS if checkpoint.metadata["model"] in system.MODELS)
-    return system.packed(checkpoint) if checkpoint.framework == "torch" and hasattr(system, "packed") else checkpoint
+    checkpoints = [system.checkpoints for system in SYSTEMS]
+    own = next(each for each in checkpoints if checkpoint.metadata["model"] in each.MODELS)
+    return own.packed(checkpoint) if checkpoint.framework == "torch" else checkpoint
 
 
 def _model(metadata: dict[str, Any], path: FilePath, model: str | None) -> str | None:
     noted = metadata.get("model")
-    if noted is not None and (not isinstance(noted, str) or noted not in MODELS):
-        raise WeightError(f"{path}: is of the model {noted!r:.40}; known are {', '.join(MODELS)}")
+    if noted is not None and (not isinstance(noted, str) or noted not in models()):
+        raise WeightError(f"{path}: is of the model {noted!r:.40}; known are {', '.join(models())}")
     if model and noted and model != noted:
         raise WeightError(f"{path}: is of the model {noted} by its metadata, not {model}")
     return model or noted
@@ -141,11 +146,11 @@ def _model(metadata: dict[str, Any], path: FilePath, model: str | None) -> str |
 
 def _require_one_system(options: dict[str, Options], model: str | None, path: FilePath) -> str:
     """Return the model of all networks, by default their system's first one, after checking their names."""
-    system = _system_of(next(iter(options.values())))
-    model = model or next(iter(system.MODELS))
-    if model not in system.MODELS or any(_system_of(chosen) is not system for chosen in options.values()):
+    own = _checkpoints_of(next(iter(options.values())))
+    model = model or next(iter(own.MODELS))
+    if model not in own.MODELS or any(_checkpoints_of(chosen) is not own for chosen in options.values()):
         raise WeightError(f"{path}: holds {', '.join(chosen['kind'] for chosen in options.values())}, not {model}")
-    system.require_names(options, path)
+    own.require_names(options, path)
     return model
 
 
@@ -163,7 +168,7 @@ def load_networks(
         require_revision(revision)
     if dtype not in (None, *FLOATS):
         raise ValueError(f"dtype must be one of {', '.join(FLOATS)}, got {dtype!r}")
-    model = next((name for name, value in MODELS.items() if value == revision), None)
+    model = next((name for name, value in models().items() if value == revision), None)
     checkpoint, notes = convert(formats.read(path), "paddle", path, model)
     for note in notes:
         warnings.warn(note, stacklevel=2)

@@ -5,11 +5,12 @@ from paddle import nn
 from paddle_ugatit.formats import FilePath
 from paddle_ugatit.models.inception import InceptionV3
 from paddle_ugatit.weights.rules import Options, State, WeightError
-from paddle_ugatit.weights.shapes import shape_of
+from paddle_ugatit.weights.shapes import already_plain, as_they_are, shape_of
 
 MODELS = {"inception": "2015-12-05"}
 KINDS = ("inception",)
 EAGER = ()
+RULES: dict = {}  # it has no layers of its own with arrays
 _KEY = "Conv2d_1a_3x3.conv.weight"
 
 
@@ -29,3 +30,6 @@ def require_names(options: dict[str, Options], path: FilePath) -> None:
     """Raise WeightError unless the network is alone and bare."""
     if list(options) != [""]:
         raise WeightError(f"{path}: network {next(name for name in options if name)!r} cannot hold an Inception")
+
+
+unpacked, packed = already_plain, as_they_are

@@ -6,7 +6,7 @@ both, whatever the dtype of the weights. Keys, shapes and owners come from the P
 or silently dropped: a missing or unexpected key, a wrong shape or dtype is a WeightError.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,29 +17,24 @@ from paddle_ugatit import formats
 from paddle_ugatit.layers.batch_norm import BatchNorm2D, FrozenBatchNorm2D
 from paddle_ugatit.layers.norm import ILN, AdaILN
 from paddle_ugatit.layers.twice_differentiable import Blur
-from paddle_ugatit.models import stylegan2
-from paddle_ugatit.models.sagan import SelfAttention
+from paddle_ugatit.systems import SYSTEMS
 
 FLOATS = ("float32", "float64", "float16", "bfloat16")
 
 State = dict[str, np.ndarray]  # key -> array
 Options = dict[str, Any]  # what a network is built with, and its "kind"
 
-_KEEP, _TRANSPOSE, _COUNT = "keep", "transpose", "count"
-_SPECTRAL = {"weight_u": _KEEP, "weight_v": _KEEP}
-RULES: dict[type[nn.Layer], dict[str, str]] = {  # owner type -> leaf name -> rule
-    nn.Linear: {"weight": _TRANSPOSE, "weight_orig": _TRANSPOSE, "bias": _KEEP, **_SPECTRAL},
-    nn.Conv2D: {"weight": _KEEP, "weight_orig": _KEEP, "weight_bar": _KEEP, "bias": _KEEP, **_SPECTRAL},
-    nn.Conv2DTranspose: {"weight": _KEEP, "weight_bar": _KEEP, "bias": _KEEP, **_SPECTRAL},
-    AdaILN: {"rho": _KEEP},
-    ILN: {"rho": _KEEP, "gamma": _KEEP, "beta": _KEEP},
-    FrozenBatchNorm2D: {"weight": _KEEP, "bias": _KEEP, "running_mean": _KEEP, "running_var": _KEEP},
-    BatchNorm2D: {"num_batches_tracked": _COUNT},
-    SelfAttention: {"gamma": _KEEP},
-    stylegan2.EqualLinear: {"weight": _TRANSPOSE, "bias": _KEEP},
-    stylegan2.Conv2DMod: {"weight": _KEEP},
-    stylegan2.StyleGAN2Generator: {"initial_block": _KEEP},
-    Blur: {"f": _KEEP},
+KEEP, TRANSPOSE, COUNT = "keep", "transpose", "count"
+_SPECTRAL = {"weight_u": KEEP, "weight_v": KEEP}
+RULES: dict[type[nn.Layer], dict[str, str]] = {  # of layers/ and Paddle's own: owner type -> leaf name -> rule
+    nn.Linear: {"weight": TRANSPOSE, "weight_orig": TRANSPOSE, "bias": KEEP, **_SPECTRAL},
+    nn.Conv2D: {"weight": KEEP, "weight_orig": KEEP, "weight_bar": KEEP, "bias": KEEP, **_SPECTRAL},
+    nn.Conv2DTranspose: {"weight": KEEP, "weight_bar": KEEP, "bias": KEEP, **_SPECTRAL},
+    AdaILN: {"rho": KEEP},
+    ILN: {"rho": KEEP, "gamma": KEEP, "beta": KEEP},
+    FrozenBatchNorm2D: {"weight": KEEP, "bias": KEEP, "running_mean": KEEP, "running_var": KEEP},
+    BatchNorm2D: {"num_batches_tracked": COUNT},
+    Blur: {"f": KEEP},
 }
 
 
@@ -78,11 +73,17 @@ def rules_of(layer: nn.Layer) -> dict[str, Rule | None]:
     return {key: rules.get(key) for key in layer.state_dict()}
 
 
+def _all_rules() -> Iterator[tuple[type[nn.Layer], dict[str, str]]]:
+    yield from RULES.items()
+    for system in SYSTEMS:
+        yield from system.checkpoints.RULES.items()
+
+
 def _rule(owner: nn.Layer, leaf: str, shape: tuple[int, ...]) -> Rule | None:
-    for kind, leaves in RULES.items():
+    for kind, leaves in _all_rules():
         if isinstance(owner, kind) and leaf in leaves:
-            transpose = leaves[leaf] == _TRANSPOSE
-            return Rule(shape[::-1] if transpose else shape, shape, transpose, leaves[leaf] == _COUNT)
+            transpose = leaves[leaf] == TRANSPOSE
+            return Rule(shape[::-1] if transpose else shape, shape, transpose, leaves[leaf] == COUNT)
     return None
 
 

@@ -8,13 +8,14 @@ import numpy as np
 from paddle import nn
 
 from paddle_ugatit.formats import Checkpoint, FilePath
-from paddle_ugatit.models.sagan import SAGANDiscriminator, SAGANGenerator
-from paddle_ugatit.weights.rules import Options, State, WeightError
-from paddle_ugatit.weights.shapes import count, require_kinds, shape_of
+from paddle_ugatit.models.sagan import SAGANDiscriminator, SAGANGenerator, SelfAttention
+from paddle_ugatit.weights.rules import KEEP, Options, State, WeightError
+from paddle_ugatit.weights.shapes import as_they_are, count, require_kinds, shape_of
 
 MODELS = {"sagan": "public"}
 KINDS = ("SAGAN generator", "SAGAN discriminator")
 EAGER = KINDS  # spectral normalisation reads its weights, which must exist
+RULES = {SelfAttention: {"gamma": KEEP}}
 NAMES = dict(zip("GD", KINDS, strict=True))
 _FIRST, _PARALLEL, _VARIANCE = "l1.0.module.weight_bar", "module.", ".running_var"
 
@@ -74,3 +75,6 @@ def _plain(state: State) -> State:
     if all(key.startswith(_PARALLEL) for key in state):
         return {key.removeprefix(_PARALLEL): array for key, array in state.items()}
     return dict(state)
+
+
+packed = as_they_are

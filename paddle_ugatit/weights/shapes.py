@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping
 
-from paddle_ugatit.formats import FilePath
+from paddle_ugatit.formats import Checkpoint, FilePath
 from paddle_ugatit.weights.rules import Options, State, WeightError
 
 
@@ -36,3 +36,12 @@ def require_kinds(options: Mapping[str, Options], names: Mapping[str, str], path
             raise WeightError(f"{path}: network {name!r} is none of {', '.join(names)}")
         if name and chosen["kind"] != names[name]:
             raise WeightError(f"{path}: {name} holds a {chosen['kind']}")
+
+
+def already_plain(checkpoint: Checkpoint, path: FilePath, notes: list[str]) -> None:
+    """The `unpacked` of a system whose public files hold plain networks, which are taken as they are."""
+
+
+def as_they_are(checkpoint: Checkpoint) -> Checkpoint:
+    """The `packed` of a system whose public files hold plain networks."""
+    return checkpoint

@@ -11,8 +11,14 @@ import numpy as np
 from paddle import nn
 
 from paddle_ugatit.formats import Checkpoint, FilePath
-from paddle_ugatit.models.stylegan2 import StyleGAN2Discriminator, StyleGAN2Generator, StyleVectorizer
-from paddle_ugatit.weights.rules import Options, State, WeightError, listed
+from paddle_ugatit.models.stylegan2 import (
+    Conv2DMod,
+    EqualLinear,
+    StyleGAN2Discriminator,
+    StyleGAN2Generator,
+    StyleVectorizer,
+)
+from paddle_ugatit.weights.rules import KEEP, TRANSPOSE, Options, State, WeightError, listed
 from paddle_ugatit.weights.shapes import count, require_kinds, shape_of
 
 MODELS = {"stylegan2": "small"}
@@ -25,6 +31,11 @@ NAMES = {
 }
 KINDS = tuple(dict.fromkeys(NAMES.values()))
 EAGER = KINDS  # their layers draw initial values themselves
+RULES = {
+    EqualLinear: {"weight": TRANSPOSE, "bias": KEEP},
+    Conv2DMod: {"weight": KEEP},
+    StyleGAN2Generator: {"initial_block": KEEP},
+}
 _WHOLE, _REPEATED = "GAN", "D_aug.D."
 _FMAP_MAX = 512
 

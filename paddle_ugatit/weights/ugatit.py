@@ -1,14 +1,4 @@
-"""U-GAT-IT's checkpoints: six networks under the public names, or one of them bare.
-
-Every module of a system has
-    MODELS                                    model name -> revision; the first is the default for its keys
-    KINDS                                     the `kind` of each of its networks, in words
-    infer_options(state, framework, prefix)   what a network was built with, None for one of another system
-    build(options, revision)                  that network, with fresh weights
-    EAGER                                     kinds that cannot be built without allocating their weights
-    require_names(options, path)              raises WeightError if names and kinds do not fit
-and, if its public files do not hold plain networks, `unpacked` and `packed`, see conversion.py.
-"""
+"""U-GAT-IT's checkpoints: six networks under the public names, or one of them bare."""
 
 import math
 
@@ -17,11 +7,12 @@ from paddle import nn
 from paddle_ugatit.formats import FilePath
 from paddle_ugatit.models.ugatit import Discriminator, ResnetGenerator
 from paddle_ugatit.weights.rules import Options, State, WeightError
-from paddle_ugatit.weights.shapes import count, require_kinds, shape_of
+from paddle_ugatit.weights.shapes import already_plain, as_they_are, count, require_kinds, shape_of
 
 MODELS = {"ugatit": "current", "ugatit-initial": "initial"}  # their shapes are the same
 KINDS = ("generator", "discriminator")
 EAGER = ("discriminator",)  # spectral normalisation reads its weights, which must exist
+RULES: dict = {}  # it has no layers of its own with arrays
 NAMES = {
     "genA2B": "generator",
     "genB2A": "generator",
@@ -96,3 +87,6 @@ def require_names(options: dict[str, Options], path: FilePath) -> None:
         missing = [name for name in NAMES if name not in options]
         if missing:
             raise WeightError(f"{path}: lacks {', '.join(missing)}: discriminators need all six networks")
+
+
+unpacked, packed = already_plain, as_they_are
