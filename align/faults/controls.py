@@ -25,7 +25,7 @@ from align.faults import data as data_faults
 from align.faults import training
 from align.faults.layers import CASES
 from align.planting import local, patched, run
-from paddle_ugatit.layers import norm
+from paddle_ugatit.layers.fast import statistics
 
 
 def _conv_in_two_sums(_own, layer, x):
@@ -56,8 +56,8 @@ def _pad_turned(own, _layer, x):
     return own(x.transpose([0, 2, 1, 3]).transpose([0, 2, 1, 3]))
 
 
-def _mean_backwards(x):
-    return x.flip([2, 3]).mean([2, 3])
+def _sum_backwards(x):
+    return x.flip([2, 3]).sum([2, 3])
 
 
 CONTROLS = [
@@ -68,7 +68,7 @@ CONTROLS = [
     local(0, "one map at a time", "generator-light-odd", "UpBlock2.8", run(_one_image_at_a_time)),
     local(0, "Paddle's nearest", "generator-light", "UpBlock2.0", run(_nearest_by_paddle)),
     local(0, "axes turned and back", "discriminator-local", "model.3", run(_pad_turned)),
-    patched(0, "mean from the end", "generator-light", "", "", (norm, "spatial_mean"), _mean_backwards),
+    patched(0, "mean from the end", "generator-light", "", "", (statistics, "spatial_sum"), _sum_backwards),
 ]
 SAME_BITS = {
     "Linear turned and back",
