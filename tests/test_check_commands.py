@@ -52,12 +52,12 @@ def test_a_difference_gives_exit_code_one(monkeypatch, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["no-such-case"], "no case no-such-case; there are"),
+        (["no-such-case"], "unknown case no-such-case; choose from"),
         (["--weights", "missing.pt"], "missing.pt"),
         (["--reference", "missing.safetensors"], "missing.safetensors"),
         (["--reference", __file__], "not a recording"),
         (["adailn", "--image", __file__], "cannot be read as a picture"),
-        (["--reference", str(SHIPPED), "--weights", "x.pt"], "does not go with"),
+        (["--reference", str(SHIPPED), "--weights", "x.pt"], "cannot be combined with"),
         (["adailn", "--json", "/proc/none/x.json"], "/proc/none"),
     ],
 )

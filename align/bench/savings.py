@@ -1,6 +1,6 @@
-"""What an iteration saves, one by one: how to do without each. The updates stay the same; tests/test_bench.py compares.
+"""The savings of a training iteration, and how to do without each; updates stay the same (tests/test_bench.py).
 
-Contents: SAVINGS, name -> a function that gives (owner, attribute, replacement) of what to patch. Nothing of Paddle is
+Contents: SAVINGS, name -> function that returns (owner, attribute, replacement) of what to patch. Nothing of Paddle is
 loaded before such a function runs.
 """
 
@@ -20,7 +20,7 @@ def _layers():
 
 
 def translated_twice():
-    """The discriminators get translations of their own, as published, though without their graph."""
+    """Compute translations again for the discriminators, as published, though without their graph."""
     import paddle
 
     Trainer = _trainer().Trainer
@@ -35,7 +35,7 @@ def translated_twice():
 
 
 def one_image_a_pass():
-    """A generator translates one domain and repeats the other in a pass each."""
+    """Translate one domain and reconstruct the other in separate passes of a generator."""
     Trainer = _trainer().Trainer
 
     def translate(self, real_a, real_b):
@@ -50,12 +50,12 @@ def one_image_a_pass():
 
 
 def real_then_translated():
-    """A discriminator sees real and translated images in a pass each."""
+    """Show a discriminator real and translated images in separate passes."""
     return [(_trainer(), "_two_passes", lambda net, real, fake: (net(real), net(fake)))]
 
 
 def gradients_of_all():
-    """The generators' step computes the discriminators' gradients too, and throws them away."""
+    """Compute the discriminators' gradients in the generators' step too, and discard them."""
     Trainer = _trainer().Trainer
 
     @contextmanager
@@ -68,37 +68,37 @@ def gradients_of_all():
 
 
 def no_tiles():
-    """No convolution by Winograd's tiles, and so none that takes the border along."""
+    """Use no Winograd convolution, and so none that includes the border."""
     _, _, convolution, _ = _layers()
     return [(convolution, "_tiled", lambda *_: False)]
 
 
 def borders_first():
-    """Borders and enlarged maps are made before the convolution."""
+    """Pad and upsample before the convolution instead of within it."""
     _, chain, _, _ = _layers()
     return [(chain, "has_bordered_conv", lambda *_: False)]
 
 
 def no_scattering():
-    """The generator's last layer by Paddle's own convolution."""
+    """Compute the generator's last layer by Paddle's own convolution."""
     _, _, convolution, _ = _layers()
     return [(convolution, "FEW", 0)]
 
 
 def image_by_image():
-    """Large weights meet small maps image by image, as Paddle's own convolution has it."""
+    """Convolve small maps with large weights image by image, as Paddle's own convolution does."""
     _, _, convolution, _ = _layers()
     return [(convolution, "SMALL", 0)]
 
 
 def slices():
-    """Small maps are reflected by slices, too."""
+    """Reflect the borders of small maps by slices, too."""
     basic, *_ = _layers()
     return [(basic, "SMALL", 0)]
 
 
 def tiles_cut_anew():
-    """Tiles are cut once more for the backward pass of every map, not only of large ones."""
+    """Cut tiles again for the backward pass of every map, not only of large ones."""
     *_, winograd = _layers()
     return [(winograd, "KEPT", 0)]
 

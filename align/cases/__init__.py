@@ -1,4 +1,4 @@
-"""What is compared: one entry per layer or network; a file a system."""
+"""The cases to compare, one for each layer or network; each system has its own file."""
 
 from align.cases.adain import ADAIN_CASES, decoder_case, encoder_case
 from align.cases.case import Case, chosen, randomise, representable

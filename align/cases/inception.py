@@ -7,11 +7,11 @@ _MAPS = (3, 8, 9, 7)
 
 
 def inception_case(name, shape=(1, 3, 75, 75), narrow=1):
-    """FID's Inception, its widths divided by `narrow`, on one batch of `shape`."""
+    """Return a case of FID's Inception with its widths divided by `narrow`, on one batch of `shape`."""
     return Case(name, lambda L: L.InceptionV3(narrow), [tuple(shape)], "features, logits", _INCEPTION, "InceptionV3")
 
 
-_WIDE = (3, 12, 9, 7)  # of the mixed blocks, a sixteenth as wide
+_WIDE = (3, 12, 9, 7)  # input of the mixed blocks, at a sixteenth of their width
 INCEPTION_CASES = [
     Case(
         "frozen-batch-norm",

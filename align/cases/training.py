@@ -1,4 +1,4 @@
-"""The systems whose training is compared: a small configuration of each, both trainers, and what a step is given."""
+"""The systems whose training is compared: a small configuration, both trainers, and the arrays of each step."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -16,14 +16,15 @@ from torch_ref.training.ugatit import Trainer as TorchTrainer
 
 @dataclass(frozen=True)
 class TrainingCase:
-    """`given(config, seed)` yields, step by step, the arrays of a batch and the random ones, by name.
+    """How the training of one system is compared.
 
-    Where there are random arrays, the trainers take them as step(*batch, random=...); else there is no such argument.
+    `given(config, seed)` yields (batch, random arrays by name) for each step. Trainers take the random arrays as
+    `step(*batch, random=...)`; without any, that argument is left out.
     """
 
-    small: object  # a configuration on which a step takes a second
-    trainers: tuple  # PyTorch's, ours
-    sources: tuple  # ours, PyTorch's
+    small: object  # a configuration whose steps take about a second
+    trainers: tuple  # PyTorch's, Paddle's
+    sources: tuple  # Paddle's, PyTorch's
     given: Callable
     moved: Callable = lambda name, state: None  # changes the weights that a network starts with, in place
     limit: float = 1e-9  # relative to each tensor's largest value
@@ -31,7 +32,7 @@ class TrainingCase:
 
 
 def batches(config, seed, domains=2):
-    """Endless batches of each domain, exact in float32."""
+    """Yield batches of each domain without end, with values exact in float32."""
     rng = np.random.default_rng([seed, 3])
     shape = (config.batch_size, config.img_ch, config.img_size, config.img_size)
     while True:
@@ -39,22 +40,22 @@ def batches(config, seed, domains=2):
 
 
 def images(config, seed):
-    """A batch of each domain, and no random arrays."""
+    """Yield a batch of each domain, without random arrays."""
     return ((pair, {}) for pair in batches(config, seed))
 
 
 def images_and_latents(config, seed):
-    """A batch of one domain, and the latents of both steps."""
+    """Yield a batch of one domain, and the latents of both halves of the step."""
     rng = np.random.default_rng([seed, 4])
     for batch in batches(config, seed, domains=1):
         yield batch, {kind: representable(rng.standard_normal((config.batch_size, config.z_dim))) for kind in "DG"}
 
 
 def wide_logits(name, state):
-    """Logits on either side of a hinge's corner.
+    """Spread the discriminator's logits beyond the corners of the hinge loss, in place.
 
-    With all of them between the two, the loss is a mean, its corners are not seen, and the last bias has a gradient
-    that is rounding: Adam, which divides it by itself plus 1e-8, would make a step of 1e-9 of it.
+    If all of them lay between the corners, the loss would be a mean, its corners would go untested, and the gradient of
+    the last bias would be pure rounding error, which Adam, dividing it by itself plus 1e-8, turns into steps of 1e-9.
     """
     if name == "D":
         state["last.0.weight"] *= 8
@@ -62,7 +63,7 @@ def wide_logits(name, state):
 
 
 def styles(config, seed):
-    """A batch of images, and what a step of StyleGAN2 draws: every second one augmented, with a cut that varies."""
+    """Yield a batch and what a step of StyleGAN2 draws; the mixing point varies, every second step is augmented."""
     rng, layers, size = np.random.default_rng([seed, 4]), config.img_size.bit_length() - 2, config.img_size
     for step, batch in enumerate(batches(config, seed, 1)):
         count = len(batch[0])
@@ -76,8 +77,8 @@ def styles(config, seed):
         yield batch, {name: representable(array) for name, array in random.items()}
 
 
-# A gradient penalty in the steps 1, 3, 5 counted from 1, a path length in 3 (the first, which only begins the running
-# mean) and 5, copies to the running means in 3, updates of them in 5 and 6.
+# Counted from 1: gradient penalty in steps 1, 3 and 5; path length in 3, where it only starts its running mean, and in
+# 5; the averaged networks are copied from the trained ones in 3 and updated in 5 and 6.
 SMALL_STYLEGAN2 = stylegan2.Config(
     img_size=16,
     load_size=16,

@@ -1,4 +1,4 @@
-"""Do two PyTorch checkpoints hold the same, bit for bit? PyTorch itself reads both.
+"""Check that two PyTorch checkpoints are equal bit for bit; PyTorch itself reads both.
 
     python align/check_round_trip.py BEFORE.pt AFTER.pt
 
@@ -13,7 +13,7 @@ import torch
 
 
 def differences(before, after):
-    """A line for every name, dtype, shape or bit that differs, and the number of tensors that are the same."""
+    """Return a line for every difference in name, dtype, shape or bits, and the number of equal tensors."""
     before, after = _flat(before), _flat(after)
     lines, same = [], 0
     for key in sorted(before.keys() | after.keys()):
@@ -46,9 +46,13 @@ def _bits(tensor):
 
 def main(argv=None):
     """Compare; returns the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("before", metavar="BEFORE.pt")
-    parser.add_argument("after", metavar="AFTER.pt")
+    parser = argparse.ArgumentParser(
+        prog="check_round_trip.py",
+        description=__doc__.split("\n")[0],
+        epilog="example: python align/check_round_trip.py before.pt after.pt",
+    )
+    parser.add_argument("before", metavar="BEFORE.pt", help="the original checkpoint")
+    parser.add_argument("after", metavar="AFTER.pt", help="the one converted there and back")
     arguments = parser.parse_args(argv)
     try:
         states = [torch.load(p, weights_only=True, mmap=True) for p in (arguments.before, arguments.after)]

@@ -1,8 +1,8 @@
-"""Does training in Paddle make the same updates as in PyTorch? Both run in lockstep in float64.
+"""Check that training in Paddle makes the same updates as in PyTorch, both in lockstep in float64.
 
     python align/check_training.py [--steps N] [--full] [--json FILE] [--html FILE]
 
-After every step it compares each loss, learning rate, parameter, Adam moment and spectral-norm vector. Exit code: 0
+Compares each loss, learning rate, parameter, Adam moment and spectral-norm vector after every step. Exit code: 0
 aligned, 1 diverged, 2 not comparable or bad usage.
 """
 
@@ -15,7 +15,7 @@ from align.causes.training import find_training_cause
 from align.checks.running import run
 from align.compare.paddle_side import PaddleSide
 from align.compare.torch_side import TorchSide
-from align.compare.training import compared, one_step, paddle_state, same_start, torch_state
+from align.compare.training import compared, one_step, paddle_state, started, torch_state
 from align.report.document import case_line, entry, finish
 
 __all__ = ["SMALL", "lockstep", "main"]
@@ -29,9 +29,7 @@ def lockstep(config, steps, seed=0, tamper=None, trainers=None, system="ugatit",
     """
     case, torch_side, paddle_side = SYSTEMS[system], TorchSide("float64"), PaddleSide("float64")
     trainers = trainers or case.trainers
-    theirs = torch_side.build(lambda _: trainers[0](config), seed)
-    ours = paddle_side.build(lambda _: trainers[1](config), seed)
-    same_start(theirs, ours, torch_side, paddle_side, seed, case.moved)
+    theirs, ours = started(config, seed, trainers, (torch_side, paddle_side), case.moved)
     if tamper:
         tamper(ours)
     for step, given in zip(range(1, steps + 1), case.given(config, seed), strict=False):
@@ -63,15 +61,20 @@ def _entry(system, options, step, rows, seconds):
 
 def main(argv=None):
     """Run the check; returns the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--steps", type=int, default=6, metavar="N", help="iterations (6)")
-    parser.add_argument("--system", nargs="+", choices=SYSTEMS, default=list(SYSTEMS), help="what is trained (all)")
+    parser = argparse.ArgumentParser(
+        prog="check_training.py",
+        description=__doc__.split("\n")[0],
+        epilog="example: python align/check_training.py --system ugatit --steps 3   "
+        "exit code: 0 aligned, 1 diverged, 2 not comparable or bad usage",
+    )
+    parser.add_argument("--steps", type=int, default=6, metavar="N", help="number of steps (6)")
+    parser.add_argument("--system", nargs="+", choices=SYSTEMS, default=list(SYSTEMS), help="systems to train (all)")
     parser.add_argument("--full", action="store_true", help="U-GAT-IT's full generator instead of the light one")
-    parser.add_argument("--revision", choices=["current", "initial"], default="current", help="of U-GAT-IT")
-    wide = "channels of U-GAT-IT's first layer (4); from 32 on every faster way to a convolution is taken"
+    parser.add_argument("--revision", choices=["current", "initial"], default="current", help="revision of U-GAT-IT")
+    wide = "channels of U-GAT-IT's first layer (4); from 32 on, every faster convolution is used"
     parser.add_argument("--ch", type=int, metavar="N", help=wide)
     parser.add_argument("--batch", type=int, metavar="N", help="batch size (each system's own small one)")
-    parser.add_argument("--seed", type=int, default=0, metavar="K")
+    parser.add_argument("--seed", type=int, default=0, metavar="K", help="seed of weights and images (0)")
     parser.add_argument("--json", metavar="FILE", help="write the report as JSON")
     parser.add_argument("--html", metavar="FILE", help="write the report as a page")
     arguments = parser.parse_args(argv)

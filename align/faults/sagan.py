@@ -1,4 +1,4 @@
-"""Faults planted in SAGAN's layers, and the cause that must be named for each; numbers are the catalogue's."""
+"""Faults of SAGAN's layers: FAULTS, numbered as in the catalogue, and in CAUSES the cause to name for each."""
 
 import paddle
 
@@ -26,7 +26,7 @@ _SQUARE, _EVAL = "spectral-wrapper-square", "spectral-wrapper-eval"
 
 
 def _second_axis(layer, weight):
-    """As PyTorch's own hook has it for a transposed convolution, and Paddle's."""
+    """As PyTorch's and Paddle's own spectral norm do it for a transposed convolution."""
     return weight.transpose([1, 0, 2, 3]).flatten(1)
 
 
