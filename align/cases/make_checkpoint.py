@@ -6,13 +6,13 @@ Holds six state dicts, genA2B, genB2A, disGA, disGB, disLA and disLB, as the pub
 """
 
 import argparse
-import sys
 import time
 from pathlib import Path
 
 import torch
 
 from paddle_ugatit.backend.errors import InputError
+from paddle_ugatit.cli import command
 from paddle_ugatit.formats import atomic
 from torch_ref import Discriminator, ResnetGenerator
 
@@ -53,10 +53,12 @@ def main(argv=None):
     parser.add_argument("--n-blocks", type=int, default=4, metavar="N", help="residual blocks (%(default)s)")
     parser.add_argument("--seed", type=int, default=0, metavar="K", help="seed of the weights (%(default)s)")
     arguments = parser.parse_args(argv)
-    start = time.perf_counter()
+    start, out, state = time.perf_counter(), Path(arguments.out), {}
     torch.manual_seed(arguments.seed)
-    out, state = Path(arguments.out), {}
     try:
+        for option in ("img_size", "ngf", "ndf", "n_blocks"):
+            if getattr(arguments, option) < 1:
+                raise InputError(f"--{option.replace('_', '-')} must be 1 or more, got {getattr(arguments, option)}")
         for name, module in networks(arguments).items():
             randomise(module)
             state[name] = module.state_dict()
@@ -64,8 +66,7 @@ def main(argv=None):
         with atomic.replacing(out) as file:
             torch.save(state, file)
     except (InputError, OSError, ValueError, RuntimeError) as error:
-        print(f"make_checkpoint: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
+        return command.failed("make_checkpoint", error, 2)
     count = sum(tensor.numel() for network in state.values() for tensor in network.values())
     print(f"{out}: six networks, {count / 1e6:.1f} M values, {out.stat().st_size / 1e6:.0f} MB", end=", ")
     print(f"{time.perf_counter() - start:.1f} s")

@@ -1,6 +1,5 @@
 """The command line of check_forward.py and check_backward.py."""
 
-import argparse
 import os
 import sys
 import time
@@ -8,8 +7,8 @@ from dataclasses import fields
 from importlib.util import find_spec
 
 from align.cases import CASES, chosen
+from align.checks import running
 from align.checks.layers import check_case
-from align.checks.running import run
 from align.compare.recording import load_recording
 from align.compare.reference import NotComparable, measure
 from align.compare.sides import torch_side_of
@@ -22,12 +21,8 @@ SHIPPED = "align/recordings/small.safetensors"
 
 def parser(check):
     """Return the parser of the command line of "forward" or "backward"."""
-    result = argparse.ArgumentParser(
-        prog=f"check_{check}.py",
-        description=f"Compare the {check} pass of Paddle with PyTorch, layer by layer.",
-        epilog=f"example: python align/check_{check}.py adailn generator-light --html parity.html   "
-        "exit code: 0 aligned, 1 diverged, 2 not comparable or bad usage",
-    )
+    about = f"Compare the {check} pass of Paddle with PyTorch, layer by layer."
+    result = running.parser(f"check_{check}", about, "adailn generator-light --html parity.html")
     result.add_argument("cases", nargs="*", metavar="CASE", help="cases to run (all); --list prints their names")
     result.add_argument("--list", action="store_true", help="print the names of the cases and exit")
     result.add_argument(
@@ -41,8 +36,7 @@ def parser(check):
     result.add_argument("--image", metavar="FILE", help="feed the networks this picture instead of noise")
     result.add_argument("--reference", metavar="FILE", help="compare with a recording instead of PyTorch")
     result.add_argument("--seed", type=int, default=0, metavar="K", help="seed of weights, inputs and gradients (0)")
-    result.add_argument("--json", metavar="FILE", help="write the report as JSON")
-    result.add_argument("--html", metavar="FILE", help="write the report as a page")
+    running.add_report(result)
     result.add_argument("--repro", metavar="DIR", help="write a script that reproduces the first difference")
     result.add_argument("--layers", choices=["all", "failed", "none"], default="all", help="tables to print (all)")
     return result
@@ -54,10 +48,11 @@ def main(check, argv=None):
     if arguments.list:
         print("\n".join(CASES))
         return 0
-    return run(f"check_{check}", lambda: _run(check, arguments), (ValueError,))
+    return running.run(f"check_{check}", lambda: _run(check, arguments), (ValueError,))
 
 
 def _run(check, arguments):
+    running.require_seed(arguments.seed)
     start = time.perf_counter()
     for line in runtime.SETTINGS:
         print(line)

@@ -10,7 +10,6 @@ show as differences with --data: those with an EXIF rotation and those with 16 b
 not comparable or bad usage.
 """
 
-import argparse
 import tempfile
 import time
 from contextlib import ExitStack
@@ -20,7 +19,7 @@ from unittest.mock import patch
 
 import numpy as np
 
-from align.checks.running import run
+from align.checks import running
 from align.compare.data import MARGIN, MISTAKES, PUBLIC, antialiased_bilinear, write_pictures
 from align.compare.reference import NotComparable
 from align.compare.verdict import UNKNOWN, Row
@@ -206,18 +205,13 @@ def check(size, seed, paths, batches=True):
 
 def parse(argv):
     """Parse the command line."""
-    parser = argparse.ArgumentParser(
-        prog="check_data.py",
-        description=__doc__.split("\n")[0],
-        epilog="example: python align/check_data.py --data data/faces/testA   "
-        "exit code: 0 aligned, 1 diverged, 2 not comparable or bad usage",
-    )
-    parser.add_argument("--size", type=int, default=64, metavar="N", help="size of the networks' images (64)")
-    parser.add_argument("--seed", type=int, default=0, metavar="K", help="seed of pictures and choices (0)")
-    parser.add_argument("--data", metavar="DIR", help="use the first pictures in this folder instead of random ones")
-    parser.add_argument("--count", type=int, default=5, metavar="N", help="number of pictures (5)")
-    parser.add_argument("--json", metavar="FILE", help="write the report as JSON")
-    return parser.parse_args(argv)
+    options = running.parser("check_data", __doc__, "--data data/faces/testA")
+    options.add_argument("--size", type=int, default=64, metavar="N", help="size of the networks' images (64)")
+    options.add_argument("--seed", type=int, default=0, metavar="K", help="seed of pictures and choices (0)")
+    options.add_argument("--data", metavar="DIR", help="use the first pictures in this folder instead of random ones")
+    options.add_argument("--count", type=int, default=5, metavar="N", help="number of pictures (5)")
+    options.add_argument("--json", metavar="FILE", help="write the report as JSON")
+    return options.parse_args(argv)
 
 
 def _run(arguments):
@@ -243,4 +237,4 @@ def _run(arguments):
 def main(argv=None):
     """Run the check; returns the exit code."""
     arguments = parse(argv)
-    return run("check_data", lambda: _run(arguments))
+    return running.run("check_data", lambda: _run(arguments))

@@ -9,7 +9,6 @@ networks together. A difference is explained if exactly one known initialisation
 aligned, 1 diverged, 2 not comparable or bad usage.
 """
 
-import argparse
 import time
 from collections import defaultdict
 from dataclasses import asdict
@@ -19,7 +18,7 @@ from scipy import stats
 
 from align.cases import chosen
 from align.cases.initial import CASES, fans, known_initialisations
-from align.checks.running import run
+from align.checks import running
 from align.compare.paddle_side import PaddleSide
 from align.compare.torch_side import TorchSide
 from align.compare.verdict import UNKNOWN, Row
@@ -149,18 +148,12 @@ def count_tests(cases):
 
 def parse(argv):
     """Parse the command line."""
-    parser = argparse.ArgumentParser(
-        prog="check_init.py",
-        description=__doc__.split("\n")[0],
-        epilog="example: python align/check_init.py discriminator-local --seeds 50   "
-        "exit code: 0 aligned, 1 diverged, 2 not comparable or bad usage",
-    )
-    parser.add_argument("cases", nargs="*", metavar="CASE", help=f"cases to run, of {', '.join(CASES)} (all)")
-    parser.add_argument("--seeds", type=int, default=SEEDS, metavar="N", help=f"networks built on each side ({SEEDS})")
-    parser.add_argument("--seed", type=int, default=0, metavar="K", help="first seed (0)")
-    parser.add_argument("--json", metavar="FILE", help="write the report as JSON")
-    parser.add_argument("--html", metavar="FILE", help="write the report as a page")
-    return parser.parse_args(argv)
+    options = running.parser("check_init", __doc__, "discriminator-local --seeds 50")
+    options.add_argument("cases", nargs="*", metavar="CASE", help=f"cases to run, of {', '.join(CASES)} (all)")
+    options.add_argument("--seeds", type=int, default=SEEDS, metavar="N", help=f"networks built on each side ({SEEDS})")
+    options.add_argument("--seed", type=int, default=0, metavar="K", help="first seed (0)")
+    running.add_report(options)
+    return options.parse_args(argv)
 
 
 def _run(arguments):
@@ -183,4 +176,4 @@ def _blamed_lines(blamed):
 def main(argv=None):
     """Run the check; returns the exit code."""
     arguments = parse(argv)
-    return run("check_init", lambda: _run(arguments), (ValueError,))
+    return running.run("check_init", lambda: _run(arguments), (ValueError,))

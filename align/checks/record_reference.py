@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from align.cases import CASES, LAYER_CASES, MINI_CASES, chosen
-from align.checks.running import run
+from align.checks import running
 from align.compare.recording import save_recording
 from align.compare.reference import measure
 from align.compare.torch_side import TorchSide
@@ -35,10 +35,11 @@ def main(argv=None):
     parser.add_argument("--batch", type=int, default=1, metavar="N", help="batch size for --weights (1)")
     parser.add_argument("--seed", type=int, default=0, metavar="K", help="seed of weights, inputs and gradients (0)")
     arguments = parser.parse_args(argv)
-    return run("record_reference", lambda: _record(arguments), (ImportError, ValueError))
+    return running.run("record_reference", lambda: _record(arguments), (ImportError, ValueError))
 
 
 def _record(arguments):
+    running.require_seed(arguments.seed)
     start, weights = time.perf_counter(), {}
     cases = CASES | {case.name: case for case in MINI_CASES}
     default = [case.name for case in LAYER_CASES + MINI_CASES]

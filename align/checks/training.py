@@ -6,13 +6,12 @@ Compares each loss, learning rate, parameter, Adam moment and spectral-norm vect
 aligned, 1 diverged, 2 not comparable or bad usage.
 """
 
-import argparse
 import time
 from dataclasses import asdict, replace
 
 from align.cases.training import SMALL, SYSTEMS
 from align.causes.training import find_training_cause
-from align.checks.running import run
+from align.checks import running
 from align.compare.paddle_side import PaddleSide
 from align.compare.torch_side import TorchSide
 from align.compare.training import compared, one_step, paddle_state, started, torch_state
@@ -61,29 +60,24 @@ def _entry(system, options, step, rows, seconds):
 
 def main(argv=None):
     """Run the check; returns the exit code."""
-    parser = argparse.ArgumentParser(
-        prog="check_training.py",
-        description=__doc__.split("\n")[0],
-        epilog="example: python align/check_training.py --system ugatit --steps 3   "
-        "exit code: 0 aligned, 1 diverged, 2 not comparable or bad usage",
-    )
-    parser.add_argument("--steps", type=int, default=6, metavar="N", help="number of steps (6)")
-    parser.add_argument("--system", nargs="+", choices=SYSTEMS, default=list(SYSTEMS), help="systems to train (all)")
-    parser.add_argument("--full", action="store_true", help="U-GAT-IT's full generator instead of the light one")
-    parser.add_argument("--revision", choices=["current", "initial"], default="current", help="revision of U-GAT-IT")
+    options = running.parser("check_training", __doc__, "--system ugatit --steps 3")
+    options.add_argument("--steps", type=int, default=6, metavar="N", help="number of steps (6)")
+    options.add_argument("--system", nargs="+", choices=SYSTEMS, default=list(SYSTEMS), help="systems to train (all)")
+    options.add_argument("--full", action="store_true", help="U-GAT-IT's full generator instead of the light one")
+    options.add_argument("--revision", choices=["current", "initial"], default="current", help="revision of U-GAT-IT")
     wide = "channels of U-GAT-IT's first layer (4); from 32 on, every faster convolution is used"
-    parser.add_argument("--ch", type=int, metavar="N", help=wide)
-    parser.add_argument("--batch", type=int, metavar="N", help="batch size (each system's own small one)")
-    parser.add_argument("--seed", type=int, default=0, metavar="K", help="seed of weights and images (0)")
-    parser.add_argument("--json", metavar="FILE", help="write the report as JSON")
-    parser.add_argument("--html", metavar="FILE", help="write the report as a page")
-    arguments = parser.parse_args(argv)
-    return run("check_training", lambda: _run(arguments), (ValueError,))
+    options.add_argument("--ch", type=int, metavar="N", help=wide)
+    options.add_argument("--batch", type=int, metavar="N", help="batch size (each system's own small one)")
+    options.add_argument("--seed", type=int, default=0, metavar="K", help="seed of weights and images (0)")
+    running.add_report(options)
+    arguments = options.parse_args(argv)
+    return running.run("check_training", lambda: _run(arguments), (ValueError,))
 
 
 def _run(arguments):
     if arguments.steps < 1:
         raise ValueError(f"--steps must be 1 or more, got {arguments.steps}")
+    running.require_seed(arguments.seed)
     start, entries = time.perf_counter(), []
     for system in arguments.system:
         config = _config(system, arguments)
@@ -98,5 +92,6 @@ def _config(system, arguments):
     if arguments.batch is not None:
         config = replace(config, batch_size=arguments.batch)
     if system == "ugatit":
-        config = replace(config, light=not arguments.full, revision=arguments.revision, ch=arguments.ch or config.ch)
+        ch = config.ch if arguments.ch is None else arguments.ch
+        config = replace(config, light=not arguments.full, revision=arguments.revision, ch=ch)
     return config

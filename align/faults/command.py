@@ -8,7 +8,6 @@ seeds. No file is touched: faults are patches that end with the check. Exit code
 not, 2 bad usage.
 """
 
-import argparse
 import json
 import platform
 import sys
@@ -19,7 +18,7 @@ from datetime import datetime, timezone
 import paddle
 import torch
 
-from align.checks.running import run
+from align.checks import running
 from align.faults import benchmark, other_tools
 from align.faults.catalogue import CATALOGUE
 from align.faults.controls import alarms
@@ -35,21 +34,19 @@ SUBSET = (1, 3, 7, 13, 16, 20, 25, 31, 37, 43, 45, 56, 59, 64, 67)
 
 def parse(argv):
     """Parse the command line."""
-    parser = argparse.ArgumentParser(
-        prog="check_faults.py",
-        description=__doc__.split("\n")[0],
-        epilog="example: python align/check_faults.py --only 16 24 --seeds 0   "
-        "exit code: 0 the rates are reached, 1 they are not, 2 bad usage",
+    options = running.parser(
+        "check_faults", __doc__, "--only 16 24 --seeds 0", "0 the rates are reached, 1 they are not, 2 bad usage"
     )
-    parser.add_argument(
+    options.add_argument(
         "--only", type=int, nargs="+", metavar="N", help="only the faults with these numbers, without controls"
     )
-    parser.add_argument("--subset", action="store_true", help="a fault of each kind and one seed of controls: a minute")
-    parser.add_argument("--seeds", type=int, metavar="N", help=f"number of seeds for the controls ({SEEDS})")
-    parser.add_argument("--others", action="store_true", help="also try allclose, PaDiff and reprod_log on the faults")
-    parser.add_argument("--json", metavar="FILE", help="write the report as JSON")
-    parser.add_argument("--html", metavar="FILE", help="write the report as a page")
-    return parser.parse_args(argv)
+    options.add_argument(
+        "--subset", action="store_true", help="a fault of each kind and one seed of controls: a minute"
+    )
+    options.add_argument("--seeds", type=int, metavar="N", help=f"number of seeds for the controls ({SEEDS})")
+    options.add_argument("--others", action="store_true", help="also try allclose, PaDiff and reprod_log on the faults")
+    running.add_report(options)
+    return options.parse_args(argv)
 
 
 def _run(arguments):
@@ -143,4 +140,4 @@ def _summary(report):
 def main(argv=None):
     """Run the benchmark; returns the exit code."""
     arguments = parse(argv)
-    return run("check_faults", lambda: _run(arguments))
+    return running.run("check_faults", lambda: _run(arguments))
