@@ -97,7 +97,7 @@ class TorchSide:
     def __init__(self, dtype, jitter=None):
         """With `jitter`, a NumPy generator, every input value moves by up to half a unit in float32's last place."""
         self.dtype, self.jitter = dtype, jitter
-        # PyTorch follows OMP_NUM_THREADS only where it was loaded after the variable was set.
+        # PyTorch follows OMP_NUM_THREADS only if it is loaded after the variable is set.
         torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS") or torch.get_num_threads()))
 
     def build(self, build, seed):
