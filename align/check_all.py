@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Every check of the project, one after the other, one page and one exit code."""
+"""Run every check of the project, one after another; write one page and return one exit code."""
 
 import sys
 from pathlib import Path

@@ -1,5 +1,4 @@
-"""Is the backward pass of Paddle the same as PyTorch's? Compares the gradients of every layer,
-input and parameter.
+"""Check that the backward pass of Paddle equals PyTorch's: the gradients of every layer, input and parameter.
 
     python align/check_backward.py [CASE ...] [--weights FILE] [--html FILE]
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Do pictures reach the networks as in the public code? Every pixel, every float, every random choice."""
+"""Check that pictures reach the networks as in the public code: every pixel, float and random choice."""
 
 import sys
 from pathlib import Path

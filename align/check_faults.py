@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Who tests the tester? Every fault of the catalogue planted in memory, and differences that are no faults."""
+"""Test the tester: plant every fault of the catalogue in memory, and harmless differences as controls."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Is the forward pass of Paddle the same as PyTorch's? Compares every layer's outputs, and the spectral norms' state.
+"""Check that the forward pass of Paddle equals PyTorch's: every layer's outputs, and the state of spectral norms.
 
     python align/check_forward.py [CASE ...] [--weights FILE] [--html FILE]
 

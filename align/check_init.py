@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Do fresh networks start from PyTorch's initial distributions? Every parameter and spectral-norm vector of each."""
+"""Check that new networks start from PyTorch's initial distributions: every parameter and spectral-norm vector."""
 
 import sys
 from pathlib import Path

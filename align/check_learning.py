@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Does it learn as the original does? Trains with both frameworks and measures paired test images."""
+"""Check that Paddle learns as PyTorch does: train with both and measure the results on paired test images."""
 
 import sys
 from pathlib import Path

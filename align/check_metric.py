@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Are KID, FID and the features right? Against plain statements, and torch-fidelity and clean-fid where installed."""
+"""Check that KID, FID and Inception features are right, and that mistakes planted in them are caught."""
 
 import sys
 from pathlib import Path

@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Do two PyTorch checkpoints hold the same, bit for bit? PyTorch itself reads both."""
+"""Check that two PyTorch checkpoints are equal bit for bit; PyTorch itself reads both."""
 
 import sys
 from pathlib import Path

@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Does training in Paddle make the same updates as in PyTorch? Both run in lockstep in float64."""
+"""Check that training in Paddle makes the same updates as in PyTorch, both in lockstep in float64."""
 
 import sys
 from pathlib import Path

@@ -1,6 +1,6 @@
-"""What a fault is, and the ways to plant one in memory into the Paddle side: no file of the product is touched.
+"""Faults and how to plant them in memory; no file of the product is touched.
 
-Contents: Fault; local, patched (make one); put, put_weight, run, swap (plants: what is done to a built layer).
+Contents: Fault; local, patched (make one); put, put_weight, run, swap (plants, which change a layer); grid_matrix.
 """
 
 from collections.abc import Callable
@@ -14,7 +14,7 @@ import numpy as np
 
 @contextmanager
 def in_force(patches):
-    """Within the block every (owner, attribute, replacement) is."""
+    """Within the block, each (owner, attribute, replacement) is in force."""
     with ExitStack() as stack:
         for owner, attribute, replacement in patches:
             stack.enter_context(patch.object(owner, attribute, replacement))
@@ -23,26 +23,26 @@ def in_force(patches):
 
 @dataclass(frozen=True)
 class Fault:
-    """One fault, and the layer that each check must blame for it: "" is the model, None that the check stays silent."""
+    """One fault, and the layer that each check must blame: "" is the model, None means that the check stays silent."""
 
-    number: int  # in the catalogue, shared by variants; 0 for one of its own
+    number: int  # in the catalogue, shared by variants; 0 if it is not there
     name: str
     case: str  # a key of align.faults.layers.CASES
     forward: str | None
     backward: str | None
     plant: Callable | None = None  # changes a built model in place
     patches: tuple = ()  # (owner, attribute, replacement), in force while the model is built and run
-    dtypes: tuple = ("float64", "float32")  # those that must see it; the others must not
+    dtypes: tuple = ("float64", "float32")  # those in which it must be seen; in others it must not
 
     @contextmanager
     def planted(self):
-        """Within the block the patches are in force; gives what `check_case` takes as `tamper`."""
+        """Within the block the patches are in force; yields what `check_case` takes as `tamper`."""
         with in_force(self.patches):
             yield self.plant
 
 
 def local(number, name, case, path, plant, **more):
-    """A fault in the layer at `path`, which is to blame in both passes unless `more` says otherwise."""
+    """Return a fault in the layer at `path`, which is to blame in both passes unless `more` says otherwise."""
 
     def plant_there(model):
         plant(dict(model.named_sublayers(include_self=True))[path])
@@ -51,12 +51,12 @@ def local(number, name, case, path, plant, **more):
 
 
 def patched(number, name, case, forward, backward, replaced, replacement, **more):
-    """A fault in a function; `replaced` is the module and the name in it."""
+    """Return a fault in a function; `replaced` is its module and its name there."""
     return Fault(number, name, case, forward, backward, patches=((*replaced, replacement),), **more)
 
 
 def put(**attributes):
-    """Plant: other values of these attributes."""
+    """Plant: set these attributes."""
 
     def plant(layer):
         for name, value in attributes.items():
@@ -66,7 +66,7 @@ def put(**attributes):
 
 
 def put_weight(leaf, change):
-    """Plant: `change(array)` in place of a parameter or buffer."""
+    """Plant: replace a parameter or buffer by `change(array)`."""
 
     def plant(layer):
         tensor = getattr(layer, leaf)
@@ -84,14 +84,14 @@ def run(forward):
         def faulty(self, *arguments):
             return forward(partial(kind.forward, self), self, *arguments)
 
-        # A class of its own: an attribute `forward` of the instance would be lost when the harness taps the layer.
+        # A new class, since an instance's own `forward` would be lost when the harness taps the layer.
         layer.__class__ = type(f"Faulty{kind.__name__}", (kind,), {"forward": faulty})
 
     return plant
 
 
 def swap(first, second):
-    """Plant: the two weights, named by their paths within the layer, change places."""
+    """Plant: exchange two weights, named by their paths within the layer."""
 
     def plant(layer):
         state = layer.state_dict()
@@ -103,7 +103,7 @@ def swap(first, second):
 
 
 def grid_matrix(length, size, kind="half"):
-    """(size, length) weights of linear interpolation: pixel centres "half", "corners" aligned, or "asymmetric"."""
+    """Return (size, length) weights of linear interpolation on the grid "half", "corners" or "asymmetric"."""
     place = np.arange(size)
     if kind == "corners":
         place = place * (length - 1) / max(size - 1, 1)

@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Record what PyTorch computes, to compare with it later on a machine that has Paddle alone."""
+"""Record what PyTorch computes, for comparisons on machines that have only Paddle."""
 
 import sys
 from pathlib import Path

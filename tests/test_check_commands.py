@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +12,11 @@ import pytest
 import torch
 from PIL import Image
 
-from align.checks import command, record_reference
+from align.checks import command, data, initial, record_reference, training
 from align.compare.recording import load_recording
 from align.compare.reference import NotComparable
 from align.compare.verdict import Judge
+from align.faults import metric_command
 
 ROOT = Path(__file__).resolve().parent.parent
 SHIPPED = ROOT / "align/recordings/small.safetensors"
@@ -52,12 +54,12 @@ def test_a_difference_gives_exit_code_one(monkeypatch, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["no-such-case"], "no case no-such-case; there are"),
+        (["no-such-case"], "unknown case no-such-case; choose from"),
         (["--weights", "missing.pt"], "missing.pt"),
         (["--reference", "missing.safetensors"], "missing.safetensors"),
         (["--reference", __file__], "not a recording"),
         (["adailn", "--image", __file__], "cannot be read as a picture"),
-        (["--reference", str(SHIPPED), "--weights", "x.pt"], "does not go with"),
+        (["--reference", str(SHIPPED), "--weights", "x.pt"], "cannot be combined with"),
         (["adailn", "--json", "/proc/none/x.json"], "/proc/none"),
     ],
 )
@@ -65,6 +67,23 @@ def test_bad_usage_is_one_line_and_exit_code_two(arguments, message, capsys):
     assert command.main("forward", arguments) == 2
     err = capsys.readouterr().err
     assert err.count("\n") == 1 and message in err and "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    ("name", "main"),
+    [
+        ("check_backward", partial(command.main, "backward")),
+        ("check_training", training.main),
+        ("check_metric", metric_command.main),
+        ("check_data", data.main),
+        ("check_init", initial.main),
+        ("record_reference", lambda arguments: record_reference.main(["linear", "--out", "x.safetensors", *arguments])),
+    ],
+)
+def test_a_negative_seed_is_one_line_and_exit_code_two(name, main, capsys):
+    assert main(["--seed", "-1"]) == 2
+    err = capsys.readouterr().err
+    assert err.startswith(f"{name}: ") and err.count("\n") == 1 and "--seed" in err
 
 
 def test_picture_is_what_the_networks_see(tmp_path, capsys):

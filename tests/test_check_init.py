@@ -44,7 +44,7 @@ def test_limit_holds_what_it_promises():
         (None, "Paddle has no such key"),
         ([np.ones((2, 3))] * 2, "shape [2, 3]"),
         ([np.full(4, np.nan)] * 2, "NaN"),
-        ([np.arange(4.0)] * 2, "the same values whatever the seed"),
+        ([np.arange(4.0)] * 2, "the same values for every seed"),
     ],
 )
 def test_what_cannot_be_compared_fails(found, note):

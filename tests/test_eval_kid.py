@@ -260,6 +260,16 @@ def test_page_is_whole_and_needs_no_network(folders, tmp_path):
     assert f"{result.report['kid']['all_pairs']:.3f}" in text
 
 
+def test_page_shows_hostile_names_as_text(folders, tmp_path):
+    hostile = '"><script>alert(1)<'
+    for place, path in enumerate(sorted((folders / "fake").iterdir())):
+        (tmp_path / hostile).mkdir(exist_ok=True)
+        (tmp_path / hostile / f"{place}{hostile}{path.suffix}").write_bytes(path.read_bytes())
+    result = evaluate(tmp_path / hostile, folders / "real", features="pixels", cache=None)
+    text = page.render(result)
+    assert "<script" not in text and "&lt;script&gt;alert(1)&lt;" in text
+
+
 @pytest.mark.slow
 def test_several_processes_give_the_same_number(folders, tmp_path):
     alone = report(folders, tmp_path, "--weights", folders / "inception.pth", features="inception")

@@ -59,17 +59,17 @@ def test_blamed_layers_exist(case):
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("gmp by gap's weight", "the code that leads to conv1x1 (Conv2d) gives it another input"),
-        ("attention by the normalised weight", "the code that leads to conv1x1 (Conv2d) gives it another input"),
-        ("no skip in one block", "the code that leads to UpBlock1_2.pad1 (ReflectionPad2d) gives it another input"),
-        ("flattened as NHWC", "the code that leads to FC.0 (Linear) gives it another input"),
+        ("gmp by gap's weight", "the code before conv1x1 (Conv2d) passes it a different input"),
+        ("attention by the normalised weight", "the code before conv1x1 (Conv2d) passes it a different input"),
+        ("no skip in one block", "the code before UpBlock1_2.pad1 (ReflectionPad2d) passes it a different input"),
+        ("flattened as NHWC", "the code before FC.0 (Linear) passes it a different input"),
         ("heatmap as a mean", "ResnetGenerator: output differs"),
         ("square Linear loaded transposed", "FC.2 (Linear): weight weight differs"),
         ("no bias where PyTorch has one", "Paddle has no such key"),
         ("frozen bias that PyTorch has not", "PyTorch has no such key"),
         ("NaN at one element", "NaN or infinite"),
         ("encoder block left out", "Paddle never computed it"),
-        ("discriminator's trunk run once more", "PyTorch has nothing of this name"),
+        ("discriminator's trunk run once more", "PyTorch has no tensor of this name"),
     ],
 )
 def test_message_says_what_is_wrong(name, words):

@@ -317,7 +317,7 @@ def test_weights_are_blamed_before_anything_else():
 
 
 def test_unmatched_calls_are_blamed_before_values():
-    early, extra = row("first"), row("second", view="propagated", note="PyTorch has nothing of this name")
+    early, extra = row("first"), row("second", view="propagated", note="PyTorch has no tensor of this name")
     assert blamed([early, extra]) is extra
     lost = row("second", note="Paddle never computed it")
     assert blamed([early, lost]) is lost
@@ -334,7 +334,7 @@ def test_nothing_failed_nobody_is_blamed():
 
 
 def test_message_tells_the_glue_from_the_layer():
-    assert blame_message(row("first", "input"), "Net").startswith("the code that leads to first (Linear)")
-    assert blame_message(row("first", "grad_output"), "Net").startswith("the code that follows first (Linear)")
+    assert blame_message(row("first", "input"), "Net").startswith("the code before first (Linear)")
+    assert blame_message(row("first", "grad_output"), "Net").startswith("the code after first (Linear)")
     assert blame_message(row("first"), "Net").startswith("first (Linear): output differs")
     assert blame_message(row(""), "Net").startswith("Net: output differs")

@@ -7,9 +7,10 @@ import random
 from html.parser import HTMLParser
 
 import pytest
+from jinja2 import UndefinedError
 
-from align.report import charts as picture
-from align.report import page
+from align.report import charts, page
+from paddle_ugatit.formats import html
 
 HOSTILE = '</td><script>alert("x")</script><img src="http://example.org/x.png">&amp;'
 VOID = {"meta", "br", "img", "link", "input", "hr"}
@@ -187,7 +188,7 @@ def test_no_number_is_drawn_in_its_own_lane(error):
     row = next(row for row in report["cases"][0]["rows"] if row["verdict"] == "fail")
     row.update(error=error, note="NaN in Paddle's output")
     html = page.render([report])
-    assert f'y="{picture.MISSING_Y}"' in html
+    assert f'y="{charts.MISSING_Y}"' in html
     assert "NaN in Paddle&#39;s output" in html
     assert ">none</text>" in html
 
@@ -197,17 +198,17 @@ def test_exact_and_edge_values_are_drawn_inside_the_panel():
     rows = report["cases"][0]["rows"]
     for row, error in zip(rows, (0, 5e-324, 1e-300, 1e300, 0.0), strict=False):
         row.update(error=error)
-    scale = picture._Scale(rows)
+    scale = charts._Scale(rows)
     heights = [scale.y(row["error"]) for row in rows]
-    assert heights[0] == heights[4] == picture.EXACT_Y
-    assert heights[1] == heights[2] == picture.LOG_BOTTOM and heights[3] == picture.LOG_TOP
+    assert heights[0] == heights[4] == charts.EXACT_Y
+    assert heights[1] == heights[2] == charts.LOG_BOTTOM and heights[3] == charts.LOG_TOP
     Reader(page.render([report]))
 
 
 def test_a_layer_of_one_view_is_slotted_into_its_place():
     rows = [{"view": "isolated", "layer": name, "call": 0} for name in ("a", "b", "d")]
     rows += [{"view": "propagated", "layer": name, "call": 0} for name in ("a", "c", "d")]
-    order = [layer for layer, _ in picture._execution_order(rows)]
+    order = [layer for layer, _ in charts._execution_order(rows)]
     assert sorted(order) == ["a", "b", "c", "d"]
     assert order[0] == "a" and order[-1] == "d"
 
@@ -280,3 +281,11 @@ def test_a_failed_render_leaves_the_former_page(tmp_path):
     with pytest.raises(page.ReportError):
         page.write_page([broken], target)
     assert target.read_bytes() == before
+
+
+def test_templates_escape_their_values_and_miss_none(tmp_path):
+    (tmp_path / "page.html").write_text("<p>{{ text }}</p>")
+    template = html.environment(tmp_path).get_template("page.html")
+    assert template.render(text='<b title="x">') == "<p>&lt;b title=&#34;x&#34;&gt;</p>"
+    with pytest.raises(UndefinedError):
+        template.render()

@@ -105,7 +105,7 @@ def test_whole_numbers_as_inputs(eps, code, tmp_path, capsys):
 @pytest.mark.parametrize("source", [SOURCE, RIGHT.replace("BatchNorm2D(channels)", "BatchNorm2D(channels, epsilon=1)")])
 def test_repro_shows_the_difference_alone(check, source, tmp_path, capsys):
     code, out = checked(tmp_path, source, capsys, check, "--repro", str(tmp_path / "repro"))
-    assert code == 1 and f"shown alone by: python {tmp_path / 'repro' / 'repro.py'}" in out
+    assert code == 1 and f"reproduce with: python {tmp_path / 'repro' / 'repro.py'}" in out
     done = subprocess.run([sys.executable, str(tmp_path / "repro" / "repro.py")], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     differences = [float(line.split("differ by ")[1].split(";")[0]) for line in done.stdout.splitlines()]

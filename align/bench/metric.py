@@ -1,8 +1,8 @@
-"""KID against torch-fidelity on the same features, in one run; figures are medians of turns taken in alternation.
+"""Time KID against torch-fidelity on the same features, in one run; figures are medians of alternating turns.
 
     python tools/bench.py kid [--sizes 1000 2000 5000] [--repeat N] [--images N]
 
-Where torch-fidelity is not installed, its algorithm stands for it: one Gram matrix a subset, in NumPy. `--images` also
+If torch-fidelity is not installed, its algorithm in NumPy replaces it: one Gram matrix for each subset. `--images` also
 times the extraction of features, with random weights. Exit code: 0 measured, 1 the results differ by more than 1e-6.
 """
 
@@ -28,7 +28,7 @@ DIMENSIONS, SUBSETS, SUBSET_SIZE, SEED = 2048, 100, 1000, 2020
 
 
 def by_subset(x, y, subsets, size, seed):
-    """(mean, std) as torch-fidelity computes it: three Gram matrices for every subset."""
+    """Return (mean, std) as torch-fidelity computes it, with three Gram matrices for every subset."""
     rng = np.random.RandomState(seed)
     values = []
     for _ in range(subsets):
@@ -40,19 +40,19 @@ def by_subset(x, y, subsets, size, seed):
 
 
 def ours(x, y, subsets, size, seed):
-    """(mean, std) of ours, with all that comes along but bootstrap and permutations."""
+    """Return (mean, std) from `kid`, with everything it computes except bootstrap and permutations."""
     result = kid(x, y, subsets, size, seed, bootstrap=0)
     return result.mean, result.std
 
 
 def ours_alone(x, y, subsets, size, seed):
-    """(mean, std) of ours with nothing else."""
+    """Return (mean, std) from `subset_kid`, which computes nothing else."""
     values = subset_kid(x, y, subsets, size, seed)
     return values.mean(), values.std()
 
 
 def in_turns(contenders, repeat):
-    """Name -> median seconds, and name -> last result; the contenders take turns, after one each to warm up."""
+    """Return name -> median seconds and name -> last result; contenders take turns, after a warm-up each."""
     times, results = {name: [] for name in contenders}, {}
     for turn in range(repeat + 1):
         for name, work in contenders.items():
@@ -63,7 +63,7 @@ def in_turns(contenders, repeat):
 
 
 def kid_table(sizes, repeat):
-    """Print a line per number of samples; returns the largest relative difference of the means."""
+    """Print a line for each number of samples; returns the largest relative difference of the means."""
     installed = metric_others.installed("torch_fidelity")
     other = "torch-fidelity" if installed else "one Gram matrix a subset"
     theirs = metric_others.fidelity_kid if installed else by_subset
@@ -86,16 +86,16 @@ def kid_table(sizes, repeat):
 
 
 def _difference(theirs, x, y, size):
-    """Relative difference of the mean of 10 subsets, theirs from the same features in float64.
+    """Relative difference of the means of 10 subsets, theirs computed in float64 from the same features.
 
-    In float32 theirs is itself off by up to 1e-4: its totals are float32, too.
+    In float32 theirs would be off by up to 1e-4 itself, since its totals are float32, too.
     """
     exact = theirs(x.astype(np.float64), y.astype(np.float64), 10, size, SEED)[0]
     return max(abs(work(x, y, 10, size, SEED)[0] - exact) / abs(exact) for work in (ours, ours_alone))
 
 
 def extraction_table(count, repeat):
-    """Print images a second of ours and, where it is installed, torch-fidelity's."""
+    """Print the images per second of ours and, if installed, torch-fidelity's extraction."""
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (count, 256, 256, 3)).astype(np.uint8)
     with tempfile.TemporaryDirectory() as folder:

@@ -1,6 +1,6 @@
-"""What an iteration saves, one by one: how to do without each. The updates stay the same; tests/test_bench.py compares.
+"""The savings of a training iteration, and how to do without each; updates stay the same (tests/test_bench.py).
 
-Contents: SAVINGS, name -> a function that gives (owner, attribute, replacement) of what to patch. Nothing of Paddle is
+Contents: SAVINGS, name -> function that returns (owner, attribute, replacement) of what to patch. Nothing of Paddle is
 loaded before such a function runs.
 """
 
@@ -14,7 +14,7 @@ def _trainer():
 
 
 def translated_twice():
-    """The discriminators get translations of their own, as published, though without their graph."""
+    """Compute translations again for the discriminators, as published, though without their graph."""
     import paddle
 
     Trainer = _trainer().Trainer

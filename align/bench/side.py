@@ -1,10 +1,10 @@
-"""One side of a speed comparison, in a process of its own: what one piece of work costs, a JSON line per turn.
+"""One side of a speed comparison, in its own process: what one piece of work costs, as a JSON line per turn.
 
     python align/bench/side.py iteration torch-plain --config '{"light": true, "img_size": 128}'
 
-`iteration` is a whole training iteration, `infer` a picture through the light or full generator. tools/bench.py runs
-the sides in turns. Those of PyTorch are run with PADDLE_UGATIT_RUNTIME=off, since the harness would set the process up
-for Paddle; ours loads no PyTorch.
+`iteration` is a whole training iteration, `infer` the translation of a picture. tools/bench.py runs the sides in turns,
+those of PyTorch with PADDLE_UGATIT_RUNTIME=off, since the harness would set the process up for Paddle. Paddle's side
+does not load PyTorch.
 """
 
 import argparse
@@ -24,7 +24,7 @@ from align.bench.savings import SAVINGS  # noqa: E402
 
 
 def torch_iteration(options, kind):
-    """A callable that makes one iteration of the reference's trainer, plain or with the savings."""
+    """Return a function that makes one iteration of the PyTorch trainer, plain or with the savings."""
     import torch
 
     from align.bench.torch_saving import SavingTrainer
@@ -34,14 +34,14 @@ def torch_iteration(options, kind):
     config = SimpleNamespace(**options, lr_at=lambda _step: options["lr"])
     trainer = (Trainer if kind == "torch-plain" else SavingTrainer)(config)
     if kind == "torch-compiled":
-        for name in ("genA2B", "genB2A"):  # not the discriminators: their spectral norm writes into what backward needs
+        for name in ("genA2B", "genB2A"):  # not the discriminators: their spectral norm overwrites what backward needs
             trainer.networks[name].compile()
     images = [torch.rand(_shape(config)) * 2 - 1 for _ in range(2)]
     return lambda: trainer.step(*images)
 
 
 def paddle_iteration(options, _kind):
-    """A callable that makes one iteration of our trainer."""
+    """Return a function that makes one iteration of the Paddle trainer."""
     import paddle_ugatit  # noqa: F401, I001  first: it sets the process up before Paddle
     import paddle
 
@@ -55,7 +55,7 @@ def paddle_iteration(options, _kind):
 
 
 def torch_infer(options, kind):
-    """A callable that translates one batch with the reference's generator."""
+    """Return a function that translates one batch with the PyTorch generator."""
     import torch
 
     from torch_ref.models.ugatit import ResnetGenerator
@@ -73,7 +73,7 @@ def torch_infer(options, kind):
 
 
 def onnx_infer(options, _kind):
-    """A callable that translates one batch with the reference's generator in ONNX Runtime, on as many threads."""
+    """Return a function that translates one batch with that generator in ONNX Runtime, on as many threads."""
     import onnxruntime
     import torch
 
@@ -92,7 +92,7 @@ def onnx_infer(options, _kind):
 
 
 def paddle_infer(options, _kind):
-    """A callable that translates one batch with our generator."""
+    """Return a function that translates one batch with the Paddle generator."""
     import paddle_ugatit  # noqa: I001  first
     import paddle
 
@@ -126,7 +126,7 @@ WORK = {
 
 
 def turn(work):
-    """Do it once: CPU and wall seconds, page faults, and the most memory the process ever held, in GiB."""
+    """Do the work once; returns CPU and wall seconds, page faults, and the peak memory of the process in GiB."""
     before, start = resource.getrusage(resource.RUSAGE_SELF), time.perf_counter()
     work()
     wall, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_SELF)
@@ -135,15 +135,19 @@ def turn(work):
 
 
 def main(argv=None):
-    """Warm up, then work; returns the exit code."""
+    """Warm up, then measure; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("what", choices=["iteration", "infer", "savings"], help="savings: only list their names")
-    parser.add_argument("side", choices=["torch-plain", "torch-saving", "torch-compiled", "paddle", "onnx"])
+    parser.add_argument(
+        "what", choices=["iteration", "infer", "savings"], help="work to measure; savings only lists their names"
+    )
+    parser.add_argument(
+        "side", choices=["torch-plain", "torch-saving", "torch-compiled", "paddle", "onnx"], help="who does it"
+    )
     parser.add_argument("--config", default="{}", metavar="JSON", help="every field of the training configuration")
-    # In the second iteration either framework still asks the system for memory, a second's worth of page faults.
-    parser.add_argument("--warm-up", type=int, default=2, metavar="N", help="turns before those that count (2)")
-    parser.add_argument("--turns", type=int, default=2, metavar="N", help="turns that count (2)")
-    without = "what our iteration shall not save (bench/savings.py)"
+    # In the second iteration both frameworks still ask the system for memory: page faults that take a second.
+    parser.add_argument("--warm-up", type=int, default=2, metavar="N", help="turns before those that are measured (2)")
+    parser.add_argument("--turns", type=int, default=2, metavar="N", help="measured turns (2)")
+    without = "leave out one saving of the Paddle iteration (bench/savings.py)"
     parser.add_argument("--without", metavar="SAVING", choices=SAVINGS, help=without)
     arguments = parser.parse_args(argv)
     if arguments.what == "savings":

@@ -1,6 +1,6 @@
-"""torch_ref's iteration with the savings that PyTorch can have as well: what Paddle's speed is fairly held against.
+"""torch_ref's iteration with the savings that PyTorch can make as well, for a fair comparison of speed with Paddle.
 
-Contents: SavingTrainer. The updates are the plain trainer's; tests/test_bench.py compares them.
+Contents: SavingTrainer. Its updates are those of the plain trainer (tests/test_bench.py).
 """
 
 from contextlib import contextmanager
@@ -12,7 +12,7 @@ from torch_ref.training.ugatit import Trainer
 
 
 class SavingTrainer(Trainer):
-    """The plain iteration with fakes computed once, discriminators frozen for the generators, and passes batched."""
+    """The plain iteration, with fakes computed once, discriminators frozen for the generators, and batched passes."""
 
     def _adam(self, kind):
         parameters = [p for name, net in self.networks.items() if name.startswith(kind) for p in net.parameters()]
@@ -20,7 +20,7 @@ class SavingTrainer(Trainer):
         return torch.optim.Adam(parameters, config.lr, (0.5, 0.999), weight_decay=config.weight_decay, fused=True)
 
     def step(self, real_a, real_b):
-        """One iteration on a batch of each domain; the named losses."""
+        """Make one iteration on a batch of each domain; returns the losses by name."""
         self._passes = self._translate(real_a, real_b)
         try:
             return super().step(real_a, real_b)
@@ -28,7 +28,7 @@ class SavingTrainer(Trainer):
             del self._passes
 
     def _translate(self, real_a, real_b):
-        """Per domain that images end in: translated and repeated images, and the CAM logits of both."""
+        """For each target domain: translated and reconstructed images, and the CAM logits of both."""
         passes = {}
         for domain, generator, real, other in (("a", "genB2A", real_a, real_b), ("b", "genA2B", real_b, real_a)):
             images, cams, _ = self.networks[generator](torch.cat([other, real]))

@@ -9,12 +9,12 @@ _MAP, _MAPS, _STYLES = (1, 8, 8, 8), (3, 8, 9, 7), (3, 8, 5, 6)  # batch 1, even
 
 
 def encoder_case(name, shape=(1, 3, 32, 32), ch=64):
-    """The encoder, `ch` channels in its first layer, on one batch of `shape`."""
+    """Return a case of the encoder with `ch` channels in its first layer, on one batch of `shape`."""
     return Case(name, lambda L: L.Encoder(ch), [tuple(shape)], "relu1_1, relu2_1, relu3_1, relu4_1", _MODEL, "Encoder")
 
 
 def decoder_case(name, shape=(1, 3, 32, 32), ch=64):
-    """The decoder on the map that the encoder makes of a batch of `shape`."""
+    """Return a case of the decoder on a map of the shape that the encoder makes of a batch of `shape`."""
     batch, _, height, width = shape
     maps = (batch, 8 * ch, -(-height // 8), -(-width // 8))
     return Case(name, lambda L: L.Decoder(ch), [maps], "image", _MODEL, "Decoder")
@@ -54,6 +54,6 @@ TRAINING = TrainingCase("adain", {"ch": 4, "img_size": 24, "load_size": 24}, ima
 
 
 def network_case(name, kind, options, revision, size, batch):
-    """A network of a checkpoint, from what paddle_ugatit/weights/adain.py says of it."""
+    """Return the case of a checkpoint's network, as paddle_ugatit/weights/adain.py describes it."""
     case = encoder_case if kind == "encoder" else decoder_case
     return case(name, (batch, 3, size or 256, size or 256), **options)

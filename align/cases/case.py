@@ -1,6 +1,7 @@
-"""What a comparison is: a model built alike on both sides, its inputs, its weights.
+"""A comparison: a model built the same way on both sides, its inputs and its weights.
 
-`build` gets a namespace of layers (`LAYERS` of torch_side.py or paddle_side.py), which bear the same names on both.
+`build` receives a namespace of layers (`LAYERS` of torch_side.py or paddle_side.py). The layers have the same names in
+both; the namespace's `framework` is "torch" or "paddle".
 """
 
 from collections.abc import Callable
@@ -11,7 +12,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Case:
-    """One comparison: a model, the arrays it is called with, and what is said of it."""
+    """One comparison: a model, the arrays it is called with, and how reports describe it."""
 
     name: str
     build: Callable
@@ -27,11 +28,11 @@ class Case:
 
     @property
     def sources(self):
-        """The files that hold the layer: ours, PyTorch's."""
+        """The files that define the layer: Paddle's, PyTorch's."""
         return f"paddle_ugatit/{self.file}", f"torch_ref/{self.file}"
 
     def inputs(self, seed):
-        """Per call, the arguments: values that float32 holds exactly, so that both dtypes see the same."""
+        """Return the arguments of each call, with values exact in float32, so that both dtypes see the same."""
         rng = np.random.default_rng(seed)
         calls = [[representable(rng.standard_normal(shape)) for shape in self.shapes] for _ in range(self.calls)]
         for arrays in calls if self.zeros else []:
@@ -41,22 +42,22 @@ class Case:
 
 
 def representable(array):
-    """The nearest values that float32 holds exactly, as float64; whole numbers as they are."""
+    """Round to the nearest float32 values, kept as float64; integers are returned unchanged."""
     if array.dtype.kind == "i":
         return array
     return array.astype("float32").astype("float64")
 
 
 def chosen(cases, names):
-    """The cases (name -> case) of these names, all of them where none is given; ValueError for an unknown one."""
+    """Return the cases with these names, or all of them without names. Raises ValueError for an unknown name."""
     unknown = [name for name in names if name not in cases]
     if unknown:
-        raise ValueError(f"no case {', '.join(unknown)}; there are {', '.join(cases)}")
+        raise ValueError(f"unknown case {', '.join(unknown)}; choose from {', '.join(cases)}")
     return [cases[name] for name in names] if names else list(cases.values())
 
 
 def randomise(state, seed):
-    """Move parameters off initial values that would hide a fault: rho 0, gamma 1, weights that are all 0; in place."""
+    """Move parameters away from initial values that could hide a fault (rho 0, gamma 1, all zeros), in place."""
     rng = np.random.default_rng(seed)
     for key, value in state.items():
         leaf = key.rpartition(".")[2]
@@ -72,7 +73,7 @@ def randomise(state, seed):
 
 
 def _batch_norm(leaf, value, rng):
-    """Weights and statistics of a batch norm, of which PyTorch's initial values would make the identity."""
+    """Weights and statistics of a batch norm, which PyTorch's initial values would make the identity."""
     return (
         rng.uniform(0.5, 1.5, value.shape) if leaf == "running_var" else value + 0.3 * rng.standard_normal(value.shape)
     )

@@ -7,11 +7,11 @@ _MAPS = (3, 8, 9, 7)
 
 
 def inception_case(name, shape=(1, 3, 75, 75), narrow=1):
-    """FID's Inception, its widths divided by `narrow`, on one batch of `shape`."""
+    """Return a case of FID's Inception with its widths divided by `narrow`, on one batch of `shape`."""
     return Case(name, lambda L: L.InceptionV3(narrow), [tuple(shape)], "features, logits", _INCEPTION, "InceptionV3")
 
 
-_WIDE = (3, 12, 9, 7)  # of the mixed blocks, a sixteenth as wide
+_WIDE = (3, 12, 9, 7)  # input of the mixed blocks, at a sixteenth of their width
 CASES = [
     Case(
         "frozen-batch-norm",
@@ -50,5 +50,5 @@ CASES = [
 
 
 def network_case(name, kind, options, revision, size, batch):
-    """The network of a checkpoint, from what paddle_ugatit/weights/inception.py says of it."""
+    """Return the case of a checkpoint's network, as paddle_ugatit/weights/inception.py describes it."""
     return inception_case(name, (batch, 3, size or 299, size or 299), **options)

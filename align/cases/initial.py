@@ -1,7 +1,7 @@
 """The networks whose initial values are compared, and the initialisations that are known by name.
 
-`gaussian_discriminator` stands for training code that draws N(0, 0.02) itself: with spectral normalisation that must go
-into the raw weight, from which the other is derived.
+`gaussian_discriminator` represents training code that draws N(0, 0.02) itself. Under spectral normalisation it must
+write to the raw weight, from which the normalised one is derived.
 """
 
 import math
@@ -18,12 +18,12 @@ DEVIATION = 0.02
 
 
 def raw_weight(layer):
-    """The parameter that an initial value belongs into."""
+    """Return the parameter that initial values must be written to."""
     return layer.weight_orig
 
 
 def gaussian_discriminator(layers, target=raw_weight):
-    """A discriminator whose normalised layers start from N(0, 0.02), on either side; `target` says what is written."""
+    """Build a discriminator whose normalised layers start from N(0, 0.02); in Paddle `target(layer)` is written to."""
     model = layers.Discriminator(input_nc=3, ndf=4, n_layers=5)
     of_torch = layers.framework == "torch"
     for layer in model.modules() if of_torch else model.sublayers():
@@ -78,7 +78,7 @@ CASES = {
 
 
 def fans(shape):
-    """Inputs and outputs of one unit of a weight in PyTorch's layout."""
+    """Return (fan_in, fan_out) of a weight of this shape, in PyTorch's layout."""
     if len(shape) < 2:
         return max(1, math.prod(shape)), max(1, math.prod(shape))
     pixels = math.prod(shape[2:])
@@ -86,7 +86,7 @@ def fans(shape):
 
 
 def known_initialisations(kind, leaf, fan_in, fan_out):
-    """Name -> function that draws n values, for a parameter of a layer of this type."""
+    """Return name -> function (rng, n) that draws n values, for a parameter named `leaf`."""
 
     def uniform(bound):
         return lambda rng, n: rng.uniform(-bound, bound, n)

@@ -2,22 +2,23 @@
 
     python align/make_checkpoint.py --out demo_params_0000000.pt --light
 
-Six state dicts, genA2B, genB2A, disGA, disGB, disLA, disLB, as the public training script saves them.
+Holds six state dicts, genA2B, genB2A, disGA, disGB, disLA and disLB, as the public training script saves them.
 """
 
 import argparse
-import os
-import sys
 import time
 from pathlib import Path
 
 import torch
 
+from paddle_ugatit.backend.errors import InputError
+from paddle_ugatit.cli import command
+from paddle_ugatit.formats import atomic
 from torch_ref import Discriminator, ResnetGenerator
 
 
 def networks(arguments):
-    """Name -> freshly initialised module, the six that training has."""
+    """Return the six networks of training by name, freshly initialised."""
     options = {key: getattr(arguments, key) for key in ("ngf", "n_blocks", "img_size", "light")}
     made = {name: ResnetGenerator(3, 3, **options) for name in ("genA2B", "genB2A")}
     for name, layers in (("disGA", 7), ("disGB", 7), ("disLA", 5), ("disLB", 5)):
@@ -26,7 +27,7 @@ def networks(arguments):
 
 
 def randomise(module):
-    """Move the norms off their initial values, and spectral norms off their random start: as after some training."""
+    """Move norms and spectral norms away from their initial values, as if after some training."""
     with torch.no_grad():
         for name, parameter in module.named_parameters():
             if name.endswith("rho"):
@@ -39,31 +40,33 @@ def randomise(module):
 
 def main(argv=None):
     """Write the file; returns the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--out", required=True, metavar="FILE.pt")
-    parser.add_argument("--light", action="store_true")
-    parser.add_argument("--img-size", type=int, default=256, metavar="N")
-    parser.add_argument("--ngf", type=int, default=64, metavar="N")
-    parser.add_argument("--ndf", type=int, default=64, metavar="N")
-    parser.add_argument("--n-blocks", type=int, default=4, metavar="N")
-    parser.add_argument("--seed", type=int, default=0, metavar="K")
+    parser = argparse.ArgumentParser(
+        prog="make_checkpoint.py",
+        description=__doc__.split("\n")[0],
+        epilog="example: python align/make_checkpoint.py --out demo_params_0000000.pt --light",
+    )
+    parser.add_argument("--out", required=True, metavar="FILE.pt", help="checkpoint to write")
+    parser.add_argument("--light", action="store_true", help="the light generator instead of the full one")
+    parser.add_argument("--img-size", type=int, default=256, metavar="N", help="image size (%(default)s)")
+    parser.add_argument("--ngf", type=int, default=64, metavar="N", help="channels of the generators (%(default)s)")
+    parser.add_argument("--ndf", type=int, default=64, metavar="N", help="channels of the discriminators (%(default)s)")
+    parser.add_argument("--n-blocks", type=int, default=4, metavar="N", help="residual blocks (%(default)s)")
+    parser.add_argument("--seed", type=int, default=0, metavar="K", help="seed of the weights (%(default)s)")
     arguments = parser.parse_args(argv)
-    start = time.perf_counter()
+    start, out, state = time.perf_counter(), Path(arguments.out), {}
     torch.manual_seed(arguments.seed)
-    out = Path(arguments.out)
-    temporary = out.with_name(f".{out.name}.tmp")
     try:
-        state = {}
+        for option in ("img_size", "ngf", "ndf", "n_blocks"):
+            if getattr(arguments, option) < 1:
+                raise InputError(f"--{option.replace('_', '-')} must be 1 or more, got {getattr(arguments, option)}")
         for name, module in networks(arguments).items():
             randomise(module)
             state[name] = module.state_dict()
         out.parent.mkdir(parents=True, exist_ok=True)
-        torch.save(state, temporary)
-        os.replace(temporary, out)
-    except (OSError, ValueError, RuntimeError) as error:
-        temporary.unlink(missing_ok=True)
-        print(f"make_checkpoint: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
+        with atomic.replacing(out) as file:
+            torch.save(state, file)
+    except (InputError, OSError, ValueError, RuntimeError) as error:
+        return command.failed("make_checkpoint", error, 2)
     count = sum(tensor.numel() for network in state.values() for tensor in network.values())
     print(f"{out}: six networks, {count / 1e6:.1f} M values, {out.stat().st_size / 1e6:.0f} MB", end=", ")
     print(f"{time.perf_counter() - start:.1f} s")

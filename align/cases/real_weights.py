@@ -5,7 +5,7 @@ from paddle_ugatit import formats, weights
 
 
 def network_cases(path, revision=None, size=None, batch=1):
-    """(name -> case, name -> weights in PyTorch's layout) for a checkpoint of either framework.
+    """Return (name -> case, name -> weights in PyTorch's layout) for a checkpoint of either framework.
 
     `size` is the image's, by default what a full generator was built for, else the one its system is used with; some
     networks have a size of their own. Raises CheckpointError, WeightError and, for a size that a network does not take,

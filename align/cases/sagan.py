@@ -7,7 +7,7 @@ from align.cases.training import TrainingCase, batches
 
 _NORM, _SPECTRAL, _MODEL = "layers/batch_norm.py", "layers/spectral_norm.py", "models/sagan.py"
 _MAPS = (3, 8, 9, 7)
-_SN = "(W / sigma) x, sigma = u^T W v, one power iteration a forward; W as (first axis, -1)"
+_SN = "(W / sigma) x, sigma = u^T W v, one power iteration per forward; W as (first axis, -1)"
 _ATTENTION = "gamma v softmax(q^T k)^T + x"
 
 
@@ -20,7 +20,7 @@ def _wrapped_transpose(layers):
 
 
 def sagan_generator_case(name, shape=(3, 12), calls=2, training=True, **options):
-    """A generator of those options on a batch of latents; in training mode every call moves its norms on."""
+    """Return a case of a generator on a batch of latents; in training mode every call updates its norms."""
     options = {"z_dim": shape[1], "conv_dim": 8} | options
     outputs = "image, two attention maps"
     build = lambda L: L.SaganGenerator(**options)  # noqa: E731
@@ -28,7 +28,7 @@ def sagan_generator_case(name, shape=(3, 12), calls=2, training=True, **options)
 
 
 def sagan_discriminator_case(name, shape=(3, 3, 32, 32), calls=2, training=True, **options):
-    """A discriminator of those options on a batch of images."""
+    """Return a case of a discriminator on a batch of images."""
     options = {"image_size": shape[2], "conv_dim": 8} | options
     outputs = "logit, two attention maps"
     build = lambda L: L.SaganDiscriminator(**options)  # noqa: E731
@@ -56,7 +56,7 @@ CASES = [
         "batch-norm",
         lambda L: L.BatchNorm2D(8),
         [_MAPS],
-        "(x - mean) / sqrt(var + 1e-5) w + b; running statistics by momentum 0.1, unbiased",
+        "(x - mean) / sqrt(var + 1e-5) w + b; running statistics with momentum 0.1, unbiased",
         _NORM,
         "BatchNorm2D",
         calls=2,
@@ -65,7 +65,7 @@ CASES = [
         "batch-norm-eval",
         lambda L: L.BatchNorm2D(8),
         [_MAPS],
-        "(x - mean) / sqrt(var + 1e-5) w + b by running statistics",
+        "(x - mean) / sqrt(var + 1e-5) w + b with running statistics",
         _NORM,
         "BatchNorm2D",
         training=False,
@@ -119,7 +119,7 @@ TRAINING = TrainingCase(
 
 
 def network_case(name, kind, options, revision, size, batch):
-    """A network of a checkpoint, from what paddle_ugatit/weights/sagan.py says of it."""
+    """Return the case of a checkpoint's network, as paddle_ugatit/weights/sagan.py describes it."""
     if kind == "SAGAN generator":
         return sagan_generator_case(name, (batch, options["z_dim"]), **options)
     side = options["image_size"]

@@ -1,4 +1,4 @@
-"""The layers and networks of StyleGAN2 as cases; 16 px, a few channels."""
+"""The layers and networks of StyleGAN2 as cases, at 16 px and with a few channels."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ from align.cases.case import Case, representable
 from align.cases.training import TrainingCase, batches
 
 _SMOOTH, _MODEL = "layers/twice_differentiable.py", "models/stylegan2.py"
-_MAPS, _EVEN = (3, 6, 9, 7), (3, 6, 8, 8)  # odd; what a block of the generator or discriminator meets
+_MAPS, _EVEN = (3, 6, 9, 7), (3, 6, 8, 8)  # odd sizes; even ones, as the blocks of the networks get them
 _STYLE, _NOISE, _IMAGE = (3, 5), (3, 16, 16, 1), (3, 3, 8, 8)
 _MODULATED = "conv(x, w (y + 1) / sqrt(sum (w (y + 1))^2 + 1e-8))"
 
@@ -16,7 +16,7 @@ def _case(name, build, shapes, equation, layer, file=_MODEL, **more):
 
 
 def network_case(name, kind, options, revision, size, batch):
-    """A network of a checkpoint, from what paddle_ugatit/weights/stylegan2.py says of it."""
+    """Return the case of a checkpoint's network, as paddle_ugatit/weights/stylegan2.py describes it."""
     if kind == "stylegan2-style":
         build = lambda L: L.stylegan2.StyleVectorizer(**options)  # noqa: E731
         return _case(name, build, [(batch, options["latent_dim"])], "style", "StyleVectorizer")

@@ -42,7 +42,7 @@ class TrainingCase:
 
 
 def batches(config, seed, domains=2):
-    """Endless batches of each domain, exact in float32."""
+    """Yield batches of each domain without end, with values exact in float32."""
     rng = np.random.default_rng([seed, 3])
     shape = (config.batch_size, config.img_ch, config.img_size, config.img_size)
     while True:
@@ -50,5 +50,5 @@ def batches(config, seed, domains=2):
 
 
 def images(config, seed):
-    """A batch of each domain, and no random arrays."""
+    """Yield a batch of each domain, without random arrays."""
     return ((pair, {}) for pair in batches(config, seed))

@@ -5,7 +5,7 @@ from align.cases.training import TrainingCase, images
 
 _EQ1 = "(rho a_I + (1 - rho) a_L) gamma + beta; a = (x - mean) / sqrt(var + 1e-5), unbiased variance"
 _EQ1_INITIAL = _EQ1.replace("unbiased variance", "variance of variances, axis by axis")
-_SN = "(W / sigma) x, sigma = u^T W v, one power iteration a forward"
+_SN = "(W / sigma) x, sigma = u^T W v, one power iteration per forward"
 _CAM = "[w_gap x, w_gmp x]; logit [w_gap mean(x), w_gmp max(x)]"
 _NORM, _SPECTRAL, _MODEL = "layers/norm.py", "layers/spectral_norm.py", "models/ugatit.py"
 _MAP, _MAPS = (1, 8, 8, 8), (3, 8, 9, 7)  # batch 1, even; batch 3, odd
@@ -82,7 +82,7 @@ LAYER_CASES = [
         "cam-head-spectral",
         lambda L: L.CamHead(8, spectral=True),
         [_MAPS],
-        _CAM + "; attention by the raw weight",
+        _CAM + "; attention with the raw weight",
         _MODEL,
         "attend",
         calls=3,
@@ -95,7 +95,7 @@ LAYER_CASES = [
 
 
 def generator_case(name, shape=(1, 3, 32, 32), **options):
-    """A generator of those options, on one batch of `shape`."""
+    """Return a case of a generator with these options, on one batch of `shape`."""
     options = {"input_nc": 3, "output_nc": 3} | options
     return Case(
         name,
@@ -109,7 +109,7 @@ def generator_case(name, shape=(1, 3, 32, 32), **options):
 
 
 def discriminator_case(name, shape=(1, 3, 32, 32), training=True, calls=3, **options):
-    """A discriminator of those options; in training mode every call moves its spectral norms on."""
+    """Return a case of a discriminator with these options; in training mode every call updates its spectral norms."""
     options = {"input_nc": 3} | options
     return Case(
         name,
@@ -129,7 +129,7 @@ NETWORK_CASES = [
     generator_case("generator-light", light=True, **_SMALL),
     generator_case("generator-light-initial", light=True, revision="initial", **_SMALL),
     generator_case("generator-light-odd", (3, 3, 37, 30), light=True, **_SMALL),
-    # So wide that layers run as one, by Winograd's tiles.
+    # Wide enough for layers to run fused, by Winograd convolution.
     generator_case("generator-light-wide", (2, 3, 16, 32), light=True, ngf=32, n_blocks=1, img_size=32),
     generator_case("generator-full", **_SMALL),
     generator_case("generator-full-initial", (3, 3, 32, 32), revision="initial", **_SMALL),
@@ -139,7 +139,7 @@ NETWORK_CASES = [
     discriminator_case("discriminator-global", (1, 3, 96, 96), calls=2, ndf=2, n_layers=7),
 ]
 
-# Networks so small that their recording can ship.
+# Networks small enough for their recording to ship with the project.
 _MINI = {"shape": (1, 3, 16, 16), "ngf": 2, "n_blocks": 1, "img_size": 16}
 MINI_CASES = [
     generator_case("generator-light-mini", light=True, **_MINI),
@@ -160,7 +160,7 @@ TRAINING = TrainingCase(
 
 
 def network_case(name, kind, options, revision, size, batch):
-    """A network of a checkpoint, from what paddle_ugatit/weights/ugatit.py says of it."""
+    """Return the case of a checkpoint's network, as paddle_ugatit/weights/ugatit.py describes it."""
     pixels = size or options.get("img_size") or 256
     shape = (batch, options["input_nc"], pixels, pixels)
     if kind == "generator":

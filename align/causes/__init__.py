@@ -1,1 +1,1 @@
-"""Why a layer differs: hypotheses that are tried on the spot, per kind of check."""
+"""Why the two sides differ: likely mistakes, tried one after another; a module for each kind of check."""

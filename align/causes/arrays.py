@@ -1,21 +1,23 @@
-"""Causes that show in the tensors themselves: `weight_cause` of a parameter, `array_causes` of a layer's values."""
+"""Causes that are visible in the tensors: `weight_cause` of a parameter, `array_causes` of a layer's values."""
 
 import numpy as np
 
+from align.compare.verdict import UNKNOWN
+
 
 def weight_cause(blamed, wanted, state, initial, layer_agrees):
-    """What a wrong parameter or buffer is instead: {"name", "before", "after", "tried"}.
+    """Find what a wrong parameter or buffer holds instead; returns {"name", "before", "after", "tried"}.
 
     `wanted`, `state` and `initial` map keys to arrays: PyTorch's, Paddle's, and Paddle's before they were loaded.
-    `layer_agrees()` says whether the layer gives the right result all the same.
+    `layer_agrees()` tells whether the layer computes the right result nevertheless.
     """
     key = f"{blamed.layer}.{blamed.slot}" if blamed.layer else blamed.slot
     if key not in wanted:
         agrees = layer_agrees()
-        name = "a parameter that PyTorch has not, at a value that changes nothing" if agrees else "unknown"
+        name = "a parameter that PyTorch lacks, at a value without effect" if agrees else UNKNOWN
         return {"name": name, "before": None, "after": 0.0 if agrees else None, "tried": 1}
     if key not in state:
-        return {"name": "unknown", "before": None, "after": None, "tried": 0}
+        return {"name": UNKNOWN, "before": None, "after": None, "tried": 0}
     truth, found = wanted[key].astype("float64"), state[key]
     before = _error(truth, found)
     tried = 0
@@ -23,7 +25,7 @@ def weight_cause(blamed, wanted, state, initial, layer_agrees):
         tried += 1
         if array.shape == found.shape and _error(array, found) == 0:
             return {"name": name, "before": before, "after": 0.0, "tried": tried}
-    return {"name": "unknown", "before": before, "after": None, "tried": tried}
+    return {"name": UNKNOWN, "before": before, "after": None, "tried": tried}
 
 
 def _error(one, other):
@@ -53,7 +55,7 @@ def _weight_guesses(key, truth, wanted, initial):
 
 
 def array_causes(reference, truth, found, failing, layer):
-    """(name, {key: what PyTorch would have with it}) for the failing keys of a layer."""
+    """Yield (name, {key: what PyTorch would have with that mistake}) for the failing keys of a layer."""
     if all(key.what.startswith("grad") and (found.get(key) is None or not found[key].any()) for key in failing):
         slots = ", ".join(f"{key.what.removeprefix('grad_')} {key.slot}" for key in failing)
         yield f"no gradient reaches {slots}", {key: found.get(key) for key in failing}
@@ -92,7 +94,7 @@ _TURNS = {
     "upside down": lambda x: x[:, :, ::-1] if x.ndim == 4 else None,
     "mirrored": lambda x: x[..., ::-1] if x.ndim == 4 else None,
     "transposed": lambda x: x.T if x.ndim == 2 and x.shape[0] == x.shape[1] else None,
-    "another sign": lambda x: -x,
+    "opposite sign": lambda x: -x,
 }
 
 
@@ -132,7 +134,7 @@ def _other_shapes(truth, found, failing):
 
 
 def _other_tensors(reference, truth, found, failing):
-    """Another tensor of the run in its place, or one added or taken away."""
+    """Another tensor of the run in its place, added to it or subtracted from it."""
     if len(failing) != 1:
         return
     (key,) = failing

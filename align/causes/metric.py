@@ -1,4 +1,4 @@
-"""Why does a KID differ? `find_metric_cause` makes likely mistakes in the plain statement of its formula."""
+"""Why a KID differs: `find_metric_cause` tries likely mistakes in the plain statement of its formula."""
 
 import numpy as np
 
@@ -9,9 +9,9 @@ from paddle_ugatit.metrics import mmd
 
 
 def _mmd2(one, other, offset, kernel=metric_statements.kernel, divide=lambda n: n * (n - 1), trace=False):
-    """MMD^2 with another kernel, another divisor of XX and YY, or with their diagonals.
+    """MMD^2 with another kernel or divisor of XX and YY, or with their diagonals included.
 
-    The product's sums are of the kernel less a constant, `offset`, which shows where they are divided wrongly.
+    paddle_ugatit sums the kernel minus a constant, `offset`, which does not cancel if a sum is divided wrongly.
     """
     total = -2 * kernel(one, other).mean()
     for values in (one, other):
@@ -49,7 +49,10 @@ MISTAKES = {
 
 
 def find_metric_cause(seed):
-    """{"name", "before", "after", "tried"} of KID as it is now; a mistake may be in the subsets or in all pairs."""
+    """Find why KID differs; returns {"name", "before", "after", "tried"}.
+
+    A mistake may affect the subsets, all pairs, or both.
+    """
     n, m, size = SETS[0]
     x, y = drawn_features(n, m, seed)
     kid = mmd.kid(x, y, SUBSETS, size, seed)

@@ -1,4 +1,4 @@
-"""Mistakes to try on PyTorch's normalisations: `norm_rules`, `spectral_rules`. Both yield (name, plant)."""
+"""Mistakes to try in PyTorch's normalisations: `norm_mistakes` and `spectral_mistakes` yield (name, plant)."""
 
 import torch
 import torch.nn.functional as F
@@ -11,8 +11,8 @@ from torch_ref.layers.norm import ILN, AdaILN, AdaIN, moments
 EPSILONS = (1e-3, 1e-4, 2e-5, 1e-5, 5e-6, 1e-6, 1e-7, 1e-8, 1e-10, 1e-12, 0.0)
 
 
-def norm_rules(leaf):
-    """For every layer with an eps, and those that know ILN, AdaILN, AdaIN, instance or batch normalisation."""
+def norm_mistakes(leaf):
+    """Yield mistakes of any layer with an eps, and of ILN, AdaILN, AdaIN, instance and batch normalisation."""
     if hasattr(leaf, "eps") and hasattr(leaf, "momentum") and hasattr(leaf, "running_var"):
         yield "momentum's meaning inverted", put(momentum=1 - leaf.momentum)
         for eps, momentum in ((leaf.momentum, leaf.eps), (leaf.momentum, leaf.momentum)):
@@ -51,7 +51,7 @@ def _instance(x, correction, eps):
 
 
 def _formula(layer, x, gamma=None, beta=None, ddof=(1, 1), swap=False, rho=None, outside=False, detach=False, plus=0):
-    """Equation 1 with options for its mistakes."""
+    """Equation 1 of the paper, with an option for each mistake."""
     if gamma is None:
         gamma, beta = layer.gamma, layer.beta
     else:
@@ -88,7 +88,7 @@ _FORMULAS = {
 
 
 def _transfer(layer, x, y, ddof=(1, 1), outside=False, power=1, scale=True):
-    """AdaIN with options for its mistakes; `ddof` of content and style."""
+    """AdaIN with an option for each mistake; `ddof` is (content's, style's)."""
 
     def deviation(z, correction):
         var = z.var((2, 3), correction=correction, keepdim=True)
@@ -163,8 +163,8 @@ def _hook(leaf):
     return next((hook for hook in leaf._forward_pre_hooks.values() if isinstance(hook, SpectralNorm)), None)
 
 
-def spectral_rules(leaf):
-    """For a layer under spectral normalisation."""
+def spectral_mistakes(leaf):
+    """Yield mistakes of a layer with spectral normalisation."""
     if _hook(leaf) is None:
         return
     for name, mistake in (

@@ -1,7 +1,4 @@
-"""Mistakes to try around SAGAN's layers: `sagan_rules` yields (name, plant) of self-attention and wrapped convolutions.
-
-`plant` takes the whole twin.
-"""
+"""Mistakes to try around SAGAN's layers: `sagan_mistakes` yields (name, plant); `plant` takes the whole twin."""
 
 import torch
 import torch.nn.functional as F
@@ -11,8 +8,8 @@ from torch_ref.layers.spectral_norm import SpectralNormWrapper
 from torch_ref.models.sagan import SelfAttention
 
 
-def sagan_rules(model, path):
-    """For every self-attention, and for the wrapper around the layer at `path`."""
+def sagan_mistakes(model, path):
+    """Yield mistakes of every self-attention, and of the spectral-norm wrapper around the layer at `path`."""
     for place, module in model.named_modules():
         if isinstance(module, SelfAttention):
             for name, mistake in ATTENTIONS.items():
@@ -39,7 +36,7 @@ ATTENTIONS = {
 
 
 def _attended(layer, x, transposed=False, swapped=False, rooted=False, gamma=True, detached="", skip=True, value=True):
-    """SelfAttention's forward with options for its mistakes."""
+    """SelfAttention's forward with an option for each mistake."""
     query, key = layer.query_conv(x).flatten(2), layer.key_conv(x).flatten(2)
     mixed = layer.value_conv(x).flatten(2) if value else x.flatten(2)
     energy = key.mT @ query if swapped else query.mT @ key
@@ -62,7 +59,7 @@ WRAPPERS = {
 
 
 def _wrapped(layer, x, count=1, always=False, detached=False, second=False, kept=True):
-    """SpectralNormWrapper's forward with options for its mistakes."""
+    """SpectralNormWrapper's forward with an option for each mistake."""
     module = layer.module
     weight = module.weight_bar.transpose(0, 1) if second else module.weight_bar
     matrix, u, v = weight.flatten(1), module.weight_u.clone(), module.weight_v.clone()

@@ -1,9 +1,9 @@
-"""Why does the blamed layer differ? `find_cause` makes likely mistakes in PyTorch until one gives what Paddle gave.
+"""Why the blamed layer differs: `find_cause` tries likely mistakes in PyTorch until one gives what Paddle gave.
 
 A mistake is named only if, made in the reference's computation, it brings every tensor of the blamed layer that the
-check compares (inputs, outputs, gradients, state) within the case's float64 limit of Paddle's, and makes no tensor of
-any other layer wrong that Paddle has right. Nothing that fits nearly, or explains a part, is named: the answer is then
-"unknown".
+check compares (inputs, outputs, gradients, state) within the case's float64 limit of Paddle's, and spoils no tensor of
+another layer that Paddle has right. A mistake that nearly fits, or explains only a part, is not named: the cause is
+then "unknown".
 """
 
 import time
@@ -11,7 +11,7 @@ import time
 import numpy as np
 
 from align.causes.arrays import array_causes, weight_cause
-from align.causes.rules import call_rules, graph_rules, layer_rules
+from align.causes.mistakes import call_mistakes, graph_mistakes, layer_mistakes
 from align.compare.reference import set_mode
 from align.compare.sides import paddle_side_of, torch_side_of
 from align.compare.verdict import EXTRA, MISSING, UNKNOWN, error_of
@@ -19,14 +19,14 @@ from align.compare.views import Isolated, Key, Propagated
 from align.planting import in_force
 from paddle_ugatit.weights import WeightError
 
-SECONDS = 120  # after which no further mistake is tried
-LARGE = 50_000_000  # weights, of a model that is not built again and again: its cause is unknown
+SECONDS = 120  # after these, no further mistake is tried
+LARGE = 50_000_000  # weights; no cause is searched for in a larger model, which would have to be built again and again
 
 
 def find_cause(case, reference, check, blamed, tamper=None, seconds=SECONDS):
-    """{"name", "before", "after", "tried"}: the cause, and the largest error without and with it.
+    """Return {"name", "before", "after", "tried"}: the cause, the largest error without and with it, mistakes tried.
 
-    `blamed` is the row that `verdict.blame` gave, `tamper(model)` what changed Paddle's model, if anything did.
+    `blamed` is the row from `verdict.blame`; `tamper(model)`, if given, is how Paddle's model was changed.
     """
     if sum(array.size for array in reference.weights.values()) > LARGE:
         return {"name": UNKNOWN, "before": None, "after": None, "tried": 0}
@@ -48,7 +48,7 @@ class _Search:
         initial = ours.state(model)
         try:
             ours.load(model, reference.weights)
-        except WeightError:  # an array too few, too many or of another shape: the message says so
+        except WeightError:  # missing, extra or misshapen arrays: the message already says so
             return self._answer()
         if tamper:
             tamper(model)
@@ -68,7 +68,7 @@ class _Search:
         return {"name": name, "before": numbers[0], "after": numbers[1], "tried": self.tried}
 
     def _layer_agrees(self, model):
-        """A function that says whether the blamed layer nevertheless gives what PyTorch's does."""
+        """A function that tells whether the blamed layer nevertheless computes what PyTorch's does."""
 
         def agrees():
             found = self._isolated(self.ours, model, "forward")
@@ -89,12 +89,12 @@ class _Search:
                 return self._answer("rounding of float32: the formula is right in float64", before, before)
             return self._answer()
         wrong = self._wrong_keys(self.ours, model)
-        for rule in self._rules():
+        for mistake in self._mistakes():
             if time.perf_counter() > self.end:
                 break
-            after = self._try(rule, found, keys, wrong)
+            after = self._try(mistake, found, keys, wrong)
             if after is not None:
-                return self._answer(rule.name, before, after)
+                return self._answer(mistake.name, before, after)
         for name, arrays in array_causes(self.reference, truth, found, failing, self.layer):
             self.tried += 1
             after = self._distance(found, keys, truth | arrays)
@@ -102,7 +102,7 @@ class _Search:
                 return self._answer(name, before, after)
         return self._answer(before=before)
 
-    def _rules(self):
+    def _mistakes(self):
         reference, path = self.reference, self.layer
         twin = self._twin()
         if path in self.theirs.leaves(twin):
@@ -111,20 +111,20 @@ class _Search:
                 shapes.append(tuple(reference[key].shape))
             output = reference.tensors.get(Key("output", path, self.blamed.call, "0"))
             if output is not None:
-                yield from layer_rules(twin, path, shapes, tuple(output.shape))
-        yield from graph_rules(twin, path)
+                yield from layer_mistakes(twin, path, shapes, tuple(output.shape))
+        yield from graph_mistakes(twin, path)
 
-    def _try(self, rule, found, keys, wrong):
-        """The distance of Paddle's tensors from those of the twin that makes this mistake; None if it is not the cause.
+    def _try(self, mistake, found, keys, wrong):
+        """The distance of Paddle's tensors from those of a twin with this mistake; None if it is not the cause.
 
-        Nor is it where the twin goes wrong at a tensor, of any layer, that Paddle has right (is not in `wrong`).
+        It is not if the twin gets a tensor of any layer wrong that Paddle has right, that is, which is not in `wrong`.
         """
         self.tried += 1
-        with in_force(rule.patches):
+        with in_force(mistake.patches):
             twin = self._twin()
             try:
-                if rule.plant:
-                    rule.plant(twin if rule.whole else twin.get_submodule(self.layer))
+                if mistake.plant:
+                    mistake.plant(twin if mistake.whole else twin.get_submodule(self.layer))
                 made = self._isolated(self.theirs, twin, self.check)
                 after = self._distance(found, keys | made.keys(), made)
                 fits = after <= self.case.limit and self._wrong_keys(self.theirs, twin) <= wrong
@@ -180,7 +180,7 @@ class _Search:
         return found
 
     def _distance(self, found, keys, truth):
-        """The largest error of these tensors; inf where one side has none."""
+        """The largest error of these tensors; inf if only one side has one."""
         largest = 0.0
         for key in keys:
             ours = found.get(key)
@@ -194,20 +194,20 @@ class _Search:
         return largest
 
     def _of_calls(self, model):
-        """A layer that one side never calls: the twin with the mistake must make the same calls and outputs."""
+        """For a layer that one side never calls: a twin with the mistake must make the same calls and outputs."""
         found = self._free(self.ours, model)
         truth = self._free(self.theirs, self._twin())
         before = self._distance(found, found.keys() & truth.keys(), truth)
-        for rule in call_rules(self._twin(), self.layer):
+        for mistake in call_mistakes(self._twin(), self.layer):
             self.tried += 1
             twin = self._twin()
             try:
-                rule.plant(twin)
+                mistake.plant(twin)
                 made = self._free(self.theirs, twin)
             except (RuntimeError, ValueError, TypeError, AttributeError):
                 continue
             if made.keys() == found.keys() and self._distance(found, found.keys(), made) <= self.case.limit:
-                return self._answer(rule.name, before, self._distance(found, found.keys(), made))
+                return self._answer(mistake.name, before, self._distance(found, found.keys(), made))
         return self._answer(before=before)
 
     def _free(self, side, model):
@@ -222,5 +222,5 @@ class _Search:
 
 
 def _given(key):
-    """Whether this is what the model itself is given, the same by construction."""
+    """Whether the model itself is given this tensor, so that both sides agree by construction."""
     return key.layer == "" and key.what in ("input", "grad_output")

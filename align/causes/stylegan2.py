@@ -15,7 +15,7 @@ penalty_of, lengths_of = losses.gradient_penalty, losses.path_lengths
 
 
 def layer_mistakes(leaf):
-    """(name, plant) of mistakes in a blur, an EqualLinear or a modulated convolution; none for any other layer."""
+    """Yield (name, plant) for a blur, an EqualLinear or a modulated convolution; nothing for other layers."""
     if isinstance(leaf, smooth.Blur):
         for mode, word in (("constant", "zero"), ("replicate", "edge"), ("circular", "circular")):
             yield f"blur's border {word}", run(lambda own, layer, x, m=mode: _blurred(x, layer.f / layer.f.sum(), m))
@@ -48,7 +48,7 @@ GRAPH_MISTAKES = {
 
 
 class _FilterGradientCut(torch.autograd.Function):
-    """A convolution of which the filter's gradient is not differentiated in that of the output."""
+    """A convolution whose filter gradient is not differentiated with respect to the output gradient."""
 
     @staticmethod
     def forward(ctx, x, weight, options):
@@ -64,7 +64,7 @@ class _FilterGradientCut(torch.autograd.Function):
 
 
 def _filter_gradient_cut(theirs):
-    """Where a filter depends on the style and its input does not: in the generator's first modulated convolution."""
+    """Plant: in the first modulated convolution, whose filter depends on the style while its input does not."""
     first = theirs.networks["G"].blocks[0].conv1
 
     def forward(x, y):
@@ -79,7 +79,7 @@ def _filter_gradient_cut(theirs):
 
 
 def _with(name, replacement):
-    """Plant: while a step runs, `replacement` stands for a function of the trainer's module."""
+    """Plant: during a step, `replacement` takes the place of a function of the trainer's module."""
 
     def plant(theirs):
         step = theirs.step
@@ -98,7 +98,7 @@ def _with(name, replacement):
 
 
 def _config(**changes):
-    """Plant: other options, in the steps alone."""
+    """Plant: other options, for the steps only."""
 
     def plant(theirs):
         theirs.config = theirs.config.replaced(**changes)
@@ -122,7 +122,7 @@ def _mean_moved_first(theirs):
 
 
 def _penalty_of_real_images(theirs):
-    """By a discriminator's gradient in generated images that is zero."""
+    """Plant: the gradient penalty covers real images only, as if the gradient of generated ones were zero."""
     half = theirs._d_losses
 
     def d_losses(real, random, penalised):

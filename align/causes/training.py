@@ -1,7 +1,7 @@
-"""Why does a training step differ? `find_training_cause` makes likely mistakes in PyTorch's trainer.
+"""Why a training step differs: `find_training_cause` tries likely mistakes in PyTorch's trainer.
 
 A mistake is named only if every number that check_training compares (losses, rates, parameters, moments, spectral-norm
-vectors) then agrees with Paddle's within its limit, up to a step beyond the first that differed.
+vectors) then agrees with Paddle's within its limit, up to one step beyond the first that differed.
 """
 
 from copy import copy
@@ -12,15 +12,16 @@ from align.cases import TRAINING
 from align.causes import stylegan2
 from align.compare.paddle_side import PaddleSide
 from align.compare.torch_side import TorchSide
-from align.compare.training import compared, one_step, paddle_state, same_start, torch_state
+from align.compare.training import compared, one_step, paddle_state, started, torch_state
+from align.compare.verdict import UNKNOWN
 from torch_ref import losses
-from torch_ref.training import ugatit as trainer
-
-_right_update, _right_losses = trainer.Trainer._update, trainer.Trainer._discriminator_losses
 
 
 def find_training_cause(config, step, seed, tamper, trainers, steps, first, before, system="ugatit"):
-    """{"name", "before", "after", "tried"}; `step` is the first that differed, `first` what did, `before` how far."""
+    """Find why a step differs; returns {"name", "before", "after", "tried"}.
+
+    `step` is the first that differed, `first` says what differed in it, and `before` by how much.
+    """
     sides = TorchSide("float64"), PaddleSide("float64")
     last = min(step + 1, steps)
     place = config, last, seed
@@ -34,18 +35,11 @@ def find_training_cause(config, step, seed, tamper, trainers, steps, first, befo
             continue  # a trainer without that part
         if after is not None:
             return {"name": name, "before": before, "after": after, "tried": number}
-    return {"name": "unknown", "before": before, "after": None, "tried": len(order)}
-
-
-def _started(config, seed, trainers, sides):
-    theirs = sides[0].build(lambda _: trainers[0](config), seed)
-    ours = sides[1].build(lambda _: trainers[1](config), seed)
-    same_start(theirs, ours, *sides, seed)
-    return theirs, ours
+    return {"name": UNKNOWN, "before": before, "after": None, "tried": len(order)}
 
 
 def _paddle_states(config, steps, seed, tamper, trainers, sides, system):
-    _, ours = _started(config, seed, trainers, sides)
+    _, ours = started(config, seed, trainers, sides, TRAINING[system].moved)
     if tamper:
         tamper(ours)
     given = zip(range(steps), TRAINING[system].given(config, seed), strict=False)
@@ -53,8 +47,8 @@ def _paddle_states(config, steps, seed, tamper, trainers, sides, system):
 
 
 def _twin_states(config, steps, seed, plant, trainers, sides, system):
-    """A generator, so that a mistake that the first step refutes costs one."""
-    theirs, _ = _started(config, seed, trainers, sides)
+    """A generator, so that a mistake refuted by the first step costs only one."""
+    theirs, _ = started(config, seed, trainers, sides, TRAINING[system].moved)
     if plant:
         plant(theirs)
     for _, arrays in zip(range(steps), TRAINING[system].given(config, seed), strict=False):
@@ -140,7 +134,7 @@ def _update(function):
 
 def _accumulating(theirs, kind, loss):
     loss.backward()
-    if kind == "gen":  # what the generators' losses leave in the discriminators, Paddle's trainer never makes
+    if kind == "gen":  # Paddle's trainer never computes the discriminators' gradients of these losses
         for parameter in theirs.optimizers["dis"].param_groups[0]["params"]:
             parameter.grad = None if parameter.grad is None else theirs.kept[parameter]
     else:
@@ -189,7 +183,7 @@ def _clip(names):
 
 
 def _passes(order, swapped=False):
-    """The discriminators' half with real and translated images in this order, perhaps of the other direction."""
+    """Plant: discriminators see real and translated images in this order; `swapped`, those of the other direction."""
 
     def plant(theirs):
         def discriminator_losses(real_a, real_b):
@@ -211,7 +205,7 @@ def _passes(order, swapped=False):
 
 
 def _other_direction(theirs):
-    """Every loss sees the translations exchanged; the cycles start from the exchanged ones too."""
+    """Plant: all losses, and the cycles, use the translations of the other direction."""
     _passes(("real", "fake"), swapped=True)(theirs)
 
     def generator_losses(real_a, real_b):

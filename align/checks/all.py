@@ -1,8 +1,8 @@
-"""Every check of the project, one after the other, one page and one exit code.
+"""Run every check of the project, one after another; write one page and return one exit code.
 
     python align/check_all.py [--out DIR] [--only NAME ...]
 
-Each runs in a process of its own, writes DIR/<name>.json and DIR/<name>.log; DIR/index.html shows them all. Exit code:
+Each runs in its own process and writes DIR/<name>.json and DIR/<name>.log; DIR/index.html shows them all. Exit code:
 0 all aligned, 1 something diverged, 2 something could not be compared (and nothing diverged).
 """
 
@@ -18,35 +18,35 @@ from align.report.page import check_report, write_page
 from paddle_ugatit.cli.command import failed, run
 
 ROOT = Path(__file__).resolve().parents[2]
-# In the order in which a fault is best understood: a layer before a step, a step before a metric.
+# In the order in which faults are best understood: a layer before a step, a step before a metric.
 CHECKS = ("forward", "backward", "init", "training", "data", "metric")
 _WIDTH = max(map(len, VERDICTS))
 
 
 def outcome(name, folder, script=None):
-    """Run one check: its exit code and its last line; its JSON and its output stay in the folder."""
+    """Run one check; returns its exit code and last line. Its JSON and its output stay in the folder."""
     script = script or ROOT / "align" / f"check_{name}.py"
     report = folder / f"{name}.json"
-    report.unlink(missing_ok=True)  # an earlier run's must not stand in for this one's
+    report.unlink(missing_ok=True)  # that of an earlier run must not be taken for this one's
     with open(folder / f"{name}.log", "w", encoding="utf-8") as log:
         done = subprocess.run([sys.executable, str(script), "--json", str(report)], stdout=log, stderr=log)
     lines = (folder / f"{name}.log").read_text(encoding="utf-8", errors="replace").strip().splitlines()
-    return done.returncode, lines[-1] if lines else "said nothing"
+    return done.returncode, lines[-1] if lines else "no output"
 
 
 def verdict_of(code):
-    """What an exit code of a check means; a crash is no comparison."""
+    """Return the verdict that an exit code stands for; a crash counts as not comparable."""
     return VERDICTS[code] if code in (0, 1) else VERDICTS[2]
 
 
 def worst(codes):
-    """The exit code of all: 1 before 2 before 0; 2 where nothing ran."""
+    """Return the exit code of all checks: 1 takes precedence over 2, and 2 over 0; 2 if none ran."""
     verdicts = [verdict_of(code) for code in codes]
     return next(code for code in (1, 2, 0) if VERDICTS[code] in verdicts or code == 0) if codes else 2
 
 
 def reports(folder, names):
-    """The reports that the page can draw, in order."""
+    """Return the reports that the page can show, in order."""
     found = []
     for name in names:
         path = folder / f"{name}.json"
@@ -59,7 +59,7 @@ def reports(folder, names):
 
 
 def check(arguments):
-    """Run what is asked for, print a line on each, draw the page; returns the exit code."""
+    """Run the chosen checks, print a line for each, write the page; returns the exit code."""
     folder, codes = Path(arguments.out), []
     folder.mkdir(parents=True, exist_ok=True)
     for name in arguments.only or CHECKS:
@@ -81,7 +81,11 @@ def check(arguments):
 def main(argv=None):
     """Run the command line; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", default="work/outputs/checks", metavar="DIR", help="(%(default)s)")
-    parser.add_argument("--only", nargs="+", choices=CHECKS, metavar="NAME", help=f"of {', '.join(CHECKS)}")
+    parser.add_argument(
+        "--out", default="work/outputs/checks", metavar="DIR", help="folder for reports and page (%(default)s)"
+    )
+    parser.add_argument(
+        "--only", nargs="+", choices=CHECKS, metavar="NAME", help=f"checks to run, of {', '.join(CHECKS)} (all)"
+    )
     arguments = parser.parse_args(argv)
     return run("check_all", lambda: check(arguments))

@@ -1,51 +1,44 @@
-"""The command line that check_forward.py and check_backward.py share."""
+"""The command line of check_forward.py and check_backward.py."""
 
-import argparse
-import json
 import os
 import sys
 import time
 from dataclasses import fields
 from importlib.util import find_spec
-from pathlib import Path
 
 from align.cases import CASES, chosen
+from align.checks import running
 from align.checks.layers import check_case
-from align.checks.running import run
 from align.compare.recording import load_recording
 from align.compare.reference import NotComparable, measure
 from align.compare.sides import torch_side_of
-from align.report.document import case_line, document, exit_code, layer_lines
-from align.report.page import write_page
+from align.report.document import case_line, document, exit_code, layer_lines, write_report
 from paddle_ugatit.backend import runtime
-from paddle_ugatit.formats import atomic, sha256
+from paddle_ugatit.formats import sha256
 
 SHIPPED = "align/recordings/small.safetensors"
 
 
 def parser(check):
-    """The options of both checks."""
-    result = argparse.ArgumentParser(
-        prog=f"check_{check}.py",
-        description=f"Compare the {check} pass of Paddle with PyTorch, layer by layer.",
-        epilog=f"example: python align/check_{check}.py adailn generator-light --html parity.html   "
-        "exit code: 0 aligned, 1 diverged, 2 not comparable or bad usage",
+    """Return the parser of the command line of "forward" or "backward"."""
+    about = f"Compare the {check} pass of Paddle with PyTorch, layer by layer."
+    result = running.parser(f"check_{check}", about, "adailn generator-light --html parity.html")
+    result.add_argument("cases", nargs="*", metavar="CASE", help="cases to run (all); --list prints their names")
+    result.add_argument("--list", action="store_true", help="print the names of the cases and exit")
+    result.add_argument(
+        "--weights", metavar="FILE", help="compare the networks of this checkpoint, of either framework"
     )
-    result.add_argument("cases", nargs="*", metavar="CASE", help="cases to run, default all; --list names them")
-    result.add_argument("--list", action="store_true", help="name the cases and stop")
-    result.add_argument("--weights", metavar="FILE", help="a checkpoint, of either framework, as the cases")
-    result.add_argument("--pair", metavar="FILE", help="a pair of models of your own; align/cases/pair.py says how")
-    result.add_argument("--revision", choices=["current", "initial"], help="of the networks in --weights")
+    result.add_argument("--pair", metavar="FILE", help="compare your own pair of models, see docs/pair.md")
+    result.add_argument("--revision", choices=["current", "initial"], help="revision of the networks in --weights")
     result.add_argument("--size", type=int, metavar="N", help="image size for --weights (256, or as the model demands)")
     result.add_argument("--batch", type=int, default=1, metavar="N", help="batch size for --weights (1)")
-    result.add_argument("--dtype", choices=["float64", "float32", "both"], default="both")
-    result.add_argument("--image", metavar="FILE", help="feed this picture to the networks instead of noise")
-    result.add_argument("--reference", metavar="FILE", help="compare with a recording; PyTorch is not needed")
-    result.add_argument("--seed", type=int, default=0, metavar="K", help="of weights, inputs and gradients (0)")
-    result.add_argument("--json", metavar="FILE", help="write the report as JSON")
-    result.add_argument("--html", metavar="FILE", help="write the report as a page")
-    result.add_argument("--repro", metavar="DIR", help="write a script that shows the first difference alone")
-    result.add_argument("--layers", choices=["all", "failed", "none"], default="all", help="tables on the console")
+    result.add_argument("--dtype", choices=["float64", "float32", "both"], default="both", help="precision (both)")
+    result.add_argument("--image", metavar="FILE", help="feed the networks this picture instead of noise")
+    result.add_argument("--reference", metavar="FILE", help="compare with a recording instead of PyTorch")
+    result.add_argument("--seed", type=int, default=0, metavar="K", help="seed of weights, inputs and gradients (0)")
+    running.add_report(result)
+    result.add_argument("--repro", metavar="DIR", help="write a script that reproduces the first difference")
+    result.add_argument("--layers", choices=["all", "failed", "none"], default="all", help="tables to print (all)")
     return result
 
 
@@ -55,10 +48,11 @@ def main(check, argv=None):
     if arguments.list:
         print("\n".join(CASES))
         return 0
-    return run(f"check_{check}", lambda: _run(check, arguments), (ValueError,))
+    return running.run(f"check_{check}", lambda: _run(check, arguments), (ValueError,))
 
 
 def _run(check, arguments):
+    running.require_seed(arguments.seed)
     start = time.perf_counter()
     for line in runtime.SETTINGS:
         print(line)
@@ -72,22 +66,23 @@ def _run(check, arguments):
         entry = check_case(case, reference, check, dtypes, causes=True)
         if arguments.repro and entry["blamed"] and not any(done["blamed"] for done in entries):
             entry["repro"] = _repro(check, arguments, case, reference, entry)
-        del reference  # gigabytes, before the next one is made
+        del reference  # free gigabytes before the next one is computed
         _progress("", start)
         print(case_line(entry), flush=True)
         if "repro" in entry:
-            print(f"    shown alone by: python {entry['repro']}")
+            print(f"    reproduce with: python {entry['repro']}")
         if arguments.layers == "all" or (arguments.layers == "failed" and entry["verdict"] != "aligned"):
             print(layer_lines(entry), flush=True)
         entries.append(entry)
     report = document(check, entries, time.perf_counter() - start, arguments.seed, **about)
-    _write(report, arguments)
+    for kind, path in write_report(report, arguments).items():
+        print(f"{kind}: {path}")
     print(f"{report['verdict'].upper()}: {report['summary']}; {report['seconds']:.0f} s, {report['peak_gib']:.1f} GiB")
     return exit_code(report["verdict"])
 
 
 def _repro(check, arguments, case, reference, entry):
-    """Write the script that shows the first difference alone; its path."""
+    """Write the script that reproduces the difference; returns its path."""
     from align.checks import repro
     from align.compare.verdict import Row
 
@@ -108,7 +103,7 @@ def _repro(check, arguments, case, reference, entry):
 
 
 def _progress(text, start):
-    """A line that the next one overwrites, on a terminal only; the lines that stay are printed in any case."""
+    """Show a line that the next one overwrites, on a terminal only."""
     if sys.stderr.isatty():
         text = f"{text} ({time.perf_counter() - start:.0f} s)" if text else ""
         sys.stderr.write(f"\r\x1b[K{text[: os.get_terminal_size(sys.stderr.fileno()).columns - 1]}")
@@ -116,11 +111,11 @@ def _progress(text, start):
 
 
 def _plan(check, arguments, float32):
-    """[(case, function that gives its reference)], and what the report says of reference and weights."""
+    """[(case, function that returns its reference)], and the report's facts about reference and weights."""
     if arguments.reference:
         return _recorded(arguments)
     if find_spec("torch") is None:
-        raise NotComparable(f"PyTorch is not installed: compare with the recording that ships, --reference {SHIPPED}")
+        raise NotComparable(f"PyTorch is not installed: compare with the shipped recording, --reference {SHIPPED}")
     from align.compare.torch_side import TorchSide
 
     backward = check == "backward"
@@ -131,7 +126,7 @@ def _plan(check, arguments, float32):
 
         for option in ("weights", "image", "size", "revision"):
             if getattr(arguments, option):
-                raise ValueError(f"--{option} does not go with --pair: the file says what is compared")
+                raise ValueError(f"--{option} cannot be combined with --pair: the file says what is compared")
         pair = load_pair(arguments.pair)
         cases = {pair.name: pair}
     elif arguments.weights:
@@ -157,7 +152,7 @@ def _plan(check, arguments, float32):
 def _recorded(arguments):
     for option in ("weights", "image", "size", "revision", "pair", "repro"):
         if getattr(arguments, option):
-            raise ValueError(f"--{option} does not go with --reference: a recording has its own")
+            raise ValueError(f"--{option} cannot be combined with --reference: a recording has its own")
     pairs, manifest = load_recording(arguments.reference)
     references = {case.name: reference for case, reference in pairs}
     cases = chosen({case.name: case for case, _ in pairs}, arguments.cases)
@@ -184,17 +179,6 @@ def _pictures(picture, case):
 
     batch, channels, height, width = case.shapes[0] if len(case.shapes[0]) == 4 else (0, 0, 0, 0)
     if channels != 3:
-        raise ValueError(f"--image goes with networks, not with the layer case {case.name}")
+        raise ValueError(f"--image is for networks, not for the layer case {case.name}")
     pixels = np.asarray(picture.resize((width, height)), "float64").transpose(2, 0, 1)
     return [[representable(np.repeat(pixels[None] / 127.5 - 1, batch, 0))]] * case.calls
-
-
-def _write(report, arguments):
-    if arguments.json:
-        Path(arguments.json).parent.mkdir(parents=True, exist_ok=True)
-        with atomic.replacing(arguments.json, "w") as file:
-            json.dump(report, file)
-        print(f"report: {arguments.json}")
-    if arguments.html:
-        write_page([report], arguments.html)
-        print(f"page: {arguments.html}")

@@ -1,4 +1,4 @@
-"""How honest each "+-" of KID is: fresh sets are drawn many times; what is printed is set against what happens."""
+"""How honest each "+-" of KID is: both sets are drawn many times, and what is printed compared with what happens."""
 
 import numpy as np
 
@@ -9,19 +9,19 @@ _DIMENSIONS = 64
 
 
 def draw(rng, n, shift):
-    """(n,d) float32 non-negative features with a falling spectrum."""
+    """Draw (n,d) float32 non-negative features with a falling spectrum."""
     values = 3 * rng.standard_normal((n, _DIMENSIONS)) / np.sqrt(1 + np.arange(_DIMENSIONS))
     return np.maximum(values + 0.3 + shift, 0).astype(np.float32)
 
 
 def truth(rng, shift):
-    """KID of the two distributions, from sets far larger than those looked at."""
+    """Return KID of the two distributions, from sets far larger than those examined."""
     pairs = ((draw(rng, 4000, 0), draw(rng, 4000, shift)) for _ in range(12))
     return np.mean([mmd.kid(x, y, 1, 2, bootstrap=0).all_pairs for x, y in pairs]) if shift else 0.0
 
 
 def simulated(n, shift, value, repeats, seed):
-    """(mean, true SD, mean of what is printed) of each estimate, how often the interval holds, the p-value rejects."""
+    """Return (mean, true SD, mean printed spread) of each estimate, and how often the interval holds and p < 0.05."""
     rng = np.random.default_rng([seed, n])
     names = "all pairs", "subsets of half", "the paper's blocks"
     found, printed, held, rejected = {name: [] for name in names}, {name: [] for name in names}, [], []

@@ -1,16 +1,15 @@
-"""Do pictures reach the networks as in the public code? Every pixel, every float, every random choice.
+"""Check that pictures reach the networks as in the public code: every pixel, float and random choice.
 
     python align/check_data.py [--size N] [--data DIR] [--json FILE]
 
-Compares paddle_ugatit's transforms with Pillow and PyTorch called as the public code calls them, bit by bit: the
-training transform with its random choices recorded and replayed, the test transform, the scaling of all 256 values, and
-whole training batches. Also whether the choices have the right distribution. Where something differs, it names the
-mistake, if one of the known ones explains every pixel. Two things are read otherwise than by the public code, on
-purpose, and with --data show as differences: pictures with an EXIF rotation, and those of 16 bits. Exit code: 0
-aligned, 1 diverged, 2 not comparable or bad usage.
+Compares paddle_ugatit's transforms bit by bit with Pillow and PyTorch, called as the public code calls them: the
+training transform with its random choices recorded and replayed, the test transform, the scaling of all 256 values,
+whole training batches, and the distribution of the random choices. A difference is explained if one of the known
+mistakes reproduces every pixel. Two kinds of pictures are deliberately read in another way than by the public code and
+show as differences with --data: those with an EXIF rotation and those with 16 bits. Exit code: 0 aligned, 1 diverged, 2
+not comparable or bad usage.
 """
 
-import argparse
 import tempfile
 import time
 from contextlib import ExitStack
@@ -20,7 +19,7 @@ from unittest.mock import patch
 
 import numpy as np
 
-from align.checks.running import run
+from align.checks import running
 from align.compare.data import MARGIN, MISTAKES, PUBLIC, antialiased_bilinear, write_pictures
 from align.compare.reference import NotComparable
 from align.compare.verdict import UNKNOWN, Row
@@ -30,7 +29,7 @@ from paddle_ugatit.data import folders, transforms
 from paddle_ugatit.data.images import image_files, read_image, read_picture
 from paddle_ugatit.data.transforms import Choice
 
-_DRAWS = 6000  # random choices whose distribution is looked at
+_DRAWS = 6000  # random choices drawn to test their distribution
 
 
 def cases(size, seed, paths, batches=True):
@@ -45,7 +44,7 @@ def cases(size, seed, paths, batches=True):
 
 
 def _row(stage, found, wanted, limit=0.0, note=""):
-    """One comparison: the largest difference, which may be `limit`."""
+    """Compare two arrays by their largest difference, which may be up to `limit`."""
     found, wanted = np.asarray(found), np.asarray(wanted)
     error = None
     if found.shape != wanted.shape or found.dtype != wanted.dtype or not found.size:
@@ -60,7 +59,7 @@ def _row(stage, found, wanted, limit=0.0, note=""):
 
 
 def _scaling():
-    """All 256 values, against PyTorch's arithmetic and against the exact ones."""
+    """All 256 values against PyTorch's arithmetic and against exact values."""
     pixels = np.arange(256, dtype=np.uint8).repeat(3).reshape(16, 16, 3)
     found = transforms.to_input(pixels)
     exact = np.moveaxis(pixels, 2, 0) / 127.5 - 1
@@ -99,7 +98,7 @@ def _ours(path, size, choice):
 
 
 def _cause(path, size, replays, images):
-    """The known mistake with which the public pipeline gives exactly what ours gave."""
+    """The known mistake with which the public pipeline gives exactly our result, or UNKNOWN."""
     for name, mistaken in MISTAKES.items():
         wanted = [mistaken.scaled(mistaken.pixels(path, size, choice)) for choice in replays]
         if all(np.array_equal(image, other) for image, other in zip(images, wanted, strict=True)):
@@ -108,7 +107,7 @@ def _cause(path, size, replays, images):
 
 
 def _filter(paths, size):
-    """Our resized pictures against the filter's formula: a level of rounding apart at most."""
+    """Our resized pictures against the filter's formula; rounding may differ by one level."""
     rows = []
     for path in paths:
         pixels = read_image(path)
@@ -118,7 +117,7 @@ def _filter(paths, size):
 
 
 def _choices(seed):
-    """Mirrored half the time; every offset from 0 to 30 as often; shuffled anew per epoch and domain."""
+    """Flips half the time, offsets 0 to 30 equally often, a new order for each epoch and domain."""
     drawn = [transforms.draw_choice(seed, 7, n) for n in range(_DRAWS)]
     rows = [_share("flip", np.mean([choice.flip for choice in drawn]), 0.5)]
     for name in ("top", "left"):
@@ -134,12 +133,12 @@ def _choices(seed):
 
 
 def _share(stage, found, wanted):
-    """A share among the draws, which may be five standard deviations off."""
+    """A share among the draws, which may be off by five standard deviations."""
     return _row(stage, np.float64(found), np.float64(wanted), 5 * (wanted * (1 - wanted) / _DRAWS) ** 0.5)
 
 
 def _batches(size, seed):
-    """What the trainer reads, with files and choices recorded, against the public pipeline given the same."""
+    """What the trainer reads against the public pipeline, given the recorded files and choices."""
     rows = []
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         for domain in folders.DOMAINS:
@@ -162,7 +161,7 @@ def _batches(size, seed):
 
 
 class _Recorder:
-    """Calls a function and keeps what it returned."""
+    """Calls a function and keeps its results."""
 
     def __init__(self, function):
         self.function, self.results = function, []
@@ -173,7 +172,7 @@ class _Recorder:
 
 
 def case_entry(name, rows, cause, size, seed, seconds):
-    """A case of the report."""
+    """Return a case of the report."""
     failed = [row for row in rows if row.verdict == "fail"]
     blamed = None
     if failed:
@@ -205,19 +204,14 @@ def check(size, seed, paths, batches=True):
 
 
 def parse(argv):
-    """The command line's arguments."""
-    parser = argparse.ArgumentParser(
-        prog="check_data.py",
-        description=__doc__.split("\n")[0],
-        epilog="example: python align/check_data.py --data data/faces/testA   "
-        "exit code: 0 aligned, 1 diverged, 2 not comparable or bad usage",
-    )
-    parser.add_argument("--size", type=int, default=64, metavar="N", help="of the networks' images (64)")
-    parser.add_argument("--seed", type=int, default=0, metavar="K", help="of pictures and choices (0)")
-    parser.add_argument("--data", metavar="DIR", help="the first of the pictures here instead of random ones")
-    parser.add_argument("--count", type=int, default=5, metavar="N", help="how many pictures (5)")
-    parser.add_argument("--json", metavar="FILE", help="write the report as JSON")
-    return parser.parse_args(argv)
+    """Parse the command line."""
+    options = running.parser("check_data", __doc__, "--data data/faces/testA")
+    options.add_argument("--size", type=int, default=64, metavar="N", help="size of the networks' images (64)")
+    options.add_argument("--seed", type=int, default=0, metavar="K", help="seed of pictures and choices (0)")
+    options.add_argument("--data", metavar="DIR", help="use the first pictures in this folder instead of random ones")
+    options.add_argument("--count", type=int, default=5, metavar="N", help="number of pictures (5)")
+    options.add_argument("--json", metavar="FILE", help="write the report as JSON")
+    return options.parse_args(argv)
 
 
 def _run(arguments):
@@ -226,7 +220,7 @@ def _run(arguments):
     try:
         import torch
     except ImportError as error:
-        raise NotComparable("PyTorch is not installed, whose arithmetic is the reference") from error
+        raise NotComparable("PyTorch is not installed; its arithmetic is the reference") from error
     start, entries = time.perf_counter(), []
     with tempfile.TemporaryDirectory() as folder:
         if arguments.data:
@@ -243,4 +237,4 @@ def _run(arguments):
 def main(argv=None):
     """Run the check; returns the exit code."""
     arguments = parse(argv)
-    return run("check_data", lambda: _run(arguments))
+    return running.run("check_data", lambda: _run(arguments))

@@ -1,15 +1,14 @@
-"""Do fresh networks start from PyTorch's initial distributions? Every parameter and spectral-norm vector of each.
+"""Check that new networks start from PyTorch's initial distributions: every parameter and spectral-norm vector.
 
     python align/check_init.py [CASE ...] [--seeds N] [--json FILE] [--html FILE]
 
-Each network is built N times on either side, and the values of one parameter over all seeds are two samples. What is
-constant in PyTorch must be the same constant; else the Kolmogorov-Smirnov distance of the samples is held against the
-distance that equal distributions exceed with a probability of 1e-4 over all parameters of all networks together. A
-difference is named if one known initialisation explains it and no other does. Exit code: 0 aligned, 1 diverged, 2 not
-comparable or bad usage.
+Each network is built N times on both sides; the values of a parameter over all seeds form two samples. A parameter that
+is constant in PyTorch must be the same constant in Paddle. Otherwise the Kolmogorov-Smirnov distance of the samples is
+compared with the distance that equal distributions exceed with a probability of 1e-4 over all parameters of all
+networks together. A difference is explained if exactly one known initialisation fits Paddle's values. Exit code: 0
+aligned, 1 diverged, 2 not comparable or bad usage.
 """
 
-import argparse
 import time
 from collections import defaultdict
 from dataclasses import asdict
@@ -17,22 +16,23 @@ from dataclasses import asdict
 import numpy as np
 from scipy import stats
 
+from align.cases import chosen
 from align.cases.initial import CASES, fans, known_initialisations
-from align.checks.running import run
+from align.checks import running
 from align.compare.paddle_side import PaddleSide
 from align.compare.torch_side import TorchSide
-from align.compare.verdict import Row
+from align.compare.verdict import UNKNOWN, Row
 from align.report.document import cause_line, entry, finish
 from paddle_ugatit.backend.errors import UsageError
 
-FALSE_ALARMS = 1e-4  # probability that a run without any fault reports one
+FALSE_ALARMS = 1e-4  # probability that a run without a fault reports one
 SEEDS = 24
-_VECTORS = ("weight_u", "weight_v")  # of spectral norms; one of a single element is 1 or -1, by chance the same
-_LENGTH = 1e-5  # error of their length, which is 1
+_VECTORS = ("weight_u", "weight_v")  # of spectral norms; one with a single element is 1 or -1, which may coincide
+_LENGTH = 1e-5  # allowed error of their length, which is 1
 
 
 def samples(case, seeds, side):
-    """(name -> values of each seed in turn, (n, ...)), and layer path -> type, of freshly built networks."""
+    """Build networks from seeds; returns (name -> values of each seed, layer path -> type)."""
     found, types = defaultdict(list), {}
     for seed in seeds:
         model = side.build(case.build, seed)
@@ -43,21 +43,21 @@ def samples(case, seeds, side):
 
 
 def limit(n, m, tests):
-    """The Kolmogorov-Smirnov distance that two samples of one distribution exceed in FALSE_ALARMS of runs.
+    """Return the Kolmogorov-Smirnov distance that samples of one distribution exceed in a share FALSE_ALARMS of runs.
 
-    Bonferroni over `tests`, and the inequality of Dvoretzky, Kiefer and Wolfowitz for two samples with the constant e,
-    which holds for samples of every size (Wei and Dudley 2012).
+    Uses Bonferroni's correction over `tests`, and the two-sample inequality of Dvoretzky, Kiefer and Wolfowitz with the
+    constant e, which holds for all sample sizes (Wei and Dudley 2012).
     """
     return float(np.sqrt(np.log(np.e * tests / FALSE_ALARMS) / 2 * (n + m) / (n * m)))
 
 
 def distance(one, other):
-    """Largest difference of the two samples' distribution functions."""
+    """Return the largest difference between the distribution functions of two samples."""
     return float(stats.ks_2samp(one, other, method="asymp").statistic)
 
 
 def compared(name, wanted, found, kind, tests):
-    """The Row of one parameter; `wanted` and `found` are lists of arrays, a seed each, or None."""
+    """Compare one parameter; `wanted` and `found` are lists of arrays, one for each seed, or None."""
     layer, _, leaf = name.rpartition(".")
     shape = [] if found is None else list(found[0].shape)
     error, bound, note = None, 0.0, ""
@@ -69,10 +69,10 @@ def compared(name, wanted, found, kind, tests):
         note = "NaN or infinite"
     elif leaf not in _VECTORS and (_constant(wanted) or _the_same(wanted)):
         error = float(np.abs(np.subtract(found, wanted[0])).max())
-        value = f"{wanted[0].flat[0]:.3g} throughout" if _constant(wanted) else "the same whatever the seed"
+        value = f"{wanted[0].flat[0]:.3g} throughout" if _constant(wanted) else "the same for every seed"
         note = "" if error == 0 else f"PyTorch's is {value}, Paddle's {_summary(found)}"
     elif found[0].size > 1 and _the_same(found):
-        note = f"the same values whatever the seed: {_summary(found)}"
+        note = f"the same values for every seed: {_summary(found)}"
     elif leaf in _VECTORS and _length_error(found) > _LENGTH:
         error, bound, note = _length_error(found), _LENGTH, f"not of length 1: {_summary(found)}"
     else:
@@ -101,7 +101,7 @@ def _summary(arrays):
 
 
 def cause(name, found, shape, kind, tests):
-    """The one known initialisation that explains the values, "unknown" where it is not one; and how many there are."""
+    """Return the only known initialisation that explains the values, or UNKNOWN, and how many were tried."""
     fan_in, fan_out = fans(shape)
     leaf, values, names = name.rpartition(".")[2], np.ravel(found), []
     initialisations = known_initialisations(kind, leaf, fan_in, fan_out)
@@ -112,11 +112,11 @@ def cause(name, found, shape, kind, tests):
         else:
             explains = distance(drawn, values) <= limit(drawn.size, values.size, tests)
         names += [known] if explains else []
-    return names[0] if len(names) == 1 else "unknown", len(initialisations)
+    return names[0] if len(names) == 1 else UNKNOWN, len(initialisations)
 
 
 def check_case(case, seeds, tests, ours=None):
-    """The report's entry of one network; `ours` stands in for PaddleSide in tests."""
+    """Compare one network and return its report entry; `ours` replaces PaddleSide in tests."""
     start = time.perf_counter()
     wanted, types = samples(case, seeds, TorchSide("float32"))
     found, _ = samples(case, seeds, ours or PaddleSide("float32"))
@@ -127,7 +127,7 @@ def check_case(case, seeds, tests, ours=None):
     blamed = None
     if failed:
         name, row = failed[0], rows[failed[0]]
-        reason, tried = cause(name, found[name], row.shape, kinds[name], tests) if found.get(name) else ("unknown", 0)
+        reason, tried = cause(name, found[name], row.shape, kinds[name], tests) if found.get(name) else (UNKNOWN, 0)
         amount = "" if row.error is None else f"distance {row.error:.2g}, limit {row.limit:.2g}; "
         message = f"{name} starts differently: {amount}{row.note}"
         evidence = {"name": reason, "before": row.error, "after": None, "tried": tried}
@@ -141,34 +141,25 @@ def check_case(case, seeds, tests, ours=None):
 
 
 def count_tests(cases):
-    """How many parameters are tested in all, for Bonferroni."""
+    """Return the number of parameters tested in all, for Bonferroni's correction."""
     side = TorchSide("float32")
     return sum(len(side.state(side.build(case.build, 0))) for case in cases)
 
 
 def parse(argv):
-    """The command line's arguments."""
-    parser = argparse.ArgumentParser(
-        prog="check_init.py",
-        description=__doc__.split("\n")[0],
-        epilog="example: python align/check_init.py discriminator-local --seeds 50   "
-        "exit code: 0 aligned, 1 diverged, 2 not comparable or bad usage",
-    )
-    parser.add_argument("cases", nargs="*", metavar="CASE", help=f"of {', '.join(CASES)} (all)")
-    parser.add_argument("--seeds", type=int, default=SEEDS, metavar="N", help=f"networks built on each side ({SEEDS})")
-    parser.add_argument("--seed", type=int, default=0, metavar="K", help="the first seed (0)")
-    parser.add_argument("--json", metavar="FILE", help="write the report as JSON")
-    parser.add_argument("--html", metavar="FILE", help="write the report as a page")
-    return parser.parse_args(argv)
+    """Parse the command line."""
+    options = running.parser("check_init", __doc__, "discriminator-local --seeds 50")
+    options.add_argument("cases", nargs="*", metavar="CASE", help=f"cases to run, of {', '.join(CASES)} (all)")
+    options.add_argument("--seeds", type=int, default=SEEDS, metavar="N", help=f"networks built on each side ({SEEDS})")
+    options.add_argument("--seed", type=int, default=0, metavar="K", help="first seed (0)")
+    running.add_report(options)
+    return options.parse_args(argv)
 
 
 def _run(arguments):
     if arguments.seeds < 2 or arguments.seed < 0:
         raise UsageError("--seeds must be 2 or more, --seed 0 or more")
-    unknown = [name for name in arguments.cases if name not in CASES]
-    if unknown:
-        raise UsageError(f"no case {', '.join(unknown)}; there are {', '.join(CASES)}")
-    cases = [CASES[name] for name in arguments.cases] or list(CASES.values())
+    cases = chosen(CASES, arguments.cases)
     start, entries, tests = time.perf_counter(), [], count_tests(cases)
     for case in cases:
         result = check_case(case, range(arguments.seed, arguments.seed + arguments.seeds), tests)
@@ -185,4 +176,4 @@ def _blamed_lines(blamed):
 def main(argv=None):
     """Run the check; returns the exit code."""
     arguments = parse(argv)
-    return run("check_init", lambda: _run(arguments))
+    return running.run("check_init", lambda: _run(arguments), (ValueError,))

@@ -1,4 +1,4 @@
-"""One case, whole: Paddle against a reference, all views, both dtypes."""
+"""Check one case: Paddle against a reference, in all views and both dtypes."""
 
 import time
 from dataclasses import asdict
@@ -12,9 +12,10 @@ from paddle_ugatit.weights import WeightError
 
 
 def check_case(case, reference, check, dtypes=("float64", "float32"), tamper=None, causes=False):
-    """Report entry of one case. `check`: "forward" or "backward". `tamper(model)` plants a fault, in tests.
+    """Compare one case and return its report entry.
 
-    With `causes`, and where PyTorch is installed, the cause of a difference is searched for (align/causes/search.py).
+    `check` is "forward" or "backward"; `tamper(model)` plants a fault, in tests. With `causes`, and if PyTorch is
+    installed, the cause of a difference is searched for (align/causes/search.py).
     """
     start = time.perf_counter()
     rows, problem = [], ""
@@ -28,7 +29,7 @@ def check_case(case, reference, check, dtypes=("float64", "float32"), tamper=Non
     if not rows and not problem:
         problem = "nothing was compared"
     cause = None
-    if causes and blamed and blamed.view != "whole" and find_spec("torch"):  # it looks for one layer's cause
+    if causes and blamed and blamed.view != "whole" and find_spec("torch"):  # a cause is that of one layer
         from align.causes.search import find_cause
 
         cause = find_cause(case, reference, check, blamed, tamper)
@@ -60,7 +61,7 @@ def _rows(case, reference, check, dtype, tamper):
     try:
         side.load(model, reference.weights)
     except WeightError:
-        return _require_failure(weight_rows(reference, side.state(model), dtype))  # there is nothing to run
+        return _require_failure(weight_rows(reference, side.state(model), dtype))  # nothing can be run
     if tamper:
         tamper(model)
     set_mode(model, case.training)
@@ -70,14 +71,14 @@ def _rows(case, reference, check, dtype, tamper):
     side.set_buffers(model, buffers)
     cotangents = reference.cotangents if check == "backward" else None
     if cotangents and _shapes(first) != _shapes(cotangents):
-        raise NotComparable("the outputs have other shapes than PyTorch's, so that no gradient can be sent into them")
+        raise NotComparable("the outputs differ in shape from PyTorch's, so no gradient can be passed to them")
     views = ("propagated", "isolated") if "" in side.leaves(model) else ("propagated", "isolated", "whole")
     for view in views:
         judge = Judge(reference, check, view, dtype, case.limit)
         if view == "propagated":
             seen = {}
             Propagated(side, model, _both(judge, seen)).run(reference.inputs, cotangents)
-            if not repeats(first, seen):  # nobody looked into the first run, so that layers may have run as one
+            if not repeats(first, seen):  # the first run was not watched, so layers may have run fused
                 side.set_buffers(model, buffers)
                 require_repeat(side.name, first, dict(by_key(outputs_of(side, model, reference.inputs))))
         elif view == "isolated":

@@ -1,11 +1,11 @@
-"""Does it learn, and as the original does? The same training by Paddle and by PyTorch, measured on paired test images.
+"""Check that Paddle learns as PyTorch does: train with both and measure the results on paired test images.
 
     python align/check_learning.py --config work/configs/demo.yaml --data DIR --out DIR [--seeds 0 1 2] [KEY=VALUE ...]
 
-Both frameworks start from the same weights and see the same batches; float32 soon takes them apart, so that only
+Both frameworks start from the same weights and see the same batches. Float32 rounding soon drives them apart, so only
 results can be compared: KID of the translated test images to the target domain and L1 to the truth, over several seeds.
-Every run leaves OUT/<framework>-<seed>.json, and is not repeated where that is there; --only trains one framework, so
-that two processes can share the work. Exit code: 0 both learn and their results overlap, 1 not so, 2 not comparable.
+Each run writes OUT/<framework>-<seed>.json and is skipped if that exists; --only trains one framework, so that two
+processes can share the work. Exit code: 0 both learn and their results overlap, 1 they do not, 2 not comparable.
 """
 
 import argparse
@@ -36,28 +36,30 @@ SHOWN = 8  # test images in the picture
 
 
 class Paired:
-    """The test images of both domains, of the same people, and what translations of A are measured by."""
+    """The test images of both domains, in pairs, and the measures of translations from A to B."""
 
     def __init__(self, folder, size, features):
         self.source, self.target = ([image for _, image in test_images(folder, domain, size)] for domain in "AB")
         if len(self.source) != len(self.target):
-            raise InputError(f"{folder}: testA and testB must be pairs, {len(self.source)} and {len(self.target)}")
+            raise InputError(
+                f"{folder}: testA and testB must be pairs, but hold {len(self.source)} and {len(self.target)} images"
+            )
         self.truth = [to_pixels(image) for image in self.target]
         self.extractor = FeatureExtractor(features)
         self.real = self.extractor.extract(self.truth)
 
     def measure(self, pictures):
-        """KID to testB, and L1 to the truth in levels of 0 to 255, of uint8 pictures."""
+        """Return KID to testB and L1 to the truth (in levels of 0 to 255) of uint8 pictures."""
         estimate = kid(self.extractor.extract(pictures), self.real, subsets=1, bootstrap=0).all_pairs
         return {"KID": estimate, "L1": float(np.mean([l1(*pair) for pair in zip(pictures, self.truth, strict=True)]))}
 
     def translated(self, generator):
-        """testA by a Paddle generator, uint8."""
+        """Return testA translated by a Paddle generator, as uint8."""
         return [to_pixels(generate(generator, image[None])[0][0]) for image in self.source]
 
 
 def train(framework, config, folder, tests):
-    """One whole run; its results before and after, and the pictures after."""
+    """Train once; returns the results before and after, and the pictures after."""
     ours = start.system_of(config)
     trainer, tensor = ours, paddle.to_tensor
     if framework == "torch":
@@ -82,7 +84,7 @@ def train(framework, config, folder, tests):
 
 
 def results(arguments, tests):
-    """Framework -> results of its seeds, training what is not there yet."""
+    """Return framework -> results of its seeds, training those that are missing."""
     out, found = Path(arguments.out), {}
     out.mkdir(parents=True, exist_ok=True)
     for seed in arguments.seeds:
@@ -96,13 +98,13 @@ def results(arguments, tests):
                     json.dump({**result, "config": config.as_dict()}, file, indent=1)
             result = json.loads(path.read_text(encoding="utf-8"))
             if result["config"] != config.as_dict():
-                raise InputError(f"{path}: is of a run with other options: take another --out")
+                raise InputError(f"{path}: belongs to a run with other options; choose another --out")
             found.setdefault(framework, []).append(result)
     return found
 
 
 def verdict(found, untranslated):
-    """What is wrong with the results, as lines; none if both frameworks learn and their ranges overlap."""
+    """Return what is wrong with the results, a line each; nothing if both frameworks learn and their ranges overlap."""
     faults = []
     for framework, runs in found.items():
         for name, least in (("KID", untranslated["KID"] / 2), ("L1", untranslated["L1"])):
@@ -118,7 +120,7 @@ def verdict(found, untranslated):
 
 
 def table(found, untranslated, features):
-    """The results as lines of Markdown."""
+    """Return the results as lines of Markdown."""
     lines = [
         f"| testA as | KID to testB ({features} features) | L1 to the truth | minutes |",
         "|---|---|---|---|",
@@ -137,7 +139,7 @@ def _range(values):
 
 
 def picture(out, found, tests, seeds):
-    """What went in, what came out of every run, and the truth, as rows of one picture."""
+    """Write a picture with the inputs, the results of every run and the truth as rows."""
     rows = [np.concatenate([to_pixels(image) for image in tests.source[:SHOWN]], axis=1)]
     rows += [read_image(Path(out, f"{framework}-{seed}.png")) for framework in found for seed in seeds]
     rows.append(np.concatenate(tests.truth[:SHOWN], axis=1))
@@ -164,12 +166,14 @@ def check(arguments):
 def main(argv=None):
     """Run the command line; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--config", required=True, metavar="FILE")
-    parser.add_argument("--data", required=True, metavar="DIR", help="as tools/make_dataset.py writes it")
-    parser.add_argument("--out", required=True, metavar="DIR")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], metavar="N")
-    parser.add_argument("--only", nargs=1, choices=FRAMEWORKS)
-    parser.add_argument("--features", default="random", help="inception needs its weights (random)")
-    parser.add_argument("options", nargs="*", metavar="KEY=VALUE")
+    parser.add_argument("--config", required=True, metavar="FILE", help="options of the training runs")
+    parser.add_argument("--data", required=True, metavar="DIR", help="paired data set, as from tools/make_dataset.py")
+    parser.add_argument("--out", required=True, metavar="DIR", help="folder for the results")
+    parser.add_argument(
+        "--seeds", type=int, nargs="+", default=[0, 1, 2], metavar="N", help="seeds to train with (0 1 2)"
+    )
+    parser.add_argument("--only", nargs=1, choices=FRAMEWORKS, help="train with one framework only")
+    parser.add_argument("--features", default="random", help="features of KID; inception needs its weights (random)")
+    parser.add_argument("options", nargs="*", metavar="KEY=VALUE", help="changes to the options")
     arguments = parser.parse_args(argv)
     return run("check_learning", lambda: check(arguments))

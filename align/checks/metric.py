@@ -20,7 +20,7 @@ _FLOOR_FACTOR = 4  # features may be off by four times the error of PyTorch's ow
 
 
 def statistics(seed, dimensions=512):
-    """KID and FID on features, against the plain statements."""
+    """Yield comparisons of KID and FID on features with the plain statements."""
     for n, m, size in SETS:
         group = f"N {n}, M {m}"
         x, y = drawn_features(n, m, seed, dimensions)
@@ -28,7 +28,7 @@ def statistics(seed, dimensions=512):
         values = metric_statements.subset_values(x, y, SUBSETS, size, seed)
         yield compared(group, "KID of each subset", kid.values, values)
         yield compared(group, "KID mean", kid.mean, values.mean())
-        # A spread is a difference of numbers nearly the same: it has a digit less.
+        # A spread is a difference of nearly equal numbers, so it has one digit less.
         yield compared(group, "KID std, ddof 0", kid.std, values.std(ddof=0), 10 * LIMIT)
         error = values.std(ddof=1) / np.sqrt(SUBSETS)
         yield compared(group, "KID standard error", kid.standard_error, error, 10 * LIMIT)
@@ -37,7 +37,7 @@ def statistics(seed, dimensions=512):
         ours, theirs = (blocks.mean, blocks.standard_error), metric_statements.paper_blocks(x, y)
         yield compared(group, "the paper's KID and its standard error", ours, theirs)
         yield compared(group, "the paper's mean_KID", paper.mean_kid(0.3, 0.1), (0.02 * 0.3 + 0.98 * 0.1) / 2, 1e-12)
-        # The statement's own matrix root costs digits where there are fewer samples than dimensions.
+        # The statement's own matrix root loses digits if there are fewer samples than dimensions.
         few = x[:, :40], y[:, :40]
         yield compared(group, "FID", frechet.frechet_distance(*few), metric_statements.frechet(*few))
         found = frechet.neighbours(x[:120], y[:90])
@@ -46,7 +46,7 @@ def statistics(seed, dimensions=512):
 
 
 def resizes(seed):
-    """The three resizes on images, against plain ones."""
+    """Yield comparisons of TensorFlow's resize with its plain statement."""
     for image in drawn_images(4, seed):
         group = f"resize {image.shape[1]}x{image.shape[0]}"
         ours = preprocess.RESIZES["tf1"](image)
@@ -54,7 +54,7 @@ def resizes(seed):
 
 
 def features(path, seed, count=2):
-    """Inception's features of images, both ways of running it, against the PyTorch twin in float64."""
+    """Yield comparisons of Inception's features, run both ways, with the PyTorch twin in float64."""
     images = drawn_images(count, seed)
     pixels = np.stack([metric_statements.tf1_bilinear(image, preprocess.SIZE) for image in images])
     batch = (pixels.transpose(0, 3, 1, 2) - 128) / 128
@@ -67,7 +67,7 @@ def features(path, seed, count=2):
 
 
 def twin_features(path, dtype, batch):
-    """(B,3,299,299) -> (B,d) by the PyTorch twin at this dtype."""
+    """Return the PyTorch twin's features in this dtype: (B,3,299,299) -> (B,d)."""
     state, narrow = torch_state(path)
     side = TorchSide(dtype)
     network = side.build(lambda layers: layers.InceptionV3(narrow), 0)
@@ -77,13 +77,13 @@ def twin_features(path, dtype, batch):
 
 
 def torch_state(path):
-    """The weights in a file of either framework in PyTorch's layout, and how narrow the network is."""
+    """Return the weights of a file of either framework in PyTorch's layout, and the divisor of its widths."""
     checkpoint, _ = conversion.convert(formats.read(path), "torch", path)
     return checkpoint.networks[""], checkpoint.metadata["networks"][""]["narrow"]
 
 
 def others(path, seed):
-    """torch-fidelity and clean-fid on the same features, images and, at full width, weights."""
+    """Yield comparisons with torch-fidelity and clean-fid on the same features, images and full-width weights."""
     n, m, size = SETS[1]
     x, y = (features.astype(np.float64) for features in drawn_features(n, m, seed, 256))
     kid = mmd.kid(x, y, SUBSETS, size, seed)
@@ -121,11 +121,11 @@ def _fidelity_features(path, seed):
 
 
 def all_comparisons(path, seed):
-    """Every comparison that needs nothing but this project."""
+    """Return every comparison that needs only this project."""
     return [*statistics(seed), *resizes(seed), *features(path, seed)]
 
 
 def first_difference(seed: int) -> tuple[Comparison | None, dict | None]:
-    """The first statistic that is beyond its limit and the cause of it; (None, None) if all agree."""
+    """Return the first statistic beyond its limit and the cause of that; (None, None) if all agree."""
     first = next((one for one in statistics(seed) if not one.passed), None)
     return (first, find_metric_cause(seed)) if first else (None, None)

@@ -1,4 +1,4 @@
-"""Record what PyTorch computes, to compare with it later on a machine that has Paddle alone.
+"""Record what PyTorch computes, for comparisons on machines that have only Paddle.
 
     python align/record_reference.py --out align/recordings/small.safetensors
     python align/check_forward.py --reference align/recordings/small.safetensors
@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from align.cases import CASES, LAYER_CASES, MINI_CASES, chosen
-from align.checks.running import run
+from align.checks import running
 from align.compare.recording import save_recording
 from align.compare.reference import measure
 from align.compare.torch_side import TorchSide
@@ -22,19 +22,24 @@ from align.compare.torch_side import TorchSide
 
 def main(argv=None):
     """Record; returns the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("cases", nargs="*", metavar="CASE", help="default all layers and mini networks")
-    parser.add_argument("--out", required=True, metavar="FILE.safetensors")
-    parser.add_argument("--weights", metavar="FILE", help="a checkpoint of either framework, in place of the cases")
-    parser.add_argument("--revision", choices=["current", "initial"], help="of the networks in --weights")
+    parser = argparse.ArgumentParser(
+        prog="record_reference.py",
+        description=__doc__.split("\n")[0],
+        epilog="example: python align/record_reference.py adailn --out adailn.safetensors",
+    )
+    parser.add_argument("cases", nargs="*", metavar="CASE", help="cases to record (all layers and mini networks)")
+    parser.add_argument("--out", required=True, metavar="FILE.safetensors", help="recording to write")
+    parser.add_argument("--weights", metavar="FILE", help="record the networks of this checkpoint, of either framework")
+    parser.add_argument("--revision", choices=["current", "initial"], help="revision of the networks in --weights")
     parser.add_argument("--size", type=int, metavar="N", help="image size for --weights")
     parser.add_argument("--batch", type=int, default=1, metavar="N", help="batch size for --weights (1)")
-    parser.add_argument("--seed", type=int, default=0, metavar="K")
+    parser.add_argument("--seed", type=int, default=0, metavar="K", help="seed of weights, inputs and gradients (0)")
     arguments = parser.parse_args(argv)
-    return run("record_reference", lambda: _record(arguments), (ImportError, ValueError))
+    return running.run("record_reference", lambda: _record(arguments), (ImportError, ValueError))
 
 
 def _record(arguments):
+    running.require_seed(arguments.seed)
     start, weights = time.perf_counter(), {}
     cases = CASES | {case.name: case for case in MINI_CASES}
     default = [case.name for case in LAYER_CASES + MINI_CASES]

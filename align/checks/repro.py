@@ -1,7 +1,7 @@
-"""A script that shows one difference alone: the blamed layer, its weights and what it was given, on both frameworks.
+"""A script that reproduces one difference: the blamed layer with its weights and inputs, in both frameworks.
 
-`write` makes folder/repro.py and folder/repro.npz. Where the code between the layers is to blame, the script runs the
-whole model and compares what arrives at the layer.
+`write` makes DIR/repro.py and DIR/repro.npz. If code between layers is to blame, the script runs the whole model and
+compares what arrives at the layer.
 """
 
 from pathlib import Path
@@ -90,7 +90,7 @@ _COMES_BACK = """\
 def write(folder, case, imports, expression, reference, blamed, check):
     """Write the script and its data; returns the script's path.
 
-    `expression` gives the case, once the lines of `imports` have run. InputError where the folder cannot be written.
+    `expression` evaluates to the case after the lines of `imports`. Raises InputError if the folder cannot be written.
     """
     backward, path = check == "backward", blamed.layer
     between = blamed.what in ("input", "grad_output") or not path or Key("input", path, 0, "0") not in reference
@@ -135,7 +135,7 @@ def _leaves(reference):
 
 
 def _inputs(reference, place, calls):
-    """({"input <call> <i>": array}, how many in a call), of the layer at `place` or of the whole model."""
+    """({"input <call> <i>": array}, number of inputs of a call) of the layer at `place`, or of the whole model."""
     if not place:
         given = reference.inputs
     else:

@@ -1,4 +1,4 @@
-"""Do two PyTorch checkpoints hold the same, bit for bit? PyTorch itself reads both.
+"""Check that two PyTorch checkpoints are equal bit for bit; PyTorch itself reads both.
 
     python align/check_round_trip.py BEFORE.pt AFTER.pt
 
@@ -7,13 +7,15 @@ Exit code: 0 the same, 1 different, 2 a file cannot be read.
 
 import argparse
 import pickle
-import sys
 
 import torch
 
+from paddle_ugatit.backend.errors import UsageError
+from paddle_ugatit.cli import command
+
 
 def differences(before, after):
-    """A line for every name, dtype, shape or bit that differs, and the number of tensors that are the same."""
+    """Return a line for every difference in name, dtype, shape or bits, and the number of equal tensors."""
     before, after = _flat(before), _flat(after)
     lines, same = [], 0
     for key in sorted(before.keys() | after.keys()):
@@ -46,20 +48,30 @@ def _bits(tensor):
 
 def main(argv=None):
     """Compare; returns the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("before", metavar="BEFORE.pt")
-    parser.add_argument("after", metavar="AFTER.pt")
+    parser = argparse.ArgumentParser(
+        prog="check_round_trip.py",
+        description=__doc__.split("\n")[0],
+        epilog="example: python align/check_round_trip.py before.pt after.pt",
+    )
+    parser.add_argument("before", metavar="BEFORE.pt", help="the original checkpoint")
+    parser.add_argument("after", metavar="AFTER.pt", help="the one converted there and back")
     arguments = parser.parse_args(argv)
+    return command.run("check_round_trip", lambda: _run(arguments))
+
+
+def _loaded(path):
     try:
-        states = [torch.load(p, weights_only=True, mmap=True) for p in (arguments.before, arguments.after)]
+        return torch.load(path, weights_only=True, mmap=True)
     except (OSError, RuntimeError, pickle.UnpicklingError, EOFError) as error:
-        print(f"check_round_trip: cannot read: {' '.join(str(error).split())[:300]}", file=sys.stderr)
-        return 2
+        raise UsageError(f"{path}: cannot be read: {' '.join(str(error).split())[:300]}") from None
+
+
+def _run(arguments):
+    states = [_loaded(path) for path in (arguments.before, arguments.after)]
     lines, same = differences(*states)
     for line in lines[:20]:
         print(line)
     if not lines and not same:
-        print("check_round_trip: the files hold no tensors", file=sys.stderr)
-        return 2
+        raise UsageError("the files hold no tensors")
     print(f"DIFFERENT: {len(lines)} tensors" if lines else f"BIT-EXACT: {same} tensors, names, dtypes, shapes, values")
     return 1 if lines else 0

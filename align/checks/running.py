@@ -1,9 +1,35 @@
-"""How a check ends: `run` turns whatever stops it into one line on stderr and an exit code."""
+"""What the command lines of the checks share: `parser`, and `run`, which turns whatever stops a check into one line."""
 
+import argparse
 from collections.abc import Callable
 
 from align.compare.reference import NotComparable
+from paddle_ugatit.backend.errors import UsageError
 from paddle_ugatit.cli import command
+
+CODES = "0 aligned, 1 diverged, 2 not comparable or bad usage"
+
+
+def parser(program: str, doc: str, example: str, codes: str = CODES) -> argparse.ArgumentParser:
+    """Return the parser of a check, without arguments: described by the first line of `doc`, an example, exit codes."""
+    return argparse.ArgumentParser(
+        prog=f"{program}.py",
+        description=doc.split("\n")[0],
+        epilog=f"example: python align/{program}.py {example}\nexit code: {codes}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+
+
+def add_report(options: argparse.ArgumentParser) -> None:
+    """Add --json and --html, which write the report."""
+    options.add_argument("--json", metavar="FILE", help="write the report as JSON")
+    options.add_argument("--html", metavar="FILE", help="write the report as a page")
+
+
+def require_seed(seed: int) -> None:
+    """Raise UsageError if a seed is negative, which NumPy does not take."""
+    if seed < 0:
+        raise UsageError(f"--seed must be 0 or more, got {seed}")
 
 
 def run(program: str, work: Callable[[], int], also: tuple[type[Exception], ...] = ()) -> int:

@@ -1,21 +1,20 @@
-"""Does training in Paddle make the same updates as in PyTorch? Both run in lockstep in float64.
+"""Check that training in Paddle makes the same updates as in PyTorch, both in lockstep in float64.
 
     python align/check_training.py [--steps N] [--full] [--json FILE] [--html FILE]
 
-After every step it compares each loss, learning rate, parameter, Adam moment and spectral-norm vector. Exit code: 0
+Compares each loss, learning rate, parameter, Adam moment and spectral-norm vector after every step. Exit code: 0
 aligned, 1 diverged, 2 not comparable or bad usage.
 """
 
-import argparse
 import time
 from dataclasses import asdict, replace
 
 from align.cases import TRAINING
 from align.causes.training import find_training_cause
-from align.checks.running import run
+from align.checks import running
 from align.compare.paddle_side import PaddleSide
 from align.compare.torch_side import TorchSide
-from align.compare.training import compared, one_step, paddle_state, same_start, torch_state
+from align.compare.training import compared, one_step, paddle_state, started, torch_state
 from align.report.document import case_line, entry, finish
 
 SMALL = TRAINING["ugatit"].small
@@ -29,9 +28,7 @@ def lockstep(config, steps, seed=0, tamper=None, trainers=None, system="ugatit",
     """
     case, torch_side, paddle_side = TRAINING[system], TorchSide("float64"), PaddleSide("float64")
     trainers = trainers or case.trainers
-    theirs = torch_side.build(lambda _: trainers[0](config), seed)
-    ours = paddle_side.build(lambda _: trainers[1](config), seed)
-    same_start(theirs, ours, torch_side, paddle_side, seed, case.moved)
+    theirs, ours = started(config, seed, trainers, (torch_side, paddle_side), case.moved)
     if tamper:
         tamper(ours)
     for step, given in zip(range(1, steps + 1), case.given(config, seed), strict=False):
@@ -63,24 +60,24 @@ def _entry(system, options, step, rows, seconds):
 
 def main(argv=None):
     """Run the check; returns the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--steps", type=int, default=6, metavar="N", help="iterations (6)")
-    parser.add_argument("--system", nargs="+", choices=TRAINING, default=list(TRAINING), help="what is trained (all)")
-    parser.add_argument("--full", action="store_true", help="U-GAT-IT's full generator instead of the light one")
-    parser.add_argument("--revision", choices=["current", "initial"], default="current", help="of U-GAT-IT")
-    wide = "channels of U-GAT-IT's first layer (4); from 32 on every faster way to a convolution is taken"
-    parser.add_argument("--ch", type=int, metavar="N", help=wide)
-    parser.add_argument("--batch", type=int, metavar="N", help="batch size (each system's own small one)")
-    parser.add_argument("--seed", type=int, default=0, metavar="K")
-    parser.add_argument("--json", metavar="FILE", help="write the report as JSON")
-    parser.add_argument("--html", metavar="FILE", help="write the report as a page")
-    arguments = parser.parse_args(argv)
-    return run("check_training", lambda: _run(arguments), (ValueError,))
+    options = running.parser("check_training", __doc__, "--system ugatit --steps 3")
+    options.add_argument("--steps", type=int, default=6, metavar="N", help="number of steps (6)")
+    options.add_argument("--system", nargs="+", choices=TRAINING, default=list(TRAINING), help="systems to train (all)")
+    options.add_argument("--full", action="store_true", help="U-GAT-IT's full generator instead of the light one")
+    options.add_argument("--revision", choices=["current", "initial"], default="current", help="revision of U-GAT-IT")
+    wide = "channels of U-GAT-IT's first layer (4); from 32 on, every faster convolution is used"
+    options.add_argument("--ch", type=int, metavar="N", help=wide)
+    options.add_argument("--batch", type=int, metavar="N", help="batch size (each system's own small one)")
+    options.add_argument("--seed", type=int, default=0, metavar="K", help="seed of weights and images (0)")
+    running.add_report(options)
+    arguments = options.parse_args(argv)
+    return running.run("check_training", lambda: _run(arguments), (ValueError,))
 
 
 def _run(arguments):
     if arguments.steps < 1:
         raise ValueError(f"--steps must be 1 or more, got {arguments.steps}")
+    running.require_seed(arguments.seed)
     start, entries = time.perf_counter(), []
     for system in arguments.system:
         config = _config(system, arguments)
@@ -95,5 +92,6 @@ def _config(system, arguments):
     if arguments.batch is not None:
         config = replace(config, batch_size=arguments.batch)
     if system == "ugatit":
-        config = replace(config, light=not arguments.full, revision=arguments.revision, ch=arguments.ch or config.ch)
+        ch = config.ch if arguments.ch is None else arguments.ch
+        config = replace(config, light=not arguments.full, revision=arguments.revision, ch=ch)
     return config

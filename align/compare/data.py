@@ -1,6 +1,6 @@
-"""The public data pipeline as Pillow and PyTorch run it, its likely mistakes, and pictures to try both pipelines on.
+"""The public data pipeline as Pillow and PyTorch run it, likely mistakes in it, and test pictures.
 
-`Pipeline` states the public one; a `Pipeline` with other fields is a mistake that the check can name.
+`PUBLIC` is that pipeline; a `Pipeline` with other fields is a mistake that the check can name.
 """
 
 from dataclasses import dataclass, replace
@@ -13,7 +13,7 @@ MARGIN = 30
 
 @dataclass(frozen=True)
 class Pipeline:
-    """Image file -> network input. The defaults are the public code's; each other value is a known mistake."""
+    """From an image file to the network's input; the defaults are the public code's, other values known mistakes."""
 
     filter: str = "bilinear"  # or "bicubic", "nearest", or "plain": bilinear without antialiasing, as OpenCV's
     order: tuple = ("flip", "resize", "crop")
@@ -22,12 +22,12 @@ class Pipeline:
     rounding: str = "rint"  # or "truncated", of the resized picture
 
     def read(self, path):
-        """The file as the public loader opens it."""
+        """Open a file as the public loader does."""
         with Image.open(path) as file:
             return file.convert("RGB")
 
     def pixels(self, path, size, choice=None):
-        """uint8 (S,S,3), for training with a choice, else for testing."""
+        """Return the pixels, uint8 (S,S,3): with a random choice as for training, without as for testing."""
         picture = self.read(path)
         side = size if choice is None else size + MARGIN
         for step in ("resize",) if choice is None else self.order:
@@ -37,7 +37,7 @@ class Pipeline:
                 picture = self._resized(picture, side)
             elif step == "crop":
                 picture = picture.crop((choice.left, choice.top, choice.left + size, choice.top + size))
-        if picture.size != (size, size):  # cropped before
+        if picture.size != (size, size):  # cropped before the resize
             picture = picture.resize((size, size), Image.Resampling.BILINEAR)
         array = np.array(picture)
         return array[..., ::-1] if self.channels == "BGR" else array
@@ -50,7 +50,7 @@ class Pipeline:
         return picture.resize((side, side), getattr(Image.Resampling, self.filter.upper()))
 
     def scaled(self, pixels):
-        """uint8 (S,S,3) -> float32 (3,S,S), by PyTorch's own arithmetic."""
+        """Scale pixels with PyTorch's own arithmetic: uint8 (S,S,3) -> float32 (3,S,S)."""
         import torch
 
         image = torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1))).to(torch.float32)
@@ -82,7 +82,7 @@ MISTAKES = {
 
 
 def _weights(length, side, antialiased=True):
-    """(side, length): each row a triangle as wide as a pixel of the smaller of the two grids, summing to 1."""
+    """(side, length) weights: each row is a triangle as wide as a pixel of the coarser grid and sums to 1."""
     scale = length / side
     width = max(scale, 1.0) if antialiased else 1.0
     centres = (np.arange(side)[:, None] + 0.5) * scale
@@ -93,19 +93,19 @@ def _weights(length, side, antialiased=True):
 
 
 def antialiased_bilinear(pixels, side, rounding=np.rint):
-    """Pillow's filter as a formula, in float64: rows first, rounded between the passes. Float (side,side,3)."""
+    """Resize by the formula of Pillow's filter in float64, rounded after each axis: (H,W,3) -> float (side,side,3)."""
     across = rounding(np.einsum("sw,hwc->hsc", _weights(pixels.shape[1], side), pixels) + 1e-9)
     return rounding(np.einsum("sh,hwc->swc", _weights(pixels.shape[0], side), across) + 1e-9)
 
 
 def plain_bilinear(pixels, side):
-    """Bilinear interpolation between the four nearest pixels: uint8 (side,side,3)."""
+    """Interpolate between the four nearest pixels: (H,W,3) -> uint8 (side,side,3)."""
     rows, columns = _weights(pixels.shape[0], side, False), _weights(pixels.shape[1], side, False)
     return np.rint(np.einsum("sh,tw,hwc->stc", rows, columns, pixels, optimize=True)).astype(np.uint8)
 
 
 def write_pictures(folder, seed, count=4):
-    """Picture files of several shapes and modes in `folder`, which exists; returns their paths."""
+    """Write pictures of several shapes and modes into an existing folder; returns their paths."""
     rng = np.random.default_rng([seed, 17])
     shapes = [(61, 47), (130, 200), (256, 256), (33, 90)]
     modes = [("RGB", "png"), ("RGB", "jpg"), ("RGBA", "png"), ("L", "png"), ("P", "png")]

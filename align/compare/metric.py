@@ -11,7 +11,7 @@ LIMIT = 1e-6  # relative; float32 products with float64 totals have reached 3e-8
 
 @dataclass(frozen=True)
 class Comparison:
-    """One number, or the largest difference of many."""
+    """One compared number, or the largest difference among many."""
 
     group: str
     name: str
@@ -20,12 +20,12 @@ class Comparison:
 
     @property
     def passed(self):
-        """Within the limit, and a number."""
+        """Whether the error is a number within the limit."""
         return self.error <= self.limit
 
 
 def compared(group, name, ours, theirs, limit: float = LIMIT):
-    """A Comparison of two numbers or arrays; shapes that differ, and NaN, fail."""
+    """Compare two numbers or arrays; different shapes and NaN fail."""
     ours, theirs = np.asarray(ours, np.float64), np.asarray(theirs, np.float64)
     if ours.shape != theirs.shape or not ours.size:
         return Comparison(group, name, float("inf"), limit)
@@ -34,7 +34,7 @@ def compared(group, name, ours, theirs, limit: float = LIMIT):
 
 
 def drawn_features(n, m, seed, dimensions=512):
-    """Two sets of non-negative features that differ, (n,d), (m,d) float32."""
+    """Draw two different sets of non-negative features, (n,d) and (m,d) float32."""
     rng = np.random.default_rng(seed)
     scale = 1 / np.sqrt(1 + np.arange(dimensions) / 8)
     sets = (rng.standard_normal((count, dimensions)) * scale for count in (n, m))
@@ -42,7 +42,7 @@ def drawn_features(n, m, seed, dimensions=512):
 
 
 def drawn_images(count, seed):
-    """Images of noise and patches, of several sizes, up and down from 299."""
+    """Draw images of noise and patches, in sizes above and below 299."""
     rng = np.random.default_rng(seed)
     sides = ((61, 47), (256, 256), (300, 299), (420, 330))
     images = []

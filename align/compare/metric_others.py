@@ -1,7 +1,7 @@
-"""torch-fidelity and clean-fid, where they are installed, as functions on the same arrays as ours.
+"""torch-fidelity and clean-fid, if installed, as functions of the same arrays as paddle_ugatit/metrics.
 
-Neither is a dependency of the project. Both import torchvision, of which nothing is used here; where it is missing or
-does not fit the installed PyTorch, an empty stand-in takes its place.
+Neither is a dependency of the project. Both import torchvision but need nothing of it here; if it is missing or does
+not match the installed PyTorch, an empty stand-in replaces it.
 """
 
 import importlib.abc
@@ -20,14 +20,14 @@ class _Names(type):
 
 
 def _empty(name):
-    """An empty class, in which every name is such a class again."""
+    """An empty class whose every attribute is such a class too."""
     if name.startswith("__"):
         raise AttributeError(name)
     return _Names(name, (), {})
 
 
 class _Empty(ModuleType):
-    """A module in which every name is an empty class."""
+    """A module whose every attribute is an empty class."""
 
     __path__ = []
 
@@ -37,15 +37,15 @@ class _Empty(ModuleType):
 
 class _StandIn(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     def find_spec(self, name, path=None, target=None):
-        """A spec for torchvision and all below it."""
+        """Return a spec for torchvision and everything below it."""
         return importlib.machinery.ModuleSpec(name, self) if name.partition(".")[0] == "torchvision" else None
 
     def create_module(self, spec):
-        """An empty module."""
+        """Return an empty module."""
         return _Empty(spec.name)
 
     def exec_module(self, module):
-        """Nothing to run."""
+        """Do nothing: there is no code to run."""
 
 
 def _without_torchvision():
@@ -58,7 +58,7 @@ def _without_torchvision():
 
 
 def installed(name):
-    """Whether "torch_fidelity" or "cleanfid" can be imported; makes it so where only torchvision is in the way."""
+    """Return whether "torch_fidelity" or "cleanfid" can be imported, with a stand-in for torchvision if needed."""
     if find_spec(name) is None:
         return False
     _without_torchvision()
@@ -66,7 +66,7 @@ def installed(name):
 
 
 def fidelity_kid(x, y, subsets, size, seed):
-    """torch-fidelity's (mean, std) of KID."""
+    """Return torch-fidelity's (mean, std) of KID."""
     from torch_fidelity.metric_kid import kid_features_to_metric
 
     options = {"kid_subsets": subsets, "kid_subset_size": size, "rng_seed": seed, "verbose": False}
@@ -75,7 +75,7 @@ def fidelity_kid(x, y, subsets, size, seed):
 
 
 def fidelity_fid(x, y):
-    """torch-fidelity's FID."""
+    """Return torch-fidelity's FID."""
     from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
 
     statistics = [fid_features_to_statistics(torch.from_numpy(features)) for features in (x, y)]
@@ -83,7 +83,7 @@ def fidelity_fid(x, y):
 
 
 def fidelity_precision_recall(fake, real, k):
-    """torch-fidelity's (precision, recall), of version 0.4 on: before, it took the real set first."""
+    """Return torch-fidelity's (precision, recall); versions before 0.4 take the real set first."""
     from torch_fidelity.metric_prc import prc_features_to_metric
 
     options = {"prc_neighborhood": k, "prc_batch_size": 1000, "verbose": False, "save_cpu_ram": False}
@@ -92,7 +92,7 @@ def fidelity_precision_recall(fake, real, k):
 
 
 def fidelity_extractor(weights):
-    """A function (B,H,W,3) uint8 -> (B,2048) by torch-fidelity's network with these weights."""
+    """Return torch-fidelity's network with these weights as a function, (B,H,W,3) uint8 -> (B,2048)."""
     from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
     network = FeatureExtractorInceptionV3("inception", ["2048"], feature_extractor_weights_path=weights)
@@ -105,7 +105,7 @@ def fidelity_extractor(weights):
 
 
 def fidelity_resize(image, size):
-    """torch-fidelity's resize: (H,W,3) uint8 -> (size,size,3) float32."""
+    """Resize as torch-fidelity does: (H,W,3) uint8 -> (size,size,3) float32."""
     from torch_fidelity.interpolate_compat_tensorflow import interpolate_bilinear_2d_like_tensorflow1x as resize
 
     pixels = torch.from_numpy(image.astype(np.float32).transpose(2, 0, 1)[None])
@@ -113,7 +113,7 @@ def fidelity_resize(image, size):
 
 
 def clean_kid(x, y, subsets, size, seed):
-    """clean-fid's KID; it draws from its second set first, and from the global generator."""
+    """Return clean-fid's KID, which draws its second set first and uses NumPy's global generator."""
     from cleanfid.fid import kernel_distance
 
     before = np.random.get_state()
@@ -125,7 +125,7 @@ def clean_kid(x, y, subsets, size, seed):
 
 
 def clean_fid(x, y):
-    """clean-fid's Frechet distance."""
+    """Return clean-fid's Fréchet distance."""
     from cleanfid.fid import frechet_distance
 
     moments = [(features.mean(0), np.cov(features, rowvar=False)) for features in (x, y)]
@@ -133,7 +133,7 @@ def clean_fid(x, y):
 
 
 def clean_resize(image):
-    """clean-fid's resize to 299: (H,W,3) uint8 -> (299,299,3) float32."""
+    """Resize to 299 as clean-fid does: (H,W,3) uint8 -> (299,299,3) float32."""
     from cleanfid.resize import build_resizer
 
     return build_resizer("clean")(image)

@@ -1,6 +1,6 @@
 """The metrics as plain statements of their formulas in float64: slow, and meant to be read.
 
-What paddle_ugatit/metrics computes in blocks, in float32 or by another identity, is compared with these.
+paddle_ugatit/metrics computes the same in blocks, in float32 or by other identities, and is compared with these.
 """
 
 import math
@@ -22,7 +22,7 @@ def mmd2(x, y):
 
 
 def subset_values(x, y, subsets, size, seed):
-    """mmd2 of each subset; RandomState(seed), the first set drawn before the second."""
+    """mmd2 of each subset, drawn by RandomState(seed), the first set before the second."""
     rng = np.random.RandomState(seed)
     values = []
     for _ in range(subsets):
@@ -53,7 +53,7 @@ def frechet(x, y):
 
 
 def precision_recall(fake, real, k):
-    """Shares of fake samples within k-NN balls of real ones, and the reverse."""
+    """Return the share of fake samples within the k-NN balls of real ones, and the reverse."""
 
     def distances(a, b):
         return np.sqrt(((a[:, None].astype(np.float64) - b[None]) ** 2).sum(2))
@@ -66,7 +66,8 @@ def precision_recall(fake, real, k):
 def tf1_bilinear(image, size):
     """TensorFlow 1's bilinear resize, pixel by pixel: (H,W,3) -> (size,size,3).
 
-    quirk: the places are computed in float32, which moves pixels by up to 2e-5 of 255; only they are here.
+    quirk: TensorFlow computes positions in float32, which changes pixels by up to 2e-5 of 255. So does this function,
+    but only positions.
     """
     height, width, _ = image.shape
     image = image.astype(np.float64)

@@ -1,6 +1,6 @@
-"""What the harness asks of Paddle. Twin: align/compare/torch_side.py, the same methods for PyTorch.
+"""Paddle's side of a comparison. Twin: align/compare/torch_side.py, the same methods for PyTorch.
 
-Tensors stay inside a side; arrays cross between them, parameters in PyTorch's layout.
+Tensors never leave their side; arrays pass between the sides, parameters in PyTorch's layout.
 """
 
 from importlib import import_module
@@ -30,7 +30,7 @@ from paddle_ugatit.systems import SYSTEMS
 
 
 class PaddleCamHead(nn.Layer):
-    """Class activation map on its own, as the generator or (spectral) the discriminator has it."""
+    """The class activation map alone, as in the generator or, with `spectral`, the discriminator."""
 
     def __init__(self, dim, spectral):
         super().__init__()
@@ -46,13 +46,13 @@ class PaddleCamHead(nn.Layer):
 
 
 class GroupedConv2DMod(stylegan2.Conv2DMod):
-    """StyleGAN2's modulated convolution in the article's form, as PyTorch's twin has it."""
+    """StyleGAN2's modulated convolution as a grouped convolution, as in the paper and the PyTorch twin."""
 
     grouped = True
 
 
 class PaddleTwoStyles(nn.Layer):
-    """Style transfer as tools/stylize.py runs it: a mask's two styles, and alpha below 1."""
+    """Style transfer as in tools/stylize.py: two styles divided by a mask, and alpha below 1."""
 
     def __init__(self, transfer):
         super().__init__()
@@ -105,7 +105,7 @@ LAYERS = SimpleNamespace(
 
 
 class PaddleSide:
-    """Paddle at one dtype, "float64" or "float32"."""
+    """Paddle in one dtype, "float64" or "float32"."""
 
     name, version = "paddle", paddle.__version__
 
@@ -113,24 +113,24 @@ class PaddleSide:
         self.dtype = dtype
 
     def build(self, build, seed):
-        """The layer, freshly initialised."""
+        """Build a freshly initialised model."""
         paddle.seed(seed)
         with default_dtype(self.dtype):
             return build(LAYERS)
 
     def load(self, model, state):
-        """Convert a PyTorch state dict of arrays and copy it into the model; WeightError where anything differs."""
+        """Convert a PyTorch state dict of arrays and copy it into the model. Raises WeightError if it does not fit."""
         wanted = {key: self._of_dtype(value) for key, value in state.items()}
         own = model.state_dict()
         for key, value in weights.to_paddle(wanted, model).items():
             own[key].set_value(value)
 
     def _of_dtype(self, value):
-        """An array at this side's dtype; whole numbers stay what they are."""
+        """Cast an array to this side's dtype; integers are left alone."""
         return np.asarray(value, None if value.dtype.kind == "i" else self.dtype)
 
     def state(self, model):
-        """Every parameter and buffer in PyTorch's layout, as an array of its own; without a rule, as it is."""
+        """Return copies of all parameters and buffers in PyTorch's layout; those without a rule stay as they are."""
         return self._in_torch_layout(model, {key: value.numpy() for key, value in model.state_dict().items()})
 
     def _in_torch_layout(self, model, arrays):
@@ -139,36 +139,36 @@ class PaddleSide:
         return {key: a.T if key in transposed and a is not None else a for key, a in arrays.items()}
 
     def set_buffers(self, model, state):
-        """Put the buffers back to their values in `state`."""
+        """Reset the buffers to their values in `state`."""
         for name, buffer in model.named_buffers():
             buffer.set_value(self._of_dtype(state[name]))
 
     def buffers(self, model):
-        """Buffers as arrays of their own."""
+        """Return copies of the buffers by name."""
         return {name: buffer.numpy() for name, buffer in model.named_buffers()}
 
     def leaves(self, model):
-        """Path -> layer, for every layer without layers inside."""
+        """Return path -> layer for every layer without sublayers."""
         return {path: layer for path, layer in model.named_sublayers(include_self=True) if not list(layer.children())}
 
     def layer_types(self, model):
-        """Path -> class name, for every layer."""
+        """Return path -> class name for every layer."""
         return {path: type(layer).__name__ for path, layer in model.named_sublayers(include_self=True)}
 
     def tensor(self, array, grad=False):
-        """A tensor at this side's dtype, a leaf of the graph where `grad`."""
+        """Return a tensor in this side's dtype; with `grad`, a leaf that accumulates its gradient."""
         return paddle.to_tensor(np.asarray(array, self.dtype), stop_gradient=not grad)
 
     def is_tensor(self, value):
-        """Whether this is a tensor of this framework."""
+        """Return whether this is a tensor of this framework."""
         return isinstance(value, paddle.Tensor)
 
     def array(self, tensor):
-        """The tensor's values; None for None."""
+        """Return a copy of the tensor's values; None for None."""
         return None if tensor is None else tensor.numpy()
 
     def branch(self, tensor):
-        """The same values on a branch of their own, whose gradient is that of one consumer."""
+        """Return the same values on a separate branch of the graph, whose gradient is that of one consumer."""
         return tensor.clone()
 
     def layer_by_layer(self):
@@ -176,33 +176,33 @@ class PaddleSide:
         return plain("fused")
 
     def no_gradients(self):
-        """A context in which no graph is kept."""
+        """Return a context in which no graph is recorded."""
         return paddle.no_grad()
 
     def watch_gradient(self, tensor, call):
-        """Have `call(array)` run once the tensor's gradient is known; not at all where it takes none."""
+        """Have `call(array)` called with the tensor's gradient once it is known; never if the tensor takes none."""
         if not tensor.stop_gradient:
             tensor.register_hook(lambda grad: call(self.array(grad)))
 
     def backward(self, tensors, gradients, keep=False):
-        """Accumulate the gradients of sum(<tensor, gradient>) over those tensors that take one; `keep` the graph."""
+        """Backpropagate sum(<tensor, gradient>) over the tensors that take a gradient; `keep` retains the graph."""
         pairs = zip(tensors, gradients, strict=True)
         pairs = [(t, self.tensor(g)) for t, g in pairs if not t.stop_gradient and g is not None]
         if len(pairs) == 1 and not pairs[0][0].is_leaf:
             pairs[0][0].backward(pairs[0][1], retain_graph=keep)
-        elif pairs:  # Paddle's own call for several refuses one that occurs twice, and in 2.6 one that leads to another
+        elif pairs:  # Paddle's own backward rejects a tensor listed twice and, in 2.6, one that depends on another
             paddle.add_n([(t * g).sum() for t, g in pairs]).backward(retain_graph=keep)
 
     def gradient(self, tensor):
-        """The gradient accumulated so far as an array, None where there is none."""
+        """Return the gradient accumulated so far as an array, or None."""
         return self.array(tensor.grad)
 
     def parameter_gradients(self, model):
-        """Name -> gradient array in PyTorch's layout, or None."""
+        """Return name -> gradient as an array in PyTorch's layout, or None."""
         gradients = {name: self.gradient(parameter) for name, parameter in model.named_parameters()}
         return self._in_torch_layout(model, gradients)
 
     def clear_gradients(self, model):
-        """Forget all parameter gradients."""
+        """Clear all parameter gradients."""
         for parameter in model.parameters():
             parameter.clear_gradient(False)  # to None, not to zero

@@ -1,7 +1,7 @@
-"""References in a file: what `record_reference.py` writes and `--reference` reads, on a machine without PyTorch.
+"""References in a file: `record_reference.py` writes them, `--reference` reads them where PyTorch is missing.
 
-One safetensors file holds the tensors of all cases, each once, under the SHA-256 of its bytes; its metadata holds the
-manifest that says which is what, with versions, seeds and options. Loading checks every hash and executes nothing.
+One safetensors file holds the tensors of all cases, each once, under the SHA-256 of its bytes. Its metadata holds a
+manifest that says what each tensor is, with versions, seeds and options. Loading checks every hash and runs no code.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ SCHEMA = "paddle-ugatit-recording/1"
 
 
 def save_recording(path, entries, versions):
-    """Write (case, reference) pairs to `path`; CheckpointError where it cannot be written."""
+    """Write (case, reference) pairs to `path`. Raises CheckpointError if it cannot be written."""
     tensors = {}
 
     def put(array):
@@ -38,7 +38,7 @@ def save_recording(path, entries, versions):
 
 
 def load_recording(path):
-    """(case, reference) pairs of a recording, and its manifest; NotComparable where it is damaged or unknown."""
+    """Return the (case, reference) pairs of a recording and its manifest. Raises NotComparable if it is damaged."""
     try:
         with safe_open(path, framework="np") as file:
             manifest = json.loads((file.metadata() or {}).get("manifest", "{}"))

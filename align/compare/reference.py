@@ -1,7 +1,6 @@
-"""The truth that Paddle is measured against: what PyTorch computes in float64, and how far its own float32 is off.
+"""The reference for Paddle: what PyTorch computes in float64, and how far its own float32 is from that.
 
-`measure` makes it from the live twin; `save` and `load` keep it in a safetensors file, so that a machine without
-PyTorch can compare.
+`measure` computes it with the PyTorch twin; recording.py stores it for machines without PyTorch.
 """
 
 from collections import defaultdict
@@ -14,18 +13,18 @@ from align.cases import randomise, representable
 from align.compare.verdict import error_for, scales_of, terms_of
 from align.compare.views import Isolated, Key, Propagated, as_list
 
-# float32 runs beside the plain one, each with inputs moved by up to half a unit in the last place: many for a small
-# model, where the error of a whole tensor may hang on the rounding of one variance, and one draw of it may be lucky.
-JITTERS, JITTERS_LARGE, LARGE = 8, 1, 1_000_000  # LARGE: values recorded
+# Float32 runs besides the plain one, each with inputs moved by up to half a unit in the last place. A small model needs
+# many: there the error of a whole tensor may depend on how one variance is rounded, and a single draw may be lucky.
+JITTERS, JITTERS_LARGE, LARGE = 8, 1, 1_000_000  # LARGE: number of recorded values
 
 
 class NotComparable(Exception):
-    """The question has no answer: a side that does not repeat itself, a recording that does not fit."""
+    """A comparison that is impossible: a side that does not repeat itself, a recording that does not fit."""
 
 
 @dataclass
 class Reference:
-    """One case's truth; tensors by Key, float32 floors by (view, Key), all arrays in PyTorch's layout."""
+    """What PyTorch computes for one case; tensors by Key, floors by (view, Key), arrays in PyTorch's layout."""
 
     name: str
     seed: int
@@ -40,12 +39,12 @@ class Reference:
 
     @cached_property
     def scales(self):
-        """Key -> what that tensor's error is relative to."""
+        """Key -> the value that the tensor's error is relative to."""
         return scales_of(self.tensors)
 
     @cached_property
     def terms(self):
-        """Layer -> how many terms one of its values sums at most."""
+        """Layer -> the largest number of terms summed in one of its values."""
         return terms_of(self.weights, self.tensors)
 
     def __contains__(self, key):
@@ -56,7 +55,7 @@ class Reference:
 
 
 def fresh_weights(side, case, seed):
-    """Float32 state of a freshly initialised twin, norms moved off their starting point, spectral norms settled."""
+    """Return the float32 state of a new twin, norms moved off their initial values and spectral norms settled."""
     model = side.build(case.build, seed)
     side.load(model, randomise(side.state(model), seed))
     model.train()
@@ -66,7 +65,11 @@ def fresh_weights(side, case, seed):
 
 
 def measure(case, torch_side, seed=0, weights=None, inputs=None, backward=True, float32=True):
-    """Run the twin: float64 for the truth, float32 for the floor. `torch_side` is the class TorchSide."""
+    """Run the PyTorch twin in float64 for the reference and, with `float32`, in float32 for the floors.
+
+    `torch_side` makes a side from a dtype: TorchSide, or what `torch_side_of(case)` returns. Raises NotComparable if
+    two runs on the same inputs differ.
+    """
     inputs = inputs or case.inputs(seed)
     weights = weights or fresh_weights(torch_side("float32"), case, seed)
     side = torch_side("float64")
@@ -87,13 +90,13 @@ def measure(case, torch_side, seed=0, weights=None, inputs=None, backward=True, 
     Propagated(side, model, record, inputs_too=True).run(inputs, cotangents if backward else None)
     require_repeat(side.name, first, reference.tensors)
     if float32:
-        del model  # in memory's favour
+        del model  # to free its memory
         _measure_floors(case, torch_side, reference, backward)
     return reference
 
 
 def outputs_of(side, model, inputs):
-    """The model's outputs per call, as arrays; moves its spectral norms on."""
+    """Return the model's outputs of each call as arrays; its buffers are updated."""
     with side.no_gradients():
         return [[side.array(output) for output in as_list(model(*map(side.tensor, call)))] for call in inputs]
 
@@ -105,24 +108,24 @@ def require_repeat(name, first, tensors):
 
 
 def repeats(first, tensors):
-    """Whether a second run (`tensors` by Key) gave the same bits as `first` (per call)."""
+    """Return whether a second run (`tensors` by Key) gave the same bits as `first` (per call)."""
     return all(np.array_equal(array, tensors[key], equal_nan=True) for key, array in by_key(first))
 
 
 def by_key(outputs):
-    """(Key, array) of a model's outputs, per call."""
+    """Yield (Key, array) for a model's outputs of each call."""
     for call, arrays in enumerate(outputs):
         for i, array in enumerate(arrays):
             yield Key("output", "", call, str(i)), array
 
 
 def set_mode(model, training):
-    """Training or evaluation mode, on either framework."""
+    """Set a model of either framework to training or evaluation mode."""
     model.train() if training else model.eval()
 
 
 def _cotangents(outputs, seed):
-    """Gradients to send into the outputs: normal, and exact in float32."""
+    """Output gradients for the backward pass: normal, with values exact in float32."""
     rng = np.random.default_rng([seed, 1])
     return [[representable(rng.standard_normal(array.shape)) for array in call] for call in outputs]
 
@@ -162,10 +165,10 @@ def _measure_floors(case, torch_side, reference, backward):
 
 
 def _kinks(side, model, reference, floors):
-    """(path, call) -> how near to zero the input of a ReLU must be for float32 not to tell its sign.
+    """(path, call) -> how close to zero a ReLU's input must be for float32 to get its sign wrong.
 
-    Four times the error that float32 was measured to have there. Such a value sends its whole gradient or none:
-    legitimate, and far above a unit in the last place. The gradients' floors are raised by what it makes when all err.
+    This is four times the float32 error measured there. Such a value passes its whole gradient or none: legitimate, but
+    far above a unit in the last place. So the gradients' floors include a run in which all of them flip.
     """
     distances = {}
     for path in side.kinks(model):

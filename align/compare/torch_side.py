@@ -1,6 +1,6 @@
-"""What the harness asks of PyTorch. Twin: align/compare/paddle_side.py, the same methods for Paddle.
+"""PyTorch's side of a comparison. Twin: align/compare/paddle_side.py, the same methods for Paddle.
 
-Tensors stay inside a side; arrays cross between them, parameters in PyTorch's layout.
+Tensors never leave their side; arrays pass between the sides, parameters in PyTorch's layout.
 """
 
 import os
@@ -24,7 +24,7 @@ from torch_ref.models.ugatit import Discriminator, ResnetAdaILNBlock, ResnetBloc
 
 
 class TorchCamHead(nn.Module):
-    """Class activation map on its own, as the generator or (spectral) the discriminator has it."""
+    """The class activation map alone, as in the generator or, with `spectral`, the discriminator."""
 
     def __init__(self, dim, spectral):
         super().__init__()
@@ -40,7 +40,7 @@ class TorchCamHead(nn.Module):
 
 
 class TorchTwoStyles(nn.Module):
-    """Style transfer as tools/stylize.py runs it: a mask's two styles, and alpha below 1."""
+    """Style transfer as in tools/stylize.py: two styles divided by a mask, and alpha below 1."""
 
     def __init__(self, transfer):
         super().__init__()
@@ -93,18 +93,18 @@ LAYERS = SimpleNamespace(
 
 
 class TorchSide:
-    """PyTorch at one dtype, "float64" or "float32"."""
+    """PyTorch in one dtype, "float64" or "float32"."""
 
     name, version = "torch", torch.__version__
 
     def __init__(self, dtype, jitter=None):
-        """`jitter`, a NumPy generator, moves every value that enters by up to half a unit of float32's last place."""
+        """With `jitter`, a NumPy generator, every input value moves by up to half a unit in float32's last place."""
         self.dtype, self.jitter = dtype, jitter
-        # PyTorch follows OMP_NUM_THREADS only where it was loaded after the variable was set.
+        # PyTorch follows OMP_NUM_THREADS only if it is loaded after the variable is set.
         torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS") or torch.get_num_threads()))
 
     def build(self, build, seed):
-        """The module, freshly initialised."""
+        """Build a freshly initialised model."""
         torch.manual_seed(seed)
         default = torch.get_default_dtype()
         torch.set_default_dtype(getattr(torch, self.dtype))
@@ -114,49 +114,49 @@ class TorchSide:
             torch.set_default_dtype(default)
 
     def load(self, model, state):
-        """Copy a state dict of arrays into the model; RuntimeError where names or shapes differ."""
+        """Copy a state dict of arrays into the model. Raises RuntimeError if a name or shape does not match."""
         tensors = {key: torch.from_numpy(np.array(value, self.dtype)) for key, value in state.items()}
         model.load_state_dict(tensors)
 
     def state(self, model):
-        """Every parameter and buffer as an array of its own."""
+        """Return copies of all parameters and buffers."""
         return {key: value.detach().numpy().copy() for key, value in model.state_dict().items()}
 
     def set_buffers(self, model, state):
-        """Put the buffers back to their values in `state`."""
+        """Reset the buffers to their values in `state`."""
         with torch.no_grad():
             for name, buffer in model.named_buffers():
                 buffer.copy_(torch.from_numpy(np.array(state[name], self.dtype)))
 
     def buffers(self, model):
-        """Buffers as arrays of their own."""
+        """Return copies of the buffers by name."""
         return {name: buffer.detach().numpy().copy() for name, buffer in model.named_buffers()}
 
     def leaves(self, model):
-        """Path -> layer, for every layer without layers inside."""
+        """Return path -> layer for every layer without sublayers."""
         return {path: layer for path, layer in model.named_modules() if not list(layer.children())}
 
     def layer_types(self, model):
-        """Path -> class name, for every layer."""
+        """Return path -> class name for every layer."""
         return {path: type(layer).__name__ for path, layer in model.named_modules()}
 
     def tensor(self, array, grad=False):
-        """A tensor at this side's dtype, a leaf of the graph where `grad`."""
+        """Return a tensor in this side's dtype; with `grad`, a leaf that accumulates its gradient."""
         if self.jitter is not None:
-            noise = self.jitter.uniform(-(2.0**-24), 2.0**-24, min(array.size, 65537))  # the same again in a large map
+            noise = self.jitter.uniform(-(2.0**-24), 2.0**-24, min(array.size, 65537))  # repeated in a large map
             array = array * (1 + np.resize(noise, array.shape))
         return torch.from_numpy(np.ascontiguousarray(array, self.dtype)).requires_grad_(grad)
 
     def is_tensor(self, value):
-        """Whether this is a tensor of this framework."""
+        """Return whether this is a tensor of this framework."""
         return isinstance(value, torch.Tensor)
 
     def array(self, tensor):
-        """The tensor's values (shared, not copied); None for None."""
+        """Return the tensor's values as an array that shares its memory; None for None."""
         return None if tensor is None else tensor.detach().numpy()
 
     def branch(self, tensor):
-        """The same values on a branch of their own, whose gradient is that of one consumer."""
+        """Return the same values on a separate branch of the graph, whose gradient is that of one consumer."""
         return tensor.view_as(tensor)
 
     def layer_by_layer(self):
@@ -164,39 +164,39 @@ class TorchSide:
         return nullcontext()
 
     def no_gradients(self):
-        """A context in which no graph is kept."""
+        """Return a context in which no graph is recorded."""
         return torch.no_grad()
 
     def cross_zero(self, tensor, distance):
-        """The same values, but those nearer to zero than `distance` with the other sign; gradient as before."""
+        """Flip the sign of values closer to zero than `distance`; gradients pass unchanged."""
         with torch.no_grad():
             shift = torch.where(tensor.abs() < distance, -2 * tensor, torch.zeros_like(tensor))
         return tensor + shift
 
     def kinks(self, model):
-        """Paths of the leaves whose derivative jumps at zero."""
+        """Return the paths of the leaves whose derivative jumps at zero."""
         return {path for path, leaf in self.leaves(model).items() if isinstance(leaf, nn.ReLU | nn.LeakyReLU)}
 
     def watch_gradient(self, tensor, call):
-        """Have `call(array)` run once the tensor's gradient is known; not at all where it takes none."""
+        """Have `call(array)` called with the tensor's gradient once it is known; never if the tensor takes none."""
         if tensor.requires_grad:
             tensor.register_hook(lambda grad: call(self.array(grad)))
 
     def backward(self, tensors, gradients, keep=False):
-        """Accumulate the gradients of sum(<tensor, gradient>) over those tensors that take one; `keep` the graph."""
+        """Backpropagate sum(<tensor, gradient>) over the tensors that take a gradient; `keep` retains the graph."""
         pairs = zip(tensors, gradients, strict=True)
         wanted = [(tensor, self.tensor(g)) for tensor, g in pairs if tensor.requires_grad and g is not None]
         if wanted:
             torch.autograd.backward(*zip(*wanted, strict=True), retain_graph=keep)
 
     def gradient(self, tensor):
-        """The gradient accumulated so far as an array, None where there is none."""
+        """Return the gradient accumulated so far as an array, or None."""
         return self.array(tensor.grad)
 
     def parameter_gradients(self, model):
-        """Name -> gradient array or None."""
+        """Return name -> gradient as an array, or None."""
         return {name: self.array(parameter.grad) for name, parameter in model.named_parameters()}
 
     def clear_gradients(self, model):
-        """Forget all parameter gradients."""
+        """Clear all parameter gradients."""
         model.zero_grad(set_to_none=True)

@@ -1,4 +1,4 @@
-"""Both trainers in lockstep: the same weights, the same images, and every number of the state after each step."""
+"""Both trainers in lockstep: the same weights and images, and a comparison of the whole state after each step."""
 
 import numpy as np
 
@@ -10,7 +10,7 @@ LIMIT = 1e-9  # relative to each tensor's largest value
 
 
 def torch_state(trainer, losses):
-    """(network, what, name) -> array for all that a step leaves behind, from torch_ref's trainer."""
+    """Return (network, what, name) -> array for everything that a step of torch_ref's trainer leaves behind."""
     state = {("losses", "loss", name): loss.numpy() for name, loss in losses.items()}
     for kind, optimizer in trainer.optimizers.items():
         state[kind, "learning rate", "lr"] = np.float64(optimizer.param_groups[0]["lr"])
@@ -18,7 +18,7 @@ def torch_state(trainer, losses):
     for name, net in trainer.networks.items():
         for key, parameter in net.named_parameters():
             state[name, "parameter", key] = parameter.detach().numpy().copy()
-            saved = moments.get(parameter) or {}  # empty where it never had a gradient
+            saved = moments.get(parameter) or {}  # empty if it never had a gradient
             for order, key_ in (("moment1", "exp_avg"), ("moment2", "exp_avg_sq")):
                 state[name, order, key] = saved[key_].numpy().copy() if saved else np.zeros(parameter.shape)
         for key, buffer in net.named_buffers():
@@ -27,7 +27,7 @@ def torch_state(trainer, losses):
 
 
 def paddle_state(trainer, losses):
-    """The same from paddle_ugatit's trainer, in PyTorch's layout."""
+    """Return the same for paddle_ugatit's trainer, in PyTorch's layout."""
     state = {("losses", "loss", name): loss.numpy() for name, loss in losses.items()}
     for kind, optimizer in trainer.optimizers.items():
         state[kind, "learning rate", "lr"] = np.float64(optimizer.get_lr())
@@ -46,17 +46,25 @@ def paddle_state(trainer, losses):
     return state
 
 
-def same_start(torch_trainer, paddle_trainer, torch_side, paddle_side, seed, moved=lambda name, state: None):
-    """Give both trainers the same weights, moved off the initial values that could hide a fault."""
-    for number, (name, net) in enumerate(torch_trainer.networks.items()):
-        state = {key: representable(array) for key, array in torch_side.state(net).items()}
+def started(config, seed, trainers, sides, moved=lambda name, state: None):
+    """Build both trainers and give them the same weights, moved away from initial values that could hide a fault.
+
+    `trainers` and `sides` are (PyTorch's, Paddle's); `moved(name, state)` changes the weights of a network further, in
+    place. Returns (PyTorch's trainer, Paddle's).
+    """
+    theirs, ours = (
+        side.build(lambda _, make=make: make(config), seed) for side, make in zip(sides, trainers, strict=True)
+    )
+    for number, (name, net) in enumerate(theirs.networks.items()):
+        state = {key: representable(array) for key, array in sides[0].state(net).items()}
         moved(name, randomise(state, [seed, number]))
-        torch_side.load(net, state)
-        paddle_side.load(paddle_trainer.networks[name], state)
+        sides[0].load(net, state)
+        sides[1].load(ours.networks[name], state)
+    return theirs, ours
 
 
 def one_step(trainer, side, batch, random):
-    """The losses of a step on these arrays, and on these random ones where there are any."""
+    """Make one step on a batch and the given random arrays, if any; returns the losses."""
     tensors = [side.tensor(array) for array in batch]
     if not random:
         return trainer.step(*tensors)
@@ -64,7 +72,7 @@ def one_step(trainer, side, batch, random):
 
 
 def compared(torch_numbers, paddle_numbers, step, limit=LIMIT, limits=None):
-    """A Row for every number of the state after a step; in the order in which a step makes them."""
+    """Return a Row for every array of the state after a step, in the order in which the step computes them."""
     rows, layers = [], _largest_moments(torch_numbers)
     for place in sorted(torch_numbers.keys() | paddle_numbers.keys(), key=_order):
         network, what, name = place
@@ -104,16 +112,17 @@ def _largest_moments(numbers):
 
 
 def _scale(what, own, layer):
-    """What an error is relative to: the largest value, but of an analytically zero gradient's moments the layer's.
+    """The value that an error is relative to: the tensor's largest, or the layer's for moments of a zero gradient.
 
-    Such a gradient (of a bias before a norm, of a key's bias) is rounding on both sides, as in verdict.scales_of.
+    A gradient that is zero analytically (a bias before a norm, the bias of a key) is rounding error on both sides; see
+    verdict.scales_of.
     """
     zero = ZERO**2 if what == "moment2" else ZERO
     return (layer if own < zero * layer else own) or 1.0
 
 
 def _order(place):
-    """As a step makes them: rates, then all of the discriminators' half, then the generators' (gen, G, S)."""
+    """Sort key in the order of a step: rates, the discriminators' half, then the generators' (gen, G, S)."""
     network, what, name = place
     generators = name.startswith("g_") if network == "losses" else network[0] in "gGS"
     kinds = ("loss", "moment1", "moment2", "parameter", "state")

@@ -1,9 +1,9 @@
-"""Judgement: the error of one tensor, its limit, and which layer is to blame.
+"""The verdict: the error of each tensor, its limit, and the layer to blame.
 
-float64 is judged by a limit relative to the tensor's scale. float32 is judged by the floor: its error against the
-float64 truth may be at most four times what PyTorch's own float32 makes on the same values, and a few units in the last
-place in any case: 8, or half the square root of the number of terms that one value sums, which is how the rounding of a
-sum grows in an order that is no worse than any other. What is missing, empty, NaN or of another shape or dtype fails.
+float64 is judged by a limit relative to the tensor's scale. float32 is judged by a floor: its error from the float64
+reference may be at most four times that of PyTorch's own float32 on the same values. A few units in the last place are
+always allowed: 8, or half the square root of the number of terms summed in one value, since that is how the rounding
+error of a sum grows. A tensor that is missing, empty, NaN, or of another shape or dtype fails.
 """
 
 from collections import defaultdict
@@ -12,11 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 
 FLOOR_FACTOR = 4
-EXTRA, MISSING = "PyTorch has nothing of this name", "Paddle never computed it"
+EXTRA, MISSING = "PyTorch has no tensor of this name", "Paddle never computed it"
 FLOAT32_ULP = 2.0**-23
-ZERO = 1e-9  # of a layer's largest gradient: what is below it in float64 has cancelled
+ZERO = 1e-9  # relative to a layer's largest gradient: what is smaller in float64 has cancelled out
 UNKNOWN = "unknown"  # the cause of a difference that no known mistake reproduces
-FREE = ("propagated", "whole")  # views in which errors travel on
+FREE = ("propagated", "whole")  # views in which errors propagate
 WHATS = {
     ("forward", "propagated"): {"output", "state"},
     ("forward", "isolated"): {"input", "output"},
@@ -29,7 +29,7 @@ WHATS = {
 
 @dataclass
 class Row:
-    """One comparison; the fields are the report's."""
+    """One comparison; its fields are those of the report."""
 
     layer: str
     type: str
@@ -47,7 +47,7 @@ class Row:
 
 
 def error_of(truth, array, scale):
-    """Largest absolute difference, relative to `scale`; inf where a value is not finite."""
+    """Return the largest absolute difference relative to `scale`; inf if a value is not finite or shapes differ."""
     if truth.shape != array.shape or not truth.size:
         return np.inf
     largest = 0.0
@@ -60,7 +60,7 @@ def error_of(truth, array, scale):
 
 
 def mean_error_of(truth, array, scale):
-    """Root of the mean squared difference, relative to that of the truth, or to `scale` where that is larger."""
+    """Return the norm of the difference relative to that of the truth, or to `scale` if that is larger."""
     if truth.shape != array.shape or not truth.size:
         return np.inf
     squares = sum(float(np.vdot(difference, difference)) for difference in _differences(truth, array))
@@ -70,7 +70,7 @@ def mean_error_of(truth, array, scale):
 
 
 def _parts(array, count=1 << 16):
-    """The values in pieces that stay in the cache: three times as fast as whole maps."""
+    """The values in pieces that fit the cache, which is three times as fast as whole maps."""
     flat = array.reshape(-1)
     return (flat[start : start + count] for start in range(0, flat.size, count))
 
@@ -82,21 +82,21 @@ def _differences(truth, array):
 
 
 def error_for(view, dtype, key):
-    """The error that judges a tensor: the largest, but for float32 gradients of a free run the mean one.
+    """Return the function that measures a tensor's error: the largest, or the mean in float32 gradients of a free run.
 
-    There a ReLU whose input rounding cannot tell from zero lets a gradient through or not: one value all wrong, on
-    either side, and no fault.
+    There a ReLU whose input is zero up to rounding error passes its gradient or blocks it: one value is entirely
+    different, and neither side is at fault.
     """
     flips = dtype == "float32" and view in FREE and key.what.startswith("grad")
     return mean_error_of if flips else error_of
 
 
 def scales_of(tensors):
-    """What each tensor's error is relative to: its largest value.
+    """Return the value that each tensor's error is relative to: its largest.
 
-    A parameter's gradient counts for at least a thousandth of the largest in its layer. An analytically zero one (of a
-    bias before a norm, or of the bias of a key) is rounding on both sides, and can only be held against the terms that
-    cancel in it: it counts for the largest itself.
+    For a parameter's gradient it is at least a thousandth of the largest gradient in its layer. A gradient that is zero
+    analytically (a bias before a norm, the bias of a key) is rounding error on both sides and can only be compared with
+    the terms that cancel in it: for this it is the largest gradient in its layer.
     """
     own = {key: _largest(array) for key, array in tensors.items()}
     layers = {}
@@ -115,9 +115,10 @@ def _beside(layer, own):
 
 
 def terms_of(weights, tensors):
-    """Layer -> how many terms one of its values, or one value of its gradients, sums at most.
+    """Return layer -> the largest number of terms summed in one of its values or gradients.
 
-    Weights per output and per input unit, and pixels of the batch; the model as a whole counts as its largest layer.
+    These are weights per output and per input unit, and pixels of the batch. The whole model counts as its largest
+    layer.
     """
     terms = defaultdict(lambda: 1)
     for name, array in weights.items():
@@ -138,12 +139,12 @@ def _largest(array):
 
 
 def dtype_of(truth, dtype):
-    """The dtype that an array must have whose truth is this one: a side's own; whole numbers are whole in any."""
+    """Return the dtype that an array must have to match its truth: the side's own, or that of an integer truth."""
     return truth.dtype if truth.dtype.kind == "i" else np.dtype(dtype)
 
 
 class Judge:
-    """A sink that compares what a run gives with the reference; `rows` in the order of arrival."""
+    """A sink that compares the tensors of a run with the reference; `rows` are in order of arrival."""
 
     def __init__(self, reference, check, view, dtype, limit):
         self.reference, self.view, self.dtype, self.limit = reference, view, dtype, limit
@@ -155,16 +156,16 @@ class Judge:
             self.rows[key] = self._compare(key, array)
 
     def finish(self):
-        """All rows, those that the run never reached among them, as failures."""
+        """Return all rows; tensors that the run never produced are failures."""
         for key in self.reference.tensors:
             if self.wants(key) and key not in self.rows:
                 self.rows[key] = self._row(key, [], None, MISSING)
         return list(self.rows.values())
 
     def wants(self, key):
-        """Whether this check compares such a tensor."""
+        """Return whether this check compares such a tensor."""
         if key.layer == "" and key.what in ("input", "grad_output"):
-            return False  # what the model itself is given is the question, not an answer
+            return False  # given to the model, so equal by construction
         if key.what == "output" and key.layer and self.view == "whole":
             return False
         return key.what in self.whats or (self.check == "backward" and key.what == "grad_input" and key.layer == "")
@@ -176,7 +177,7 @@ class Judge:
         if truth is None and array is None:
             return self._row(key, [], 0.0, "no gradient on either side")
         if truth is None or array is None:
-            return self._row(key, [], None, f"{'PyTorch' if truth is None else 'Paddle'} has none, the other has one")
+            return self._row(key, [], None, f"only {'Paddle' if truth is None else 'PyTorch'} has one")
         shape = list(array.shape)
         if array.shape != truth.shape:
             return self._row(key, shape, None, f"shape {shape}, PyTorch's is {list(truth.shape)}")
@@ -192,9 +193,9 @@ class Judge:
     def _row(self, key, shape, error, note):
         floor, limit = None, self.limit
         if self.dtype == "float32":
-            # PyTorch's own is the same whether somebody looks or not.
+            # PyTorch's floor is the same whether or not its layers are watched.
             floor = self.reference.floors.get(("propagated" if self.view in FREE else self.view, key), 0.0)
-            # Freely running, a layer inherits the rounding of all the others.
+            # In a free run, a layer inherits the rounding errors of all others.
             terms = self.reference.terms[key.layer if self.view == "isolated" else ""]
             limit = max(FLOOR_FACTOR * floor, FLOAT32_ULP * max(8, 0.5 * terms**0.5))
         verdict = "pass" if error is not None and error <= limit else "fail"
@@ -206,7 +207,7 @@ class Judge:
 
 
 def weight_rows(reference, state, dtype):
-    """Every parameter and buffer after conversion, bit for bit; `state` is Paddle's, in PyTorch's layout."""
+    """Compare all parameters and buffers bit for bit after conversion; `state` is Paddle's in PyTorch's layout."""
     rows = []
     for name in sorted(reference.weights.keys() | state.keys()):
         layer, _, leaf = name.rpartition(".")
@@ -229,13 +230,13 @@ def weight_rows(reference, state, dtype):
 
 
 def in_order(rows, reference, check):
-    """Rows in the order of execution, backward in reverse; weights first, since all else follows from them."""
+    """Sort rows in order of execution, reversed for backward; weights first, since all else depends on them."""
     position = {place: i for i, place in enumerate(reference.order)}
     last = {}
     for i, (layer, _) in enumerate(reference.order):
         last[layer] = i
     sign, end = (1, len(position)) if check == "forward" else (-1, -1)
-    # Backward, what arrives at a layer comes before what it makes of it.
+    # Backward, the gradient that arrives at a layer comes before those that it computes.
     steps = {"weight": 0, "input": 1, "grad_output": 2, "output": 3, "grad_input": 4, "grad_param": 5, "state": 6}
 
     def place(row):
@@ -249,9 +250,9 @@ def in_order(rows, reference, check):
 
 
 def blame(rows):
-    """Mark what is merely inherited, and return the row to blame or None; rows in order of execution.
+    """Return the row to blame or None, and mark failures that are merely inherited; rows are in order of execution.
 
-    Weights come first, then calls that only one side makes, since all else follows from them.
+    Weights come first, then calls that only one side makes, since all else depends on them.
     """
     failed = [row for row in rows if row.verdict == "fail"]
     own = [row for row in failed if row.view not in FREE] or failed[:1]
@@ -266,16 +267,16 @@ def blame(rows):
 
 
 def blame_message(row, model_type):
-    """One line that says where and what."""
+    """Return one line that says what differs and where."""
     where = f"{row.layer or model_type} ({row.type})" if row.layer else model_type
     size = row.note or f"error {row.error:.1e}, limit {row.limit:.1e}"
     between = {
-        "input": f"the code that leads to {where} gives it another input",
-        "grad_output": f"the code that follows {where} sends back another gradient",
+        "input": f"the code before {where} passes it a different input",
+        "grad_output": f"the code after {where} returns a different gradient",
     }
     if row.view == "isolated" and row.what in between:
         return f"{between[row.what]} (call {row.call}, {row.dtype}): {size}"
     if row.view == "whole":
-        where += ", its layers run as a whole"
+        where += ", run as a whole"
     what = {"weight": f"weight {row.slot}", "grad_param": f"gradient of {row.slot}", "state": f"state {row.slot}"}
     return f"{where}: {what.get(row.what, row.what)} differs (call {row.call}, {row.dtype}): {size}"

@@ -1,14 +1,14 @@
-"""Ways to run a model: two that see every call of every leaf layer, one that does not; once for both frameworks.
+"""Three ways to run a model of either framework, two of which watch every call of every leaf layer.
 
-propagated: the model runs freely, so an error travels on.
-isolated: each leaf layer is cut out of the graph. It gets the reference's own inputs and output gradients, and hands
-the reference's own output on; so the code between the layers is checked on the reference's values too: what it makes
-of them is the input of the next layer (and, backward, the output gradient of the one before).
-whole: nobody looks in between, so that the port may compute several layers as one, as it does for its users
+propagated: the model runs freely, so errors propagate.
+isolated: each leaf layer is cut out of the graph. It receives the reference's inputs and output gradients and passes
+the reference's output on. So the code between layers, too, is checked on the reference's values: its result is the
+input of the next layer (backward, the output gradient of the previous one).
+whole: nothing is watched in between, so that layers which the port can fuse do run fused
 (paddle_ugatit/layers/sequential.py).
 
-A sink is called as `sink(key, array or None)`; None says that the side has no such tensor. It may have a method
-`wants(key)`, so that tensors it would ignore are not copied.
+A sink is called as `sink(key, array or None)`; None means that the side has no such tensor. It may have a method
+`wants(key)`, so that tensors it ignores are not copied.
 """
 
 from collections import Counter
@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 
 class Key(NamedTuple):
-    """Names one tensor of a run: `what` of the `call`-th call (from 0) of the layer at `layer` ("" is the model)."""
+    """One tensor of a run: `what` of the `call`-th call (from 0) of the layer at `layer` ("" is the model)."""
 
     what: str  # input, output, grad_output, grad_input, grad_param, state
     layer: str
@@ -27,7 +27,7 @@ class Key(NamedTuple):
 
 @contextmanager
 def tapped(side, model, tap):
-    """Within the block a leaf's forward runs as `tap(path, call, forward, arguments)`."""
+    """Within the block, each leaf's forward runs as `tap(path, call, forward, arguments)`."""
     calls, leaves = Counter(), side.leaves(model)
 
     def wrap(path, forward):
@@ -47,11 +47,11 @@ def tapped(side, model, tap):
             yield
     finally:
         for leaf in leaves.values():
-            del leaf.forward  # the class's own again
+            del leaf.forward  # back to the class's own
 
 
 def _with_the_rest(side, forward, arguments, options):
-    """`forward` as a function of the positional tensors alone; None, numbers and keywords stay as they were given."""
+    """`forward` as a function of the positional tensors only; None, numbers and keywords stay as given."""
 
     def of_tensors(*tensors):
         left = iter(tensors)
@@ -64,16 +64,17 @@ class Propagated:
     """One free run of `model` over `inputs` (per call of the model, a list of arrays).
 
     With `cotangents` (the output gradients, in the same form) it runs backward too. With `inputs_too` the sink also
-    gets what every leaf is given and the gradient of it. `kinks` maps (path, call) to a distance: values nearer to zero
-    change sign at the entrance of that layer, so that their gradient takes the other side, as rounding may make it do.
+    receives every leaf's inputs and their gradients. `kinks` maps (path, call) to a distance: inputs of that layer that
+    are closer to zero change sign, so that their gradient takes the other branch, as it may after rounding.
     """
 
     def __init__(self, side, model, sink, inputs_too=False, kinks=None):
         self.side, self.model, self.sink = side, model, sink
         self.inputs_too, self.kinks = inputs_too, kinks or {}
-        self.pending = set()  # gradients asked for and not yet seen
+        self.pending = set()  # gradients requested but not received yet
 
     def run(self, inputs, cotangents=None):
+        """Run all calls, and backward if there are `cotangents`."""
         side, single = self.side, "" in self.side.leaves(self.model)
         roots, ends = [], []
         self.backward = cotangents is not None
@@ -88,7 +89,7 @@ class Propagated:
             side.backward(ends, [array for arrays in cotangents for array in arrays])
             for key in sorted(self.pending):
                 self.sink(key, None)
-            if not (single and self.inputs_too):  # else the only leaf has told
+            if not (single and self.inputs_too):  # otherwise the only leaf has reported it
                 _root_gradients(side, roots, self.sink)
             _parameter_gradients(side, self.model, self.sink)
         _state(side, self.model, self.sink)
@@ -119,12 +120,13 @@ class Propagated:
 
 
 class Whole:
-    """One free run of `model`, backward too, of which the sink gets what comes out at its ends and its parameters."""
+    """One free run of `model`; the sink receives its outputs and the gradients of inputs and parameters."""
 
     def __init__(self, side, model, sink):
         self.side, self.model, self.sink = side, model, sink
 
     def run(self, inputs, cotangents):
+        """Run all calls forward and backward."""
         side, roots, ends = self.side, [], []
         for call, arrays in enumerate(inputs):
             roots.append([side.tensor(array, grad=True) for array in arrays])
@@ -143,11 +145,12 @@ class Isolated:
         self.side, self.model, self.sink, self.reference = side, model, sink, reference
 
     def run(self, inputs, cotangents=None):
+        """Run all calls, and backward if there are `cotangents`."""
         side, single = self.side, "" in self.side.leaves(self.model)
         self.backward = cotangents is not None
-        # Where the code between the layers ends: tensors, and the gradient that the reference has there.
+        # Where the code between layers ends: tensors, and the reference's gradients there.
         self.joints, self.joint_gradients = [], []
-        self.handed_on = []  # (key of its gradient, tensor) that replaced a leaf's output
+        self.handed_on = []  # (key of its gradient, tensor) for each replaced output of a leaf
         roots = []
         with tapped(side, self.model, self._tap):
             for call, arrays in enumerate(inputs):
@@ -174,7 +177,7 @@ class Isolated:
         output = Key("output", path, call, "")
         emit(side, self.sink, output._replace(what="input"), arguments)
         if any(key not in reference for key in inputs):
-            return forward(*arguments)  # a call that the reference never made; the judge has failed it
+            return forward(*arguments)  # a call that the reference never made, which the judge has failed
         fed = [side.tensor(reference[key], grad=self.backward) for key in inputs]
         outputs = as_list(forward(*fed))
         emit(side, self.sink, output, outputs)
@@ -192,12 +195,12 @@ class Isolated:
 
 
 def as_list(outputs):
-    """One output or a tuple of them, as a list."""
+    """Return one output or a tuple of them as a list."""
     return list(outputs) if isinstance(outputs, tuple | list) else [outputs]
 
 
 def emit(side, sink, key, tensors):
-    """Give the sink each tensor under the key of its position, unless it does not want it."""
+    """Pass the sink each tensor that it wants, under the key of its position."""
     wants = getattr(sink, "wants", None)
     for i, tensor in enumerate(tensors):
         mine = key._replace(slot=str(i))

@@ -32,7 +32,7 @@ class TorchNet(torch.nn.Module):
 
 
 class PaddleNet(paddle.nn.Layer):
-    """Its port."""
+    """The port of TorchNet to Paddle."""
 
     def __init__(self, channels=8):
         super().__init__()

@@ -1,1 +1,1 @@
-"""The fault benchmark: what is planted where, the controls, and what each check must say of it."""
+"""The fault benchmark: which faults are planted where, the controls, and what each check must report."""

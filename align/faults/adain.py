@@ -1,9 +1,9 @@
-"""Faults of AdaIN style transfer: FAULTS, and in CAUSES what must be named for each; numbers are the catalogue's."""
+"""Faults of AdaIN style transfer: FAULTS, numbered as in the catalogue, and in CAUSES the cause to name for each."""
 
 import paddle
 import paddle.nn.functional as F
 
-from align.faults.layers import _biased_stats, _zero_pad
+from align.faults.layers import biased_stats, zero_pad
 from align.planting import local, patched, run
 from paddle_ugatit.backend.compat import constant
 from paddle_ugatit.layers import norm
@@ -41,12 +41,12 @@ _bilinear = run(lambda own, layer, x: F.interpolate(x, scale_factor=2, mode="bil
 _other_way = run(lambda own, layer, x, y: own(y, x))
 
 FAULTS = [
-    patched(15, "biased variances in AdaIN", "adain-odd", "", "", _STATS, _biased_stats),
+    patched(15, "biased variances in AdaIN", "adain-odd", "", "", _STATS, biased_stats),
     local(16, "eps 1e-6 in AdaIN", _TRANSFER, "adain", lambda layer: setattr(layer, "eps", 1e-6)),
     local(16, "eps outside the root in AdaIN", _TRANSFER, "adain", run(_eps_outside)),
     local(18, "max pool of VGG without ceil_mode", _ODD, "7", _floor),
-    local(20, "zero pad in the encoder", _ENCODER, "8", _zero_pad),
-    local(20, "zero pad in the decoder", _DECODER, "24", _zero_pad),
+    local(20, "zero pad in the encoder", _ENCODER, "8", zero_pad),
+    local(20, "zero pad in the decoder", _DECODER, "24", zero_pad),
     local(21, "bilinear for nearest in the decoder", _DECODER, "16", _bilinear),
     patched(0, "variances for deviations in AdaIN", "adain", "", "", _MOMENTS, _variances),
     patched(39, "style's moments detached", "adain", None, "", _MOMENTS, _detached),

@@ -1,7 +1,7 @@
-"""Plants the faults of the catalogue, one after another, and asks of each: caught, at the right place, rightly named?
+"""Plant the faults of the catalogue one by one: is each caught, the right place blamed, the right cause named?
 
-Contents: Outcome; `plans` (every fault), `missing`, `rates`. The first check that fires decides:
-forward, then backward; training, data, metric and initial values have faults of their own.
+Contents: Outcome; `plans` (every fault), `missing`, `rates`. The first check that fires decides, forward before
+backward. Training, data, metrics and initial values have their own faults.
 """
 
 import tempfile
@@ -24,7 +24,7 @@ from align.faults import stylegan2, training
 from align.faults.catalogue import CASES, CATALOGUE, CAUSES, MODEL_FAULTS
 from align.faults.small_layer import rules
 
-METRIC = {  # what is to blame first, and the cause; a fault without is left to check_metric.py
+METRIC = {  # what must be blamed first, and the cause; faults not listed are left to check_metric.py
     "biased MMD": ("KID all pairs", "biased: divided by n^2"),
     "diagonal left in": ("KID of each subset", "biased: the diagonal left in"),
     "kernel without + 1": ("KID of each subset", "kernel's constant 0"),
@@ -69,7 +69,7 @@ class Outcome:
 
     @property
     def misnamed(self):
-        """Whether a cause was named that is not the right one."""
+        """Whether a wrong cause was named."""
         return self.caught and self.cause not in (UNKNOWN, self.wanted_cause)
 
     def take(self, cause):
@@ -80,7 +80,7 @@ class Outcome:
 
 
 def plans(numbers=None):
-    """(number, name, function that gives the Outcome) of every fault, or of those of these numbers."""
+    """Return (number, name, function that returns the Outcome) for every fault, or those with these numbers."""
     every = [(f.number, f.name, lambda f=f: _model(f)) for f in MODEL_FAULTS]
     every += [(f.number, f.name, lambda f=f: _training(f)) for f in training.FAULTS + stylegan2.TRAINING]
     every += [(f.number, f.name, lambda f=f: _init(f)) for f in init_faults.FAULTS]
@@ -91,12 +91,12 @@ def plans(numbers=None):
 
 
 def missing():
-    """Numbers of the catalogue that no plan has."""
+    """Return the numbers of the catalogue that have no plan."""
     return sorted(CATALOGUE.keys() - {number for number, _, _ in plans()})
 
 
 def timed(run):
-    """The Outcome, with how long it took."""
+    """Run a plan and note in its Outcome how long it took."""
     start = time.perf_counter()
     outcome = run()
     outcome.seconds = round(time.perf_counter() - start, 2)
@@ -105,7 +105,7 @@ def timed(run):
 
 @lru_cache(maxsize=4)
 def reference(name, seed=0):
-    """The truth of a case."""
+    """Return the reference of a case."""
     with rules():
         return measure(CASES[name], TorchSide, seed)
 
@@ -133,7 +133,7 @@ def _model(fault):
 def _cannot_exist(fault):
     """Why a planted fault changed nothing: this Paddle computes the right values."""
     if fault.number in (43, 66):
-        return "this Paddle computes it rightly: planted, every value agrees with PyTorch's"
+        return "this Paddle computes it correctly: with the fault planted, every value still agrees with PyTorch's"
     return ""
 
 
@@ -190,7 +190,7 @@ def _metric(fault):
 
 
 def rates(found, alarms):
-    """The four rates, over the plantings that can exist here."""
+    """Return the four rates, over the plantings that can exist here."""
     real = [outcome for outcome in found if not outcome.impossible]
     count = max(len(real), 1)
     return {
@@ -206,7 +206,7 @@ def rates(found, alarms):
 
 
 def passed(rate):
-    """Whether the rates are those required."""
+    """Return whether the required rates are reached."""
     return (
         rate["caught"] == 1
         and rate["located"] >= 0.95

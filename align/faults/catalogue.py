@@ -1,7 +1,7 @@
 """The fault catalogue: CATALOGUE (number -> what it is), and every fault planted into a model with its cause.
 
-MODEL_FAULTS are those of layers.py, small.py and sagan.py and a few more; CAUSES say what `find_cause` must name.
-Training, data, metric and initialisation have faults of their own beside their checks.
+MODEL_FAULTS are those of layers.py, small.py, sagan.py, adain.py and stylegan2.py and a few more; CAUSES holds the
+cause that must be named for each. Faults of training, data, metrics and initial values are in their own modules.
 """
 
 import paddle
@@ -99,7 +99,7 @@ def _loads_all_but(key):
 
 
 def _affine(layer):
-    """InstanceNorm with a scale and a bias, at 1 and 0 and trained."""
+    """InstanceNorm with a trainable scale and bias, at 1 and 0."""
     kind, features = type(layer), layer.num_features
     layer.scale = layer.create_parameter([features], default_initializer=paddle.nn.initializer.Constant(1.0))
     layer.bias = layer.create_parameter([features], is_bias=True)
@@ -144,7 +144,7 @@ MODEL_FAULTS += adain_faults.FAULTS
 MODEL_FAULTS += stylegan2.FAULTS
 
 _LOST, _TURNED = "never loaded: still at its initial value", "weight transposed"
-_EXTRA = "a parameter that PyTorch has not, at a value that changes nothing"
+_EXTRA = "a parameter that PyTorch lacks, at a value without effect"
 _DIM, _FOLDED = "spectral norm over the wrong dim", "biased variance of the instance, and the layer's made from it"
 _DROPOUT, _BOTH = "dropout scales in evaluation, not in training", "arguments 1 and 2 swapped"
 CAUSES = (
@@ -220,7 +220,7 @@ CAUSES = (
         "LeakyReLU's gradient 1 at zero": "gradient 1 at exactly zero",
         "tied maxima share the gradient": "tied maxima share the gradient",
         "attention weight detached": "attention: gap's weight detached",
-        "one weight frozen": "weight with a gradient of none",
+        "one weight frozen": "weight without a gradient",
         "power iteration with a gradient": "power iteration with a gradient",
         "filter's gradient asked alone": "the second derivative through the output lost",
     }

@@ -1,14 +1,13 @@
-"""Who tests the tester? Every fault of the catalogue planted in memory, and differences that are no faults.
+"""Test the tester: plant every fault of the catalogue in memory, and harmless differences as controls.
 
     python align/check_faults.py [--only N ...] [--subset] [--others] [--json FILE] [--html FILE]
 
 For each fault: was it caught, was the right place blamed, was the right cause named; then the four rates. Required: all
-caught, 95 % blamed at the right place, 80 % rightly named, none wrongly named, and silence at every control over 20
+caught, 95 % blamed at the right place, 80 % of the causes named, no wrong cause, and no alarm at any control over 20
 seeds. No file is touched: faults are patches that end with the check. Exit code: 0 the rates are reached, 1 they are
 not, 2 bad usage.
 """
 
-import argparse
 import json
 import platform
 import sys
@@ -19,7 +18,7 @@ from datetime import datetime, timezone
 import paddle
 import torch
 
-from align.checks.running import run
+from align.checks import running
 from align.faults import benchmark, other_tools
 from align.faults.catalogue import CATALOGUE
 from align.faults.controls import alarms
@@ -29,31 +28,31 @@ from paddle_ugatit.backend.errors import UsageError
 from paddle_ugatit.formats import atomic
 
 SCHEMA = "paddle-ugatit-faults/1"
-SEEDS = 20  # of the controls
+SEEDS = 20  # for the controls
 SUBSET = (1, 3, 7, 13, 16, 20, 25, 31, 37, 43, 45, 56, 59, 64, 67)
 
 
 def parse(argv):
-    """The command line's arguments."""
-    parser = argparse.ArgumentParser(
-        prog="check_faults.py",
-        description=__doc__.split("\n")[0],
-        epilog="example: python align/check_faults.py --only 16 24 --seeds 0   "
-        "exit code: 0 the rates are reached, 1 they are not, 2 bad usage",
+    """Parse the command line."""
+    options = running.parser(
+        "check_faults", __doc__, "--only 16 24 --seeds 0", "0 the rates are reached, 1 they are not, 2 bad usage"
     )
-    parser.add_argument("--only", type=int, nargs="+", metavar="N", help="faults of these numbers, no controls")
-    parser.add_argument("--subset", action="store_true", help="a fault of each kind and a seed of controls: a minute")
-    parser.add_argument("--seeds", type=int, metavar="N", help=f"of the controls ({SEEDS})")
-    parser.add_argument("--others", action="store_true", help="show the faults to allclose, PaDiff and reprod_log too")
-    parser.add_argument("--json", metavar="FILE", help="write the report as JSON")
-    parser.add_argument("--html", metavar="FILE", help="write the report as a page")
-    return parser.parse_args(argv)
+    options.add_argument(
+        "--only", type=int, nargs="+", metavar="N", help="only the faults with these numbers, without controls"
+    )
+    options.add_argument(
+        "--subset", action="store_true", help="a fault of each kind and one seed of controls: a minute"
+    )
+    options.add_argument("--seeds", type=int, metavar="N", help=f"number of seeds for the controls ({SEEDS})")
+    options.add_argument("--others", action="store_true", help="also try allclose, PaDiff and reprod_log on the faults")
+    running.add_report(options)
+    return options.parse_args(argv)
 
 
 def _run(arguments):
     unknown = set(arguments.only or ()) - CATALOGUE.keys() - {0}
     if unknown:
-        raise UsageError(f"no fault {', '.join(map(str, sorted(unknown)))}; there are 1 to {len(CATALOGUE)}")
+        raise UsageError(f"unknown fault {', '.join(map(str, sorted(unknown)))}; choose from 1 to {len(CATALOGUE)}")
     if arguments.seeds is not None and arguments.seeds < 0:
         raise UsageError("--seeds must be 0 or more")
     start = time.perf_counter()
@@ -81,7 +80,7 @@ def _run(arguments):
 
 
 def document(found, silent, tools, seconds):
-    """The report as a JSON document."""
+    """Return the report as a JSON document."""
     rate = benchmark.rates(found, silent)
     return {
         "schema": SCHEMA,
@@ -141,4 +140,4 @@ def _summary(report):
 def main(argv=None):
     """Run the benchmark; returns the exit code."""
     arguments = parse(argv)
-    return run("check_faults", lambda: _run(arguments))
+    return running.run("check_faults", lambda: _run(arguments))

@@ -1,7 +1,7 @@
-"""Differences that are no faults, at which every check must stay silent: CONTROLS, and `alarms` over seeds.
+"""Harmless differences, at which every check must stay silent: CONTROLS, and `alarms` over seeds.
 
-The same function computed otherwise: another order of summation, one image at a time, channels permuted; and what may
-differ between two runs: seed, batch size, odd sizes, PyTorch's threads, arguments that repeat a default.
+The same function computed differently (another order of summation, one image at a time, permuted channels), and what
+may differ between two runs (seed, batch size, odd sizes, PyTorch's threads, arguments that repeat a default).
 """
 
 import os
@@ -62,26 +62,26 @@ def _sum_backwards(x):
 
 CONTROLS = [
     local(0, "convolution in two sums", "generator-light", "UpBlock1_1.conv1", run(_conv_in_two_sums)),
-    local(0, "channels permuted", "generator-light", "UpBlock1_2.conv2", run(_conv_of_permuted_channels)),
-    local(0, "Linear turned and back", "generator-light-odd", "gamma", run(_linear_turned)),
+    local(0, "permuted channels", "generator-light", "UpBlock1_2.conv2", run(_conv_of_permuted_channels)),
+    local(0, "Linear transposed twice", "generator-light-odd", "gamma", run(_linear_turned)),
     local(0, "one image at a time", "generator-light-odd", "DownBlock.5", run(_one_image_at_a_time)),
     local(0, "one map at a time", "generator-light-odd", "UpBlock2.8", run(_one_image_at_a_time)),
-    local(0, "Paddle's nearest", "generator-light", "UpBlock2.0", run(_nearest_by_paddle)),
-    local(0, "axes turned and back", "discriminator-local", "model.3", run(_pad_turned)),
-    patched(0, "mean from the end", "generator-light", "", "", (statistics, "spatial_sum"), _sum_backwards),
+    local(0, "nearest resize by Paddle", "generator-light", "UpBlock2.0", run(_nearest_by_paddle)),
+    local(0, "axes transposed twice", "discriminator-local", "model.3", run(_pad_turned)),
+    patched(0, "mean in reverse order", "generator-light", "", "", (statistics, "spatial_sum"), _sum_backwards),
 ]
 SAME_BITS = {
-    "Linear turned and back",
-    "Paddle's nearest",
+    "Linear transposed twice",
+    "nearest resize by Paddle",
     "one image at a time",
     "one map at a time",
-    "axes turned and back",
+    "axes transposed twice",
 }
 PLAIN = ("adailn-odd", "iln-initial", "discriminator-local", "discriminator-local-odd", "generator-light-odd")
 
 
 def alarms(seeds, progress=None):
-    """One entry for every control and seed: {"name", "seed", "alarm"}, the alarm "" where all was silent."""
+    """Return {"name", "seed", "alarm"} for every control and seed; the alarm is "" if all checks stayed silent."""
     found = []
 
     def note(name, seed, alarm):
@@ -93,7 +93,7 @@ def alarms(seeds, progress=None):
         for case in dict.fromkeys([*(control.case for control in CONTROLS), *PLAIN]):
             reference = measure(CASES[case], TorchSide, seed)
             if case in PLAIN:
-                note(f"{case}, as it is", seed, _alarm(case, reference))
+                note(f"{case}, unchanged", seed, _alarm(case, reference))
             for control in (control for control in CONTROLS if control.case == case):
                 with control.planted() as tamper:
                     note(control.name, seed, _alarm(case, reference, tamper))

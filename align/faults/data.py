@@ -1,7 +1,7 @@
-"""Faults to try check_data.py on: what each is, how it is planted in memory, and which cause must be named for it.
+"""Faults for check_data.py: how each is planted in memory, and the cause that must be named for it.
 
-Numbers are those of catalogue.py, 0 for one of its own. CONTROLS are no faults: the same values, computed in another
-way.
+They are numbered as in the catalogue, 0 if they are not there. CONTROLS are not faults: they compute the same values in
+another way.
 """
 
 from contextlib import contextmanager
@@ -26,7 +26,7 @@ class DataFault:
     number: int
     name: str
     patches: tuple
-    cause: str  # a key of data_side.MISTAKES, "unknown", or "" where the case has no causes to try
+    cause: str  # a key of align.compare.data.MISTAKES, "unknown", or "" if the case has no causes to try
     case: str = "0_RGB.png"  # a case of the check that must see it
 
     @contextmanager
@@ -62,7 +62,7 @@ def _flip_last(picture, size, choice):
 
 
 def _crop_at_size(picture, size, choice):
-    """The crop before the resize, which then brings it to size."""
+    """Crop before the resize to the final size."""
     if choice.flip:
         picture = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
     picture = picture.crop((choice.left, choice.top, choice.left + size, choice.top + size))

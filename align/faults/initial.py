@@ -1,6 +1,6 @@
-"""Faults to try check_init.py on: what each is, how it is planted in memory, and what must be said of it.
+"""Faults for check_init.py: how each is planted in memory, and what must be reported for it.
 
-Numbers are those of the catalogue that align/faults/layers.py goes by, 0 for one of its own. CONTROLS are no faults.
+They are numbered as in the catalogue, 0 if they are not there.
 """
 
 import math
@@ -28,14 +28,14 @@ class InitFault:
     number: int
     name: str
     case: str  # a key of init_cases.CASES
-    parameter: str  # the first that must be blamed
+    parameter: str  # the first to be blamed
     cause: str
     patches: tuple = ()
     build: object = None
 
     @contextmanager
     def planted(self, case):
-        """Within the block the patches are in force; gives the case as Paddle builds it."""
+        """Within the block the patches are in force; yields the case as Paddle builds it."""
         with in_force(self.patches):
             yield replace(case, build=self.build) if self.build else case
 
@@ -127,7 +127,7 @@ FAULTS = [
 
 
 def planted_entry(fault, seeds=SEEDS, tests=200):
-    """The report's entry of the fault's network, the fault planted into Paddle's side only."""
+    """Return the report entry of the fault's network, with the fault planted on Paddle's side only."""
     case = init_cases.CASES[fault.case]
     with fault.planted(case) as planted:
 

@@ -1,6 +1,6 @@
-"""Faults to try the harness on: FAULTS, what each is, where it is planted, which layer each check must blame.
+"""Faults of U-GAT-IT's layers and networks: FAULTS says where each is planted and which layer each check must blame.
 
-CASES are those of align/cases, and a few small twins for faults that those cannot show.
+CASES are those of align/cases plus a few for faults that these cannot show.
 """
 
 import numpy as np
@@ -78,7 +78,7 @@ def _relu_before_iln(sequence):
 
 
 def _at_one(value):
-    """One element of many is multiplied by `value`."""
+    """Plant: one element of the output is multiplied by `value`."""
 
     def forward(own, _layer, *arguments):
         out = own(*arguments)
@@ -125,7 +125,7 @@ def _biased_layer_variance(offset, var, pixels):
     return layer_variance(offset, var, pixels) * ((count - 1) / count)
 
 
-def _biased_stats(x):
+def biased_stats(x):
     pixels = x.shape[2] * x.shape[3]
     centred, mean, var = instance_stats(x)
     return centred, mean, var * ((pixels - 1) / pixels)
@@ -139,7 +139,7 @@ def _norm_by_paddle_var(x, rho, gamma, beta, eps, _revision):
 
 
 def _iterate_with_gradient(weight, u, v, eps):
-    v = F.normalize(paddle.mv(weight.t(), u.clone()), axis=0, epsilon=eps)  # else the next call would change it
+    v = F.normalize(paddle.mv(weight.t(), u.clone()), axis=0, epsilon=eps)  # otherwise the next call would change it
     return F.normalize(paddle.mv(weight, v), axis=0, epsilon=eps), v
 
 
@@ -167,7 +167,7 @@ _other_style = run(lambda own, layer, x, gamma, beta: own(x, beta, gamma))
 _identity = run(lambda own, layer, x: x * 1)
 _zeros_counted = run(lambda own, layer, x: F.avg_pool2d(x, 3, stride=1, padding=1, exclusive=False))
 _mean_for_max = run(lambda own, layer, x: F.avg_pool2d(x, 3, stride=1, padding=1, exclusive=True))
-_zero_pad = run(lambda own, layer, x: F.pad(x, [layer.padding] * 4))
+zero_pad = run(lambda own, layer, x: F.pad(x, [layer.padding] * 4))
 _edge_pad = run(lambda own, layer, x: F.pad(x, [layer.padding] * 4, "replicate"))
 _bilinear = run(lambda own, layer, x: F.interpolate(x, scale_factor=2, mode="bilinear"))
 _in_float32 = run(lambda own, layer, x: own(x.astype("float32").astype(x.dtype)))
@@ -210,15 +210,15 @@ WEIGHT_FAULTS = [
 ]
 FORWARD_FAULTS = [
     patched(15, "biased layer variance", _LIGHT, "UpBlock1_1.norm1", "UpBlock2.8", _VARIANCE, _biased_layer_variance),
-    patched(15, "biased instance variance in AdaILN", "adailn", "", "", _STATS, _biased_stats),
-    patched(15, "biased instance variance in ILN", "iln", "", "", _STATS, _biased_stats),
+    patched(15, "biased instance variance in AdaILN", "adailn", "", "", _STATS, biased_stats),
+    patched(15, "biased instance variance in ILN", "iln", "", "", _STATS, biased_stats),
     local(16, "eps 2e-5 in one AdaILN", _LIGHT, "UpBlock1_2.norm1", put(eps=2e-5)),
     local(16, "eps 2e-5 in one InstanceNorm", _LIGHT, "DownBlock.6", put(eps=2e-5)),
     local(16, "eps 1e-6 in one ILN", _LIGHT, "UpBlock2.3", put(eps=1e-6)),
     local(16, "eps 1e-5 in a frozen batch norm", "inception-a", "branch1x1.bn", put(eps=1e-5)),
     local(17, "average pool of Inception counts the padding", "inception-a", "pool", _zeros_counted),
     local(17, "average for the last block's max pool", "inception-e-max", "pool", _mean_for_max),
-    local(20, "zero pad for reflect pad", _LIGHT, "UpBlock1_1.pad1", _zero_pad),
+    local(20, "zero pad for reflect pad", _LIGHT, "UpBlock1_1.pad1", zero_pad),
     local(20, "edge pad for reflect pad", _LIGHT, "DownBlock.0", _edge_pad),
     local(21, "bilinear for nearest", _LIGHT, "UpBlock2.0", _bilinear),
     local(22, "ReLU before ILN", _LIGHT, "UpBlock2", _relu_before_iln, forward="UpBlock2.3", backward="UpBlock2.4"),
@@ -262,11 +262,11 @@ FORWARD_FAULTS = [
 BACKWARD_FAULTS = [
     patched(7, "sigma detached", _LOCAL, None, "conv", _ADVANCE, sigma_detached),
     local(37, "LeakyReLU's gradient 1 at zero", "leaky-relu", "", _slope_1_at_zero, forward=None),
-    # In float32 a tie is broken by half a unit in the last place, which PyTorch's own floor counts.
+    # In float32 a tie is broken by half a unit in the last place, which PyTorch's own floor includes.
     patched(38, "tied maxima share the gradient", "cam-head-ties", None, "", _MAX_POOL, _tied, dtypes=("float64",)),
     patched(39, "attention weight detached", _LIGHT, None, "gap_fc", _ATTEND, _attend_detached),
     local(39, "one weight frozen", _LIGHT, "UpBlock1_1.conv2", _freeze, forward=None),
-    # Not "conv": of its one row the first iteration finds the singular vectors, whose gradient adds nothing.
+    # Not "conv": it has one row, whose singular vectors the first iteration finds; their gradient adds nothing.
     patched(40, "power iteration with a gradient", _LOCAL, None, "model.10", _ITERATION, _iterate_with_gradient),
 ]
 FAULTS = WEIGHT_FAULTS + FORWARD_FAULTS + BACKWARD_FAULTS

@@ -1,6 +1,6 @@
 """Mistakes in the metrics, planted in memory; align/check_metric.py must catch each.
 
-Numbers are those of the fault catalogue; 0 is one of this file's own.
+They are numbered as in the fault catalogue, 0 if they are not there.
 """
 
 from collections.abc import Callable
@@ -29,7 +29,7 @@ class MetricFault:
 
     @contextmanager
     def planted(self):
-        """The fault is in force within the block."""
+        """Within the block the fault is in force."""
         if isinstance(self.owner, dict):
             with patch.dict(self.owner, {self.attribute: self.replacement}):
                 yield
@@ -84,7 +84,7 @@ def _pillow(image, filter_):
 
 
 def _half_pixel(image):
-    """align_corners=False as PyTorch and Paddle have it by default, without antialias."""
+    """Bilinear with align_corners=False, the default of PyTorch and Paddle, without antialiasing."""
     out = image.astype(np.float32)
     for axis in (0, 1):
         length = out.shape[axis]

@@ -8,16 +8,14 @@ twin, and both with torch-fidelity and clean-fid where these are installed. Then
 must be caught. Exit code: 0 aligned and every mistake caught, 1 not, 2 not comparable or bad usage.
 """
 
-import argparse
 import json
 import tempfile
 from dataclasses import asdict
 
 import torch
 
-from align.checks import coverage
+from align.checks import coverage, running
 from align.checks.metric import NARROW, all_comparisons, features, others, resizes, statistics
-from align.checks.running import run
 from align.compare import metric_others
 from align.faults import metric as metric_faults
 from paddle_ugatit.formats import atomic
@@ -26,24 +24,26 @@ from paddle_ugatit.metrics import inception_weights
 
 def main(argv=None):
     """Run the check; returns the exit code."""
-    parser = argparse.ArgumentParser(
-        prog="check_metric.py",
-        description=__doc__.split("\n")[0],
-        epilog="example: python align/check_metric.py --json work/outputs/metric.json   "
-        "exit code: 0 aligned and every mistake caught, 1 not, 2 not comparable or bad usage",
+    options = running.parser(
+        "check_metric",
+        __doc__,
+        "--json work/outputs/metric.json",
+        "0 aligned and every mistake caught, 1 not, 2 not comparable or bad usage",
     )
-    parser.add_argument("--weights", metavar="FILE", help="Inception weights at full width (default: random weights)")
-    parser.add_argument("--seed", type=int, default=0, metavar="K", help="seed of features and images (%(default)s)")
-    parser.add_argument("--json", metavar="FILE", help="write all comparisons as JSON")
-    parser.add_argument("--coverage", action="store_true", help="simulate repeated draws of both sets instead")
-    arguments = parser.parse_args(argv)
-    torch.manual_seed(arguments.seed)
-    if arguments.coverage:
-        return run("check_metric", lambda: coverage.table(arguments.seed) or 0)
-    return run("check_metric", lambda: _run(arguments))
+    options.add_argument("--weights", metavar="FILE", help="Inception weights at full width (default: random weights)")
+    options.add_argument("--seed", type=int, default=0, metavar="K", help="seed of features and images (%(default)s)")
+    options.add_argument("--json", metavar="FILE", help="write all comparisons as JSON")
+    options.add_argument("--coverage", action="store_true", help="simulate repeated draws of both sets instead")
+    arguments = options.parse_args(argv)
+    return running.run("check_metric", lambda: _run(arguments))
 
 
 def _run(arguments):
+    running.require_seed(arguments.seed)
+    torch.manual_seed(arguments.seed)
+    if arguments.coverage:
+        coverage.table(arguments.seed)
+        return 0
     with tempfile.TemporaryDirectory() as folder:
         path = arguments.weights or f"{folder}/inception.pth"
         full = arguments.weights

@@ -1,9 +1,9 @@
-"""The same faults shown to other ways of comparing: plain allclose on the outputs, reprod_log and PaDiff.
+"""How other tools fare on the same faults: plain allclose on the outputs, reprod_log and PaDiff.
 
-Optional: what is not installed is said to be so. Every tool gets what its own guide has a user compare, in float32, on
-the case's own inputs: the models' outputs, reprod_log the gradients of the parameters too, PaDiff the two models. None
-of them looks at training steps, pictures, metrics or initial values: it is not asked about such faults, nor in a case
-where it fires with no fault planted.
+All are optional; a tool that is not installed is reported as such. Each compares what its own guide tells users to
+compare, in float32 on the case's inputs: the outputs, for reprod_log also the parameter gradients, for PaDiff the two
+models. None of them covers training steps, pictures, metrics or initial values, so they are not asked about such
+faults, nor about cases where they fire without a fault.
 """
 
 import io
@@ -30,7 +30,7 @@ CANNOT = "cannot run this case"
 
 
 def tools():
-    """Tool -> function of (case, twin, model) that says whether it differs, or the reason why it cannot run."""
+    """Return tool -> function (case, twin, model) that tells whether they differ, or why the tool cannot run."""
     return {"allclose": _allclose, "reprod_log": _reprod_log(), "PaDiff": _padiff()}
 
 
@@ -53,7 +53,7 @@ def _reprod_log():
             check_data(theirs, ours)
             diff = compute_diff(theirs, ours)
         except (AssertionError, ValueError):
-            return True  # it stops, which a user sees
+            return True  # it raises, which a user notices
         return not check_print_diff(diff, "mean", 1e-6, lambda line: None)
 
     return differs
@@ -62,15 +62,15 @@ def _reprod_log():
 def _padiff():
     try:
         from padiff import auto_diff, utils
-    except Exception as error:  # whatever ails another's package, it cannot run
+    except Exception as error:  # a foreign package may fail in any way
         return f"not installed, or does not import: {type(error).__name__} {error}"
 
     def differs(case, twin, model):
-        """Its default mode on the first call's inputs; it writes its logs beside the first folder of sys.path."""
+        """Run its default mode on the first call's inputs; its logs go beside the first folder of sys.path."""
         theirs, ours = TorchSide("float32"), PaddleSide("float32")
         inputs = dict(zip("xyz", case.inputs(0)[0], strict=False))
         given = [{name: side.tensor(array) for name, array in inputs.items()} for side in (ours, theirs)]
-        options = {"atol": 1e-5, "rtol": 1e-5}  # without, it fails at any rounding
+        options = {"atol": 1e-5, "rtol": 1e-5}  # its defaults fail at any rounding error
         with ExitStack() as stack:
             folder = stack.enter_context(tempfile.TemporaryDirectory())
             stack.enter_context(redirect_stdout(io.StringIO()))
@@ -84,7 +84,7 @@ def _padiff():
 
 
 class _PaddleNamed(paddle.nn.Layer):
-    """Takes its arguments by name, as PaDiff gives them."""
+    """Takes arguments by name, as PaDiff passes them."""
 
     def __init__(self, model):
         super().__init__()
@@ -95,7 +95,7 @@ class _PaddleNamed(paddle.nn.Layer):
 
 
 class _TorchNamed(torch.nn.Module):
-    """The same."""
+    """Takes arguments by name, as PaDiff passes them."""
 
     def __init__(self, model):
         super().__init__()
@@ -106,7 +106,7 @@ class _TorchNamed(torch.nn.Module):
 
 
 def shown(outcome, chosen):
-    """Tool -> "caught", "passed" or NOT_ASKED."""
+    """Return tool -> "caught", "passed" or why it was not asked."""
     fault = next((f for f in MODEL_FAULTS if (f.number, f.name) == (outcome.number, outcome.name)), None)
     if fault is None or outcome.impossible:
         return dict.fromkeys(chosen, NOT_ASKED)
@@ -118,7 +118,7 @@ def shown(outcome, chosen):
             found[name] = FIRES_ANYWAY if before == "caught" else CANNOT
         else:
             with rules(), fault.planted() as tamper:
-                # A tool that stops has been noticed by its user, whatever stopped it.
+                # A tool that raises is noticed by its user, whatever the reason.
                 found[name] = "passed" if _answer(tool, CASES[fault.case], tamper) == "passed" else "caught"
     return found
 
@@ -130,7 +130,7 @@ def _without_fault(tool, case):
 
 
 def alarms_of(tool):
-    """At how many of CONTROLS a tool fires, and at how many it can be asked."""
+    """Return at how many of CONTROLS a tool fires, and at how many it can be asked."""
     asked = [control for control in CONTROLS if _without_fault(tool, control.case) == "passed"]
     alarms = 0
     for control in asked:
@@ -151,7 +151,7 @@ def _answer(tool, case, tamper):
         set_mode(twin, case.training)
         set_mode(model, case.training)
         return "caught" if tool(case, twin, model) else "passed"
-    except Exception as error:  # another's code: it may raise anything
+    except Exception as error:  # foreign code may raise anything
         return f"stopped: {type(error).__name__}"
 
 
@@ -179,7 +179,7 @@ def _gradients(side, net, case, seed):
 
 
 def rates(found, chosen):
-    """Tool -> {"text", "caught", "asked"}; a tool that cannot run has a text alone."""
+    """Return tool -> {"text", "caught", "asked"}; a tool that cannot run has only a text."""
     table = {}
     for name, tool in chosen.items():
         answers = [outcome.others[name] for outcome in found]
@@ -189,8 +189,8 @@ def rates(found, chosen):
             continue
         alarms, controls = alarms_of(tool)
         text = f"{caught} of {caught + passed} caught ({caught / max(caught + passed, 1):.0%})"
-        text += f"; in the cases of {anyway} more it fires without a fault, of {cannot} it cannot run"
-        text += f"; {answers.count(NOT_ASKED)} not for it"
+        text += f"; fires without a fault in the cases of {anyway} more, cannot run those of {cannot}"
+        text += f"; {answers.count(NOT_ASKED)} beyond its scope"
         text += f"; alarms at {alarms} of {controls} controls"
         table[name] = {"text": text, "caught": caught, "asked": caught + passed}
     return table

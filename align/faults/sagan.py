@@ -1,4 +1,4 @@
-"""Faults planted in SAGAN's layers, and the cause that must be named for each; numbers are the catalogue's."""
+"""Faults of SAGAN's layers: FAULTS, numbered as in the catalogue, and in CAUSES the cause to name for each."""
 
 import paddle
 

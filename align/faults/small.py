@@ -1,4 +1,4 @@
-"""Faults planted in the small twins of align/faults/small_twins.py; numbers are the catalogue's."""
+"""Faults of the small twins of align/faults/small_twins.py: FAULTS, numbered as in the catalogue."""
 
 import numpy as np
 import paddle.nn.functional as F

@@ -1,7 +1,7 @@
-"""A small pair of trainers of which a part gets no gradient in some steps: TorchSmall, PaddleSmall.
+"""A small pair of trainers in which some parameters get no gradient in some steps: TorchSmall, PaddleSmall.
 
-Twins with the interface of the real ones, so that check_training's lockstep compares them. Odd steps use both branches,
-even ones the first alone; Adam leaves what has no gradient alone, and its moments too.
+They have the interface of the real trainers, so that check_training can run them in lockstep. Odd steps use both
+branches, even ones only the first; Adam must leave parameters without a gradient, and their moments, unchanged.
 """
 
 from types import SimpleNamespace
@@ -38,7 +38,7 @@ class _Small:
     """One step of either framework; `_update(loss)` differs."""
 
     def step(self, real_a, real_b):
-        """One iteration; the named losses."""
+        """Make one iteration; returns the losses by name."""
         self.iteration += 1
         net = self.networks["gen"]
         loss = (net.first(real_a) ** 2).mean()
@@ -73,7 +73,7 @@ class PaddleSmall(_Small):
     def _update(self, loss):
         loss.backward()
         self.optimizers["gen"].step()
-        # To none, not to zero, which would let the moments and the decay go on.
+        # To None, not to zero: with zero, moments and weight decay would still be applied.
         cleared = SimpleNamespace(clear_grad=lambda: [p.clear_gradient(False) for p in self.parameters()])
         self.optimizers["gen"].__dict__.get("clear_grad", cleared.clear_grad)()
 

@@ -1,7 +1,7 @@
 """Small twins of layers that U-GAT-IT lacks, for faults of the catalogue that it cannot show: CASES.
 
-Each layer stands here twice, `Torch...` and `Paddle...`, with the same attributes; `twin` makes the `build` of a case.
-Randomness (noise, dropout's mask) is an argument, drawn once for both sides.
+Each layer is defined twice, as `Torch...` and `Paddle...`, with the same attributes. Random values (noise, dropout's
+mask) are arguments, drawn once for both sides.
 """
 
 import paddle
@@ -19,7 +19,7 @@ _FILE = "../align/faults/small_twins.py"
 
 
 class TorchBatchNorm2D(torch.nn.Module):
-    """Batch normalisation without a count of batches."""
+    """Batch normalisation that does not count batches."""
 
     def __init__(self, features, eps=1e-5, momentum=0.1):
         super().__init__()
@@ -34,7 +34,7 @@ class TorchBatchNorm2D(torch.nn.Module):
 
 
 class PaddleBatchNorm2D(SmallLayer):
-    """(x - mean) / sqrt(var + eps) weight + bias, of the batch or, in evaluation, of the running statistics."""
+    """(x - mean) / sqrt(var + eps) weight + bias, with batch statistics or, in evaluation, running ones."""
 
     def __init__(self, features, eps=1e-5, momentum=0.1):
         super().__init__()
@@ -59,24 +59,24 @@ class PaddleBatchNorm2D(SmallLayer):
 
 
 class PaddleAvgPool2D(SmallLayer):
-    """Mean of 3x3, every second pixel, padded by 1; the padding does not count."""
+    """Average pooling, 3x3, stride 2, padding 1; the padding is not counted."""
 
     def forward(self, x):
         count = PF.unfold(paddle.ones([1, 1, *x.shape[2:]], x.dtype), 3, 2, 1).sum(1)
         b, c, h, w = x.shape
-        patches = PF.unfold(x, 3, 2, 1).reshape([b, c, 9, -1])  # its own gradient is off by 3e-8 in float64
+        patches = PF.unfold(x, 3, 2, 1).reshape([b, c, 9, -1])  # avg_pool2d's gradient is off by 3e-8 in float64
         return (patches.sum(2) / count).reshape([b, c, (h + 1) // 2, (w + 1) // 2])
 
 
 class PaddleMaxPool2D(SmallLayer):
-    """Largest of 2x2, the last row and column too where their number is odd."""
+    """Max pooling, 2x2, with ceil_mode: odd sizes keep their last row and column."""
 
     def forward(self, x):
         return PF.max_pool2d(x, 2, 2, ceil_mode=True)
 
 
 class PaddleZeroPad2D(SmallLayer):
-    """`padding`: left, right, top, bottom."""
+    """Zero padding; `padding` is left, right, top, bottom."""
 
     def __init__(self, padding):
         super().__init__()
@@ -87,14 +87,14 @@ class PaddleZeroPad2D(SmallLayer):
 
 
 class TorchResize(torch.nn.Module):
-    """Bilinear, half as large again in height and width."""
+    """Bilinear resize by a factor of 1.5."""
 
     def forward(self, x):
         return TF.interpolate(x, scale_factor=1.5, mode="bilinear", align_corners=False)
 
 
 class PaddleResize(SmallLayer):
-    """The same as two products with matrices; `kind` is the grid."""
+    """Twin of TorchResize, as two matrix products; `kind` is the grid."""
 
     def __init__(self):
         super().__init__()
@@ -109,7 +109,7 @@ class PaddleResize(SmallLayer):
 
 
 class TorchDropout(torch.nn.Module):
-    """Keeps what `draw` has above 0, and scales it by 1 / (1 - p), in training; else keeps all."""
+    """Dropout: in training it keeps values where `draw` > 0 and scales them by 1 / (1 - p)."""
 
     def __init__(self, p=0.5):
         super().__init__()
@@ -120,7 +120,7 @@ class TorchDropout(torch.nn.Module):
 
 
 class PaddleDropout(SmallLayer):
-    """The same."""
+    """Twin of TorchDropout."""
 
     def __init__(self, p=0.5):
         super().__init__()
@@ -160,7 +160,7 @@ class TorchModulated(torch.nn.Module):
 
 
 class PaddleModulated(SmallLayer):
-    """The same; `shift` is what is added to the style."""
+    """Twin of TorchModulated; `shift` is added to the style."""
 
     def __init__(self, channels, eps=1e-8):
         super().__init__()
@@ -185,7 +185,7 @@ class TorchNoise(torch.nn.Module):
 
 
 class PaddleNoise(SmallLayer):
-    """The same."""
+    """Twin of TorchNoise."""
 
     def __init__(self, channels):
         super().__init__()
@@ -203,14 +203,14 @@ class TorchLoss(torch.nn.Module):
 
 
 class PaddleLoss(SmallLayer):
-    """The same."""
+    """Twin of TorchLoss."""
 
     def forward(self, x, target):
         return ((x.squeeze(1) - target) ** 2).mean().reshape([1])
 
 
 class TorchFilterGradient(torch.nn.Module):
-    """The gradient of sum(conv(x)^3) in the filter, with a graph: its own gradient is a second derivative."""
+    """The gradient of sum(conv(x)^3) with respect to the filter; its own gradient is a second derivative."""
 
     def __init__(self):
         super().__init__()
@@ -222,7 +222,7 @@ class TorchFilterGradient(torch.nn.Module):
             return torch.autograd.grad(total, self.weight, create_graph=True)[0]
 
     def mistakes(self):
-        """Name -> plant, for align/causes/rules.py."""
+        """Return name -> plant, for align/causes/mistakes.py."""
 
         def direct(_own, layer, x):
             gradient = 3 * TF.conv2d(x, layer.weight).detach() ** 2
@@ -232,7 +232,7 @@ class TorchFilterGradient(torch.nn.Module):
 
 
 class PaddleFilterGradient(SmallLayer):
-    """The same. `asked_alone`: by the convolution's own derivative, of which only the filter's is asked."""
+    """Twin of TorchFilterGradient; `asked_alone` asks the convolution's own derivative for the filter only."""
 
     def __init__(self):
         super().__init__()

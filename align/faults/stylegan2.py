@@ -1,4 +1,4 @@
-"""Faults of StyleGAN2: FAULTS of its layers with CAUSES, and TRAINING; numbers are the catalogue's."""
+"""Faults of StyleGAN2, numbered as in the catalogue: FAULTS of its layers with their CAUSES, and TRAINING."""
 
 from functools import partial
 
@@ -37,7 +37,7 @@ def _corners(own, layer, x):
 
 
 def _demodulated_plainly(own, layer, x, y):
-    """As if styles had the length 1: the weight is demodulated, then the activations modulated."""
+    """As if styles had length 1: the weight is demodulated, then the activations modulated."""
     squares = (layer.weight**2).sum([1, 2, 3], keepdim=True)
     out = F.conv2d(x * smooth.spread(y + 1, x), layer.weight, padding=layer.padding)
     return out * paddle.rsqrt(squares + 1e-8).reshape([1, -1, 1, 1])

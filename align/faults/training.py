@@ -1,6 +1,6 @@
-"""Faults of the optimiser and the iteration, planted in Paddle's trainer; numbers are the catalogue's.
+"""Faults of the optimiser and the iteration, planted in Paddle's trainer and numbered as in the catalogue: FAULTS.
 
-TINY is a configuration on which a step takes a fraction of a second; its rate lets some rho leave [0,1] at once.
+TINY is a configuration whose steps take a fraction of a second; its learning rate makes some rho leave [0,1] at once.
 """
 
 from contextlib import contextmanager
@@ -27,7 +27,7 @@ _translations, _forward, _clip = Trainer.translations, Discriminator.forward, Tr
 
 @dataclass(frozen=True)
 class TrainingFault:
-    """One fault: `plant(trainer)` or `patches`; `what` of which `network` is to blame first, after which `step`."""
+    """One fault: `plant(trainer)` or `patches`. `what` of `network` must be blamed first, after `step`."""
 
     number: int
     name: str
@@ -44,12 +44,12 @@ class TrainingFault:
 
     @contextmanager
     def planted(self):
-        """Within the block the patches are in force; gives what `lockstep` takes as `tamper`."""
+        """Within the block the patches are in force; yields what `lockstep` takes as `tamper`."""
         with in_force(self.patches):
             yield self.plant
 
     def entries(self, tamper, seed=0, causes=False):
-        """The steps of the check, as `lockstep` gives them."""
+        """Return the check's entry of each step, from `lockstep`."""
         return list(lockstep(self.config, self.steps, seed, tamper, self.trainers, self.system, causes))
 
 
@@ -63,7 +63,7 @@ def _adam(kind=paddle.optimizer.Adam, **wrong):
 
 
 def _decay_left_off(leaf):
-    """Paddle decays a parameter by its own regulariser if it has one: here none."""
+    """Plant: no weight decay of some parameters; Paddle prefers a parameter's own regulariser, here one of 0."""
 
     def plant(ours):
         for kind in ours.optimizers:
@@ -76,7 +76,7 @@ def _decay_left_off(leaf):
 
 
 def _eps_unscaled(ours):
-    """eps beside the uncorrected root: Paddle's own form scales it by sqrt(1 - beta2^t)."""
+    """Plant: eps is added to the uncorrected root; Paddle's own form scales it by sqrt(1 - beta2^t)."""
     for optimizer in ours.optimizers.values():
         optimizer.step = _counting(optimizer, optimizer.step)
 

@@ -1,4 +1,4 @@
-"""The report of a check: lines on the console, and the document that the JSON file and the page are made of."""
+"""The report of a check: its lines on the console, and the document behind the JSON file and the page."""
 
 import json
 import platform
@@ -7,30 +7,30 @@ import sys
 import time
 from dataclasses import asdict
 from datetime import datetime, timezone
+from pathlib import Path
 
 import numpy as np
 import paddle
 
-from align.report.page import write_page
+from align.report.page import SCHEMA, write_page
 from paddle_ugatit.backend import runtime
 from paddle_ugatit.formats import atomic
 
-SCHEMA = "paddle-ugatit-parity/1"
 VERDICTS = ("aligned", "diverged", "not comparable")  # in the order of their exit codes
 
 
 def exit_code(verdict):
-    """0 aligned, 1 diverged, 2 not comparable."""
+    """Return 0 for aligned, 1 for diverged, 2 for not comparable."""
     return VERDICTS.index(verdict)
 
 
 def document(check, cases, seconds, seed, reference, weights):
-    """The whole report as a JSON document; aligned only where every case is and there is one."""
+    """Return the report as a JSON document; it is aligned only if there are cases and all are aligned."""
     verdicts = {case["verdict"] for case in cases} or {"not comparable"}
     verdict = next(v for v in ("diverged", "not comparable", "aligned") if v in verdicts)
     compared = sum(case["counts"]["compared"] for case in cases)
     wrong = [case["name"] for case in cases if case["verdict"] != "aligned"]
-    summary = f"{check}: {compared} comparisons in {len(cases)} cases"
+    summary = f"{check}: {compared} comparisons in {len(cases)} case{'' if len(cases) == 1 else 's'}"
     if wrong:
         summary += "; not aligned: " + ", ".join(wrong)
     return {
@@ -57,7 +57,7 @@ def document(check, cases, seconds, seed, reference, weights):
 
 
 def entry(name, title, layer, sources, options, rows, blamed, seconds):
-    """A case of a check that walks through no network: its verdict follows from its rows; sources (Paddle, PyTorch)."""
+    """Return a case of a check that runs no network, with a verdict from its rows; `sources`: (Paddle's, PyTorch's)."""
     failed = sum(row.verdict == "fail" for row in rows)
     return {
         "name": name,
@@ -77,26 +77,36 @@ def entry(name, title, layer, sources, options, rows, blamed, seconds):
 
 
 def finish(check, entries, start, arguments, torch_version):
-    """Write what --json and --html ask for, print the verdict; returns the exit code. `start` is by perf_counter."""
+    """Write the report, print the verdict and return the exit code; `start` is from time.perf_counter."""
     about = {"kind": "live", "file": None, "torch": torch_version}
     report = document(check, entries, time.perf_counter() - start, arguments.seed, about, None)
-    if arguments.json:
-        with atomic.replacing(arguments.json, "w") as file:
-            json.dump(report, file)
-    if getattr(arguments, "html", None):
-        write_page([report], arguments.html)
+    write_report(report, arguments)
     print(f"{report['verdict'].upper()}: {report['summary']}; {report['seconds']:.0f} s")
     return exit_code(report["verdict"])
 
 
+def write_report(report, arguments):
+    """Write the report where --json and --html say, making folders; returns {"report": path, "page": path}."""
+    written = {}
+    if arguments.json:
+        Path(arguments.json).parent.mkdir(parents=True, exist_ok=True)
+        with atomic.replacing(arguments.json, "w") as file:
+            json.dump(report, file)
+        written["report"] = arguments.json
+    if getattr(arguments, "html", None):
+        write_page([report], arguments.html)
+        written["page"] = arguments.html
+    return written
+
+
 def peak_gib():
-    """The largest memory this process has held, in GiB."""
+    """Return the peak memory of this process in GiB."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / (2**30 if sys.platform == "darwin" else 2**20)
 
 
 def case_line(case):
-    """One line: verdict, size, worst errors, whom to blame."""
+    """Return the lines of a case: verdict, size, worst errors, what is to blame."""
     line = (
         f"{case['verdict']:<14} {case['name']:<26} {case['counts']['compared']:>5} compared   "
         f"float64 {_number(_worst(case['rows'], 'float64'))}   float32 {_number(_worst(case['rows'], 'float32'))}   "
@@ -112,12 +122,12 @@ def case_line(case):
 
 
 def cause_line(cause):
-    """A line for what `find_cause` found, with its evidence; "" where nothing was searched for."""
+    """Return a line with a cause and its evidence; "" if no cause was searched for."""
     return f"\n    cause: {cause_text(cause)}" if cause else ""
 
 
 def cause_text(cause):
-    """The cause and its evidence: the error without it and with it, and how many mistakes were tried."""
+    """Return a cause with its evidence: the error without and with it, or the number of mistakes tried."""
     if cause["after"] is None:
         return f"{cause['name']} ({cause['tried']} mistakes tried)"
     before = "not a number" if cause["before"] is None else _number(cause["before"])
@@ -125,7 +135,7 @@ def cause_text(cause):
 
 
 def layer_lines(case):
-    """A table with one line per layer: its largest errors in both views, the float32 floor, the ratio to the limit."""
+    """Return a table with a line per layer: largest errors in both views, float32 floor, ratio to the limit."""
     layers = {row["layer"]: [] for row in case["rows"] if row["what"] != "weight"}  # in order of execution
     for row in case["rows"]:
         layers.setdefault(row["layer"], []).append(row)
@@ -146,7 +156,7 @@ def layer_lines(case):
 
 
 def _worst(rows, dtype):
-    """The largest error, inf where one is not a number, None where nothing was compared."""
+    """The largest error; inf if one is not a number, None if nothing was compared."""
     errors = [row["error"] for row in rows if row["dtype"] == dtype]
     return max((float("inf") if e is None else e for e in errors), default=None)
 

@@ -1,4 +1,4 @@
-"""Mistakes to try on PyTorch's layer when Paddle's differs from it: `layer_rules` of a layer, `graph_rules` around it.
+"""Mistakes to try in PyTorch's model: `layer_mistakes` in a layer, `graph_mistakes` around it, `call_mistakes`.
 
 A Mistake changes a freshly built twin in place, or replaces functions while it runs. It is named as the cause only if
 the twin then gives what Paddle gave; so a mistake may be far-fetched, but its name must be exact.
@@ -13,8 +13,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from align.causes import stylegan2
-from align.causes.norms import norm_rules, spectral_rules
-from align.causes.sagan import sagan_rules
+from align.causes.norms import norm_mistakes, spectral_mistakes
+from align.causes.sagan import sagan_mistakes
 from align.compare import torch_side
 from align.planting import grid_matrix, put, run
 from torch_ref.layers.norm import ILN, AdaILN
@@ -25,9 +25,9 @@ attend = ugatit.attend
 
 @dataclass(frozen=True)
 class Mistake:
-    """A mistake: `plant(layer)` makes it in a layer, or `patches` (owner, attribute, replacement) in a function.
+    """One mistake: `plant(layer)` makes it in a layer, `patches` (owner, attribute, replacement) in functions.
 
-    Where it is `whole`, the plant takes the model, not the blamed layer.
+    If `whole`, `plant` takes the model instead of the blamed layer.
     """
 
     name: str
@@ -36,17 +36,17 @@ class Mistake:
     whole: bool = False
 
 
-def layer_rules(model, path, arguments, size):
-    """Rules for the leaf at `path`, given the shapes of its arguments and of its first output."""
+def layer_mistakes(model, path, arguments, size):
+    """Yield mistakes of the leaf at `path`, given the shapes of its arguments and of its first output."""
     leaf = model.get_submodule(path)
     for name, plant in _layer_plants(model, path, leaf, arguments, size):
         yield Mistake(name, plant)
 
 
 def _layer_plants(model, path, leaf, arguments, size):
-    yield from getattr(leaf, "mistakes", dict)().items()  # those that a layer knows of itself
-    yield from norm_rules(leaf)
-    yield from spectral_rules(leaf)
+    yield from getattr(leaf, "mistakes", dict)().items()  # those that a layer declares itself
+    yield from norm_mistakes(leaf)
+    yield from spectral_mistakes(leaf)
     yield from stylegan2.layer_mistakes(leaf)
     if isinstance(leaf, nn.ReflectionPad2d | nn.ZeroPad2d | nn.ReplicationPad2d):
         yield from _pads(leaf)
@@ -152,7 +152,7 @@ def _broadcast(own, layer, x, target):
 def _parameters(model, path, leaf):
     for leaf_name, parameter in leaf.named_parameters():
         yield f"{leaf_name} zero", _set(leaf_name, torch.zeros_like)
-        yield f"{leaf_name} with a gradient of none", _freeze(leaf_name)
+        yield f"{leaf_name} without a gradient", _freeze(leaf_name)
         if parameter.ndim > 1 and parameter.shape[0] == parameter.shape[1]:
             yield f"{leaf_name} transposed", _set(leaf_name, lambda p: p.transpose(0, 1))
         if parameter.ndim == 4:
@@ -178,13 +178,13 @@ def _freeze(name):
 # Around the layer.
 
 
-def graph_rules(model, path):
-    """Rules for the code between the layers."""
+def graph_mistakes(model, path):
+    """Yield mistakes in the code between layers."""
     for name, function in ATTENTIONS.items():
         yield Mistake(name, None, ((ugatit, "attend", function), (torch_side, "attend", function)))
     for name, replaced in stylegan2.GRAPH_MISTAKES.items():
         yield Mistake(name, None, (replaced,))
-    for name, plant in sagan_rules(model, path):
+    for name, plant in sagan_mistakes(model, path):
         yield Mistake(name, plant, whole=True)
     yield from _softmaxes()
     parents = [".".join(path.split(".")[:n]) for n in range(path.count(".") + 1)]
@@ -203,14 +203,14 @@ def graph_rules(model, path):
 
 
 def _softmaxes():
-    """Every softmax over another axis, whichever way it is called."""
+    """Every softmax over another axis, however it is called."""
     for axis in (-1, -2, -3, 0, 1):
         for owner in (F, torch, torch.Tensor):
             yield Mistake(f"softmax over axis {axis}", None, ((owner, "softmax", _softmax_over(owner.softmax, axis)),))
 
 
 def _softmax_over(right, axis):
-    def softmax(x, *_dim, **_options):  # a function, since only that becomes a method of a tensor
+    def softmax(x, *_dim, **_options):  # a function, since only functions become methods of a tensor
         return right(x, axis)
 
     return softmax
@@ -225,8 +225,8 @@ def _swap(sequence, i):
     sequence._modules.update(zip(names, layers, strict=True))
 
 
-def call_rules(model, path):
-    """Rules for a layer that only one side calls: left out, or run once more, it or what holds it.
+def call_mistakes(model, path):
+    """Yield mistakes for a layer that only one side calls: it or a parent is left out, or called once more.
 
     Every `plant` takes the whole model.
     """
@@ -245,7 +245,7 @@ def call_rules(model, path):
         run(forward)(m)
 
     yield Mistake(f"{parts[0]} called once more, after all", all_again)
-    for name, plant in sagan_rules(model, path):
+    for name, plant in sagan_mistakes(model, path):
         yield Mistake(name, plant)
 
 
@@ -259,7 +259,7 @@ def _once_more(own, layer, *arguments):
 
 
 def _attention(change):
-    """`attend` on changed weights; `change(gap_fc, gmp_fc, gap_weight, gmp_weight)` gives the two."""
+    """`attend` with changed weights; `change(gap_fc, gmp_fc, gap_weight, gmp_weight)` returns the two."""
 
     def wrong(x, gap_fc, gmp_fc, gap_weight, gmp_weight):
         _, logit = attend(x, gap_fc, gmp_fc, gap_weight, gmp_weight)
