@@ -87,7 +87,7 @@ training() {  # OPTION... of the configuration
         --features random --json "$DEMO/kid.json" --html "$DEMO/kid.html"
 }
 
-prepare_python '' numpy safetensors tqdm PIL yaml scipy
+prepare_python '' numpy safetensors tqdm PIL yaml scipy cv2 jinja2
 mkdir -p "$OUT" "$DEMO"
 # Reports of an earlier run must not stand in for this one's.
 rm -f "$OUT/forward.json" "$OUT/backward.json" "$OUT/index.html" "$OUT/roundtrip_params_0000000.pt"
