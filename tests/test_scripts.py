@@ -24,7 +24,7 @@ ENOUGH_DISK, LITTLE_DISK = 90_000_000, 1_000_000  # kB
 # brought it, and every other module but those in $LACKS.
 STUB = r"""#!/usr/bin/env bash
 case "$*" in
-    *version_info*%d.%d.%d*) echo "  Python $VERSION.0" ;;
+    *PackageNotFoundError*) echo "  Python $VERSION.0" ;;
     *version_info*) echo "$VERSION" ;;
     "-c import ensurepip, venv") [ "${VENV-yes}" = yes ] ;;
     "-c import paddle") [ -n "${HAS_PADDLE-}" ] || [[ $0 == */.venv*/bin/python ]] ;;

@@ -214,9 +214,14 @@ prepare_python() {  # PADDLE MODULE...
     facts=$({ say "$facts"; cat "$ROOT/requirements-cpu.txt"; } | cksum | tr ' ' '-')
     prepare_environment "$folder" "$facts" "$paddle" "$borrowed" "$@"
     exec 9>&-
-    "$PYTHON" -c 'import sys; from importlib.metadata import distributions
-have = {d.metadata["Name"].lower(): d.version for d in distributions() if d.metadata["Name"]}
-names = ("paddlepaddle", "paddlepaddle-gpu", "torch", "numpy")
-print("  Python %d.%d.%d" % sys.version_info[:3], *(f"{n} {have[n]}" for n in names if n in have), sep=", ")'
+    "$PYTHON" -c 'import sys
+from importlib.metadata import PackageNotFoundError, version
+print("  Python %d.%d.%d" % sys.version_info[:3], end="")
+for name in ("paddlepaddle", "paddlepaddle-gpu", "torch", "numpy"):
+    try:
+        print(",", name, version(name), end="")
+    except PackageNotFoundError:
+        pass
+print()'
     say "  ready in $((SECONDS - started)) s"
 }
