@@ -1,13 +1,13 @@
 """Measure speed on this machine, side by side in one run; figures are ratios of medians.
 
-    python tools/bench.py runtime                  what the settings of paddle_ugatit/backend/runtime.py are worth
+    python tools/bench.py runtime                  what the settings of paddle_ugatit/backend/runtime.py gain
     python tools/bench.py iteration --size 128     one training iteration, PyTorch's and ours
-    python tools/bench.py savings --size 128       our iteration, and what it costs without each of its savings
-    python tools/bench.py infer --size 256         one picture through the generator, PyTorch's, ours, ONNX Runtime's
-    python tools/bench.py kid                      KID, against torch-fidelity on the same features
+    python tools/bench.py savings --size 128       our iteration, and its cost without each of its savings
+    python tools/bench.py infer --size 256         one image through the generator, PyTorch's, ours, ONNX Runtime's
+    python tools/bench.py kid                      KID, compared with torch-fidelity on the same features
 
-Each variant runs in processes of its own, one at a time, since the settings must stand before a framework is loaded;
-the variants take turns, so that a noisy machine disturbs all alike. CPU time disturbs less than wall time.
+Each variant runs in its own processes, one at a time, since the settings must be made before a framework is loaded; the
+variants take turns, so that noise on the machine affects all alike. CPU time is less noisy than wall time.
 """
 
 import argparse
@@ -16,6 +16,7 @@ import os
 import statistics
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -28,21 +29,21 @@ SETTINGS = {
     "BLAS path, malloc": "blas,malloc",
     "BLAS path, malloc, threads": "all",
 }
-# What of the environment decides how fast a framework is; every variant starts without.
+# Environment variables that affect speed; every variant starts without them.
 SPEED_VARIABLES = ("MKL_", "OMP_", "KMP_", "MALLOC_", "FLAGS_", "PADDLE_UGATIT_RUNTIME")
-# The other frameworks as they come: the harness that runs them sets the process up for Paddle, and would speed them up.
+# The other frameworks as installed: the harness sets the process up for Paddle, which would speed them up as well.
 AS_IT_COMES = {"PADDLE_UGATIT_RUNTIME": "off"}
-# glibc's own variables for what paddle_ugatit/backend/runtime.py sets by mallopt.
+# glibc's variables for what paddle_ugatit/backend/runtime.py sets with mallopt.
 KEEP_BUFFERS = AS_IT_COMES | {
     "MALLOC_MMAP_MAX_": "0",
     "MALLOC_TRIM_THRESHOLD_": str(2**31 - 1),
     "MALLOC_TOP_PAD_": str(256 << 20),
 }
-SIDE = [sys.executable, str(ROOT / "align" / "bench" / "side.py")]  # one side of a comparison, a process of its own
+SIDE = [sys.executable, str(ROOT / "align" / "bench" / "side.py")]  # one side of a comparison, in its own process
 PLAIN, OURS, WITHOUT = "PyTorch, as published", "ours", "without: "
-BASES = PLAIN, OURS  # what ratios are relative to: the first of them that was measured
+BASES = PLAIN, OURS  # ratios are relative to the first of these that was measured
 # name -> (side of align/bench/side.py, environment)
-VARIANTS = {
+VARIANTS: dict[str, dict[str, tuple[str, dict[str, str]]]] = {
     "iteration": {
         PLAIN: ("torch-plain", AS_IT_COMES),
         "PyTorch, as published, our malloc settings": ("torch-plain", KEEP_BUFFERS),
@@ -54,11 +55,11 @@ VARIANTS = {
     "infer": {
         PLAIN: ("torch-plain", AS_IT_COMES),
         "PyTorch, torch.compile": ("torch-compiled", AS_IT_COMES),
-        "ONNX Runtime": ("onnx", AS_IT_COMES),  # needs onnx and onnxruntime, which the project does not
+        "ONNX Runtime": ("onnx", AS_IT_COMES),  # needs onnx and onnxruntime, which are not requirements
         OURS: ("paddle", {}),
     },
 }
-# One forward and backward of the light generator, after one to warm up; prints seconds of wall time.
+# One forward and backward pass of the light generator, after one to warm up; prints seconds of wall time.
 WORK = """
 import time, paddle_ugatit, paddle
 network = paddle_ugatit.ResnetGenerator(3, 3, n_blocks=4, light=True)
@@ -72,14 +73,14 @@ print(seconds)
 """
 
 
-def environment(**settings):
-    """This process's environment without what decides speed, and with `settings`."""
+def environment(**settings: str) -> dict[str, str]:
+    """Return this process's environment without the variables that affect speed, and with `settings`."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith(SPEED_VARIABLES)}
     return kept | {"PYTHONPATH": str(ROOT)} | settings
 
 
-def output_of(name, command, settings):
-    """What the command prints; RuntimeError with its last line of complaint where it fails."""
+def output_of(name: str, command: list[str], settings: dict[str, str]) -> str:
+    """Return what a command prints. Raises RuntimeError with the last line of its stderr if it fails."""
     done = subprocess.run(command, env=environment(**settings), capture_output=True, text=True)
     if done.returncode:
         complaint = done.stderr.strip().splitlines()[-1:] or [f"exit code {done.returncode}"]
@@ -87,15 +88,15 @@ def output_of(name, command, settings):
     return done.stdout
 
 
-def seconds(setting, size):
-    """Wall time of one forward and backward of the light generator under this setting of the switch."""
+def seconds(setting: str, size: int) -> float:
+    """Return the wall time of one forward and backward pass of the light generator with this setting of the switch."""
     command = [sys.executable, "-c", WORK.format(size=size)]
     return float(output_of(setting, command, {"PADDLE_UGATIT_RUNTIME": setting}).split()[-1])
 
 
-def runtime(arguments):
-    """Time every setting in turn, and print a table."""
-    times = {name: [] for name in SETTINGS}
+def runtime(arguments: argparse.Namespace) -> None:
+    """Time every setting in turn and print a table."""
+    times: dict[str, list[float]] = {name: [] for name in SETTINGS}
     for _ in range(arguments.repeat):
         for name, setting in SETTINGS.items():
             times[name].append(seconds(setting, arguments.size))
@@ -108,16 +109,18 @@ def runtime(arguments):
         print(f"| {name} | {median:.2f} | {base / median:.1f} x |")
 
 
-def variants(what):
-    """Those of VARIANTS; of "savings" ours, and ours without each of what the side lists."""
+def variants(what: str) -> dict[str, tuple[str, dict[str, str]]]:
+    """Return the variants of VARIANTS; for "savings" ours, and ours without each of the savings."""
     if what != "savings":
         return VARIANTS[what]
     names = output_of(what, [*SIDE, "savings", "paddle"], {}).splitlines()
     return {OURS: ("paddle", {})} | {f"{WITHOUT}{name}": ("paddle", {}) for name in names}
 
 
-def turns(what, name, variant, config, arguments):
-    """Costs of `--turns` pieces of work by this variant, in a process of its own."""
+def turns(
+    what: str, name: str, variant: tuple[str, dict[str, str]], config: dict, arguments: argparse.Namespace
+) -> list[dict[str, float]]:
+    """Return the costs of `--turns` pieces of work by this variant, done in their own process."""
     side, settings = variant
     settings = settings | {"OMP_NUM_THREADS": str(arguments.threads)}
     command = [*SIDE, "iteration" if what == "savings" else what, side, "--config", json.dumps(config)]
@@ -127,15 +130,19 @@ def turns(what, name, variant, config, arguments):
     return [json.loads(line) for line in output_of(name, command, settings).splitlines()]
 
 
-def compare(arguments):
-    """Let the variants work in turn, and print a table. One that fails stands there with its reason."""
+def compare(arguments: argparse.Namespace) -> None:
+    """Measure the variants in turn and print a table; a variant that fails is listed with the reason.
+
+    Raises RuntimeError if none could be measured.
+    """
     from paddle_ugatit.training import Config
 
     what = arguments.what
     config = asdict(Config(light=not arguments.full, ch=arguments.ch, n_res=arguments.n_res, img_size=arguments.size))
     known = variants(what)
     chosen = [name for name in known if not arguments.only or any(part in name for part in arguments.only)]
-    costs, failures = {name: [] for name in chosen}, {}
+    costs: dict[str, list[dict[str, float]]] = {name: [] for name in chosen}
+    failures: dict[str, str] = {}
     for _ in range(arguments.repeat):
         for name in chosen:
             if name in failures:
@@ -155,8 +162,8 @@ def compare(arguments):
         raise RuntimeError("no variant could be measured")
 
 
-def table(costs, failures):
-    """Markdown: median CPU and wall seconds, their ratios to the first of BASES, and the peak of memory."""
+def table(costs: dict[str, list[dict[str, float]]], failures: dict[str, str]) -> str:
+    """Return a Markdown table of median CPU and wall seconds, their ratios to the first of BASES, and peak memory."""
     lines = ["| variant | CPU s | ratio | wall s | ratio | peak GiB |", "|---|---|---|---|---|---|"]
     medians = {
         name: {key: statistics.median(cost[key] for cost in values) for key in ("cpu", "wall")}
@@ -177,27 +184,27 @@ def table(costs, failures):
     return "\n".join(lines)
 
 
-def main(argv=None):
-    """Run one benchmark; returns the exit code."""
-    argv = sys.argv[1:] if argv is None else argv
-    if argv[:1] == ["kid"]:  # the side that may hold the other framework has options of its own
-        return subprocess.run([sys.executable, str(ROOT / "align" / "bench" / "metric.py"), *argv[1:]]).returncode
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one benchmark and return the exit code."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    if words[:1] == ["kid"]:  # has options of its own, and runs where PyTorch may be imported
+        return subprocess.run([sys.executable, str(ROOT / "align" / "bench" / "metric.py"), *words[1:]]).returncode
     example = "example: python tools/bench.py iteration --size 256 --only published ours"
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0], epilog=example)
-    parser.add_argument("what", choices=["runtime", "iteration", "savings", "infer", "kid"])
+    parser.add_argument("what", choices=["runtime", "iteration", "savings", "infer", "kid"], help="what to measure")
     parser.add_argument("--size", type=int, default=128, metavar="N", help="image size (128)")
     parser.add_argument("--repeat", type=int, default=3, metavar="N", help="processes per variant (3)")
-    parser.add_argument("--turns", type=int, default=2, metavar="N", help="iterations per process that count (2)")
-    parser.add_argument("--threads", type=int, default=1, metavar="N", help="threads of all but runtime (1)")
+    parser.add_argument("--turns", type=int, default=2, metavar="N", help="timed iterations per process (2)")
+    parser.add_argument("--threads", type=int, default=1, metavar="N", help="threads, except for runtime (1)")
     parser.add_argument("--ch", type=int, default=64, metavar="N", help="channels of the first layer (64)")
     parser.add_argument("--n-res", type=int, default=4, metavar="N", help="residual blocks (4)")
     parser.add_argument("--full", action="store_true", help="the full generator instead of the light one")
-    parser.add_argument("--only", nargs="+", metavar="PART", help="only variants whose name has one of these parts")
-    arguments = parser.parse_args(argv)
+    parser.add_argument("--only", nargs="+", metavar="PART", help="only variants whose name contains one of these")
+    arguments = parser.parse_args(words)
     try:
         runtime(arguments) if arguments.what == "runtime" else compare(arguments)
     except (RuntimeError, ValueError, OSError) as error:
-        print(f"bench: {error}", file=sys.stderr)
+        print(f"bench: {' '.join(str(error).split())}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130

@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # Parity and a short training from nothing, in one command:  bash tools/demo.sh [--full]
 #
-# Makes the environment it needs on the first run, writes a PyTorch checkpoint in the public format, converts
-# it to Paddle, compares all six networks forward and backward, converts back bit for bit, and writes
+# Makes an environment on the first run, writes a PyTorch checkpoint in the public format, converts it to
+# Paddle, compares all six networks forward and backward, converts back bit for bit, and writes
 # work/outputs/parity/index.html. Without torch it compares with the recording that ships with the project.
 # Then it draws a data set of faces, trains on it for about three minutes (two cores), translates the test
 # images and measures them: work/outputs/demo/.
-# --full trains work/configs/demo.yaml to its end instead, a quarter of an hour, and leaves the parity out.
-# Exit code: 0 done, 1 diverged, 2 it could not work (the line above says why).
+# --full skips the parity and trains work/configs/demo.yaml to its end, which takes a quarter of an hour.
+# Exit code: 0 done, 1 diverged, 2 cannot be run (the line above says why).
 set -u
 . "$(dirname -- "${BASH_SOURCE[0]}")/setup_env.sh"
 
@@ -19,7 +19,7 @@ case ${1-} in
         sed -n '2,11s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
         exit 0
         ;;
-    *) die "takes --full or nothing, got: $*" ;;
+    *) die "takes only --full, got: $*" ;;
 esac
 
 OUT=work/outputs/parity
@@ -29,7 +29,7 @@ CHECKPOINT_GB=3  # the checkpoint of six networks, converted, and converted back
 step=0
 diverged=''
 
-run() {  # TITLE COMMAND... ; announces, times, returns the exit code; anything but 0 and 1 ends the demo
+run() {  # TITLE COMMAND... ; announces and times it, returns its exit code; any but 0 and 1 ends the demo
     local title=$1 started=$SECONDS code=0
     shift
     step=$((step + 1))
@@ -64,7 +64,7 @@ with_torch() {
 with_recording() {
     local recording=align/recordings/small.safetensors
     say "torch is absent: comparing with the shipped recording $recording (small networks) instead of live PyTorch;"
-    say "the conversion of a full-size checkpoint and its round trip need torch and are left out"
+    say "the conversion of a full-size checkpoint and its round trip need torch and are skipped"
     check "compare the forward pass with the recording" \
         align/check_forward.py --reference "$recording" --layers failed --json "$OUT/forward.json"
     check "compare the backward pass with the recording" \
@@ -87,7 +87,7 @@ training() {  # OPTION... of the configuration
         --features random --json "$DEMO/kid.json" --html "$DEMO/kid.html"
 }
 
-prepare_python '' numpy safetensors tqdm PIL yaml scipy
+prepare_python '' numpy safetensors tqdm PIL yaml scipy cv2 jinja2
 mkdir -p "$OUT" "$DEMO"
 # Reports of an earlier run must not stand in for this one's.
 rm -f "$OUT/forward.json" "$OUT/backward.json" "$OUT/index.html" "$OUT/roundtrip_params_0000000.pt"

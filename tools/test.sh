@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Lint and tests:  bash tools/test.sh [--paddle 3.3.1|2.6.2] [argument for pytest ...]
+# Lint, types and tests:  bash tools/test.sh [--paddle 3.3.1|2.6.2] [pytest arguments ...]
 #
-# Makes the environment it needs on the first run (.venv, or .venv-paddle2.6.2), then runs ruff and pytest.
+# Makes an environment on the first run (.venv, or .venv-paddle2.6.2), then runs ruff, mypy and pytest.
 # Example:  bash tools/test.sh --paddle 2.6.2 -k weights
-# Exit code: 0 all passed, 1 something failed, 2 it could not work (the line above says why).
+# Exit code: 0 all passed, 1 something failed, 2 cannot be run (the line above says why).
 set -u
 . "$(dirname -- "${BASH_SOURCE[0]}")/setup_env.sh"
 
@@ -27,12 +27,14 @@ while [ $# -gt 0 ]; do
     esac
 done
 
-prepare_python "$paddle" numpy safetensors tqdm PIL yaml scipy pytest ruff
+prepare_python "$paddle" numpy safetensors tqdm PIL yaml scipy cv2 jinja2 pytest ruff mypy
 [ "$HAVE_TORCH" = yes ] || die "the tests compare with torch, which could not be installed"
 
 failed=0
 say "ruff"
 "$PYTHON" -m ruff check . || failed=1
+say "mypy"
+"$PYTHON" -m mypy || failed=1
 say "pytest"
 "$PYTHON" -m pytest "$@" || failed=1
 if [ "$failed" -eq 0 ]; then say "All passed in $SECONDS s"; else say "FAILED after $SECONDS s"; fi
