@@ -62,6 +62,9 @@ def write_small(path: Path | str, pixels: np.ndarray) -> int:
     """Write uint8 pixels (H,W,3) as a PNG of 256 dithered colours, as a whole or not at all; returns its bytes."""
     picture, buffer = Image.fromarray(pixels), io.BytesIO()
     palette = picture.quantize(256)
+    colours = np.reshape(palette.getpalette(), (-1, 3))
+    colours[colours.sum(1).argmax()] = 255  # the margins stay white
+    palette.putpalette(colours.ravel().tolist())
     picture.quantize(palette=palette, dither=Image.Dither.FLOYDSTEINBERG).save(buffer, "PNG", optimize=True)
     with atomic.replacing(path) as file:
         file.write(buffer.getvalue())
