@@ -8,10 +8,10 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 import paddle
+from paddle import nn
 
 from paddle_ugatit.data.transforms import random_bits, random_normal
 from paddle_ugatit.inference.translate import evaluating, require_finite
-from paddle_ugatit.models import stylegan2
 
 BATCH = 16
 MEAN_OF = 2000  # styles averaged for the truncation
@@ -26,11 +26,10 @@ class StyleGan2:
     styles towards their mean: less variety, fewer failures.
     """
 
-    def __init__(
-        self, style: stylegan2.StyleVectorizer, generator: stylegan2.Generator, truncation: float = TRUNCATION
-    ):
+    def __init__(self, style: nn.Layer, generator: nn.Layer, truncation: float = TRUNCATION):
         self.style, self.generator, self.truncation = style, generator, truncation
-        self.size, self._mean = generator.image_size, None
+        self.size = generator.image_size
+        self._mean: np.ndarray | None = None
 
     def latents(self, seeds: Sequence[int]) -> np.ndarray:
         """Return one style per seed, followed by the seed: float64 (n,latent_dim + 1)."""
@@ -38,7 +37,7 @@ class StyleGan2:
         styles = self._styles(np.stack([random_normal(seed, _LATENT, count=dim) for seed in seeds]))
         if self.truncation != 1:
             styles = self.mean + self.truncation * (styles - self.mean)
-        return np.concatenate([styles, np.float64(seeds)[:, None]], 1)
+        return np.concatenate([styles, np.array(seeds, np.float64)[:, None]], 1)
 
     @property
     def mean(self) -> np.ndarray:

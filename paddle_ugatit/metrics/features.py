@@ -10,7 +10,7 @@ import itertools
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
@@ -20,7 +20,8 @@ from paddle_ugatit.backend.errors import InputError
 from paddle_ugatit.metrics import engine, inception_weights
 from paddle_ugatit.metrics.preprocess import RESIZES, to_network
 
-T, R = TypeVar("T"), TypeVar("R")
+T = TypeVar("T")
+R = TypeVar("R")
 KINDS = ("inception", "pixels", "random")
 BATCH_SIZE = 8
 _PIXELS_SIDE = 16  # height and width of the reduced image whose pixels are the features
@@ -56,7 +57,7 @@ class FeatureExtractor:
             raise InputError("batch size and workers must be 1 or more")
         self.kind, self.resize, self.batch_size = kind, resize, batch_size
         self.workers = workers or min(4, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2)
-        self.loaded = None
+        self.loaded: inception_weights.Loaded | None = None
         if kind != "pixels":
             self.loaded = inception_weights.load(weights) if kind == "inception" else _random()
         self._fast, self._run = fast, None
@@ -64,12 +65,12 @@ class FeatureExtractor:
     @property
     def dimensions(self) -> int:
         """The number of features per image."""
-        return 3 * _PIXELS_SIDE**2 if self.kind == "pixels" else self.loaded.network.fc.weight.shape[0]
+        return self.loaded.network.fc.weight.shape[0] if self.loaded else 3 * _PIXELS_SIDE**2
 
     @property
     def comparable(self) -> bool:
         """Whether the features are those that published numbers were computed with."""
-        return self.kind == "inception" and self.loaded.public
+        return self.kind == "inception" and self.loaded is not None and self.loaded.public
 
     @property
     def identity(self) -> str:
@@ -117,7 +118,7 @@ class FeatureExtractor:
     def _features(self, pixels):
         """(B,299,299,3) in [0, 255] -> (B,d) float32."""
         x = to_network(pixels, self.resize)
-        if self.kind == "pixels":
+        if self.loaded is None:
             return _pixel_means(x)
         if self._run is None:
             self._run = engine.runner(self.loaded.network, self._fast)
@@ -139,7 +140,7 @@ def _pixel_means(x):
 
 def in_order(pool: Executor, function: Callable[[T], R], items: Iterable[T], ahead: int) -> Iterator[R]:
     """Map `function` over `items` in a pool and yield the results in order, with at most `ahead` in progress."""
-    waiting = deque()
+    waiting: deque[Future[R]] = deque()
     for item in items:
         waiting.append(pool.submit(function, item))
         if len(waiting) >= ahead:

@@ -5,9 +5,11 @@ Contents: gram_sums (the pass), GramSums (its result), unbiased and all_pairs (M
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
+Sums = TypeVar("Sums", float, np.ndarray)
 DEGREE, COEF0 = 3, 1.0  # the kernel is (gamma x.y + 1)^3
 
 
@@ -133,9 +135,7 @@ def all_pairs(sums: GramSums) -> float:
     return float(unbiased(sums.rows_xx.sum(), sums.rows_yy.sum(), sums.rows_xy.sum(), sums.n, sums.m))
 
 
-def unbiased(
-    xx: float | np.ndarray, yy: float | np.ndarray, xy: float | np.ndarray, n: int, m: int
-) -> float | np.ndarray:
+def unbiased(xx: Sums, yy: Sums, xy: Sums, n: int, m: int) -> Sums:
     """Return MMD^2 from sums of the kernel over XX and YY without their diagonals, and XY; n and m samples."""
     return xx / (n * (n - 1)) + yy / (m * (m - 1)) - 2 * xy / (n * m)
 

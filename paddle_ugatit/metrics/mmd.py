@@ -64,13 +64,12 @@ def kid(
     Raises InputError if the features cannot be compared or the subsets cannot be drawn.
     """
     x, y = checked(features_x, features_y)
-    chosen = subset_size is None
-    subset_size = default_subset_size(len(x), len(y)) if chosen else subset_size
-    require_subsets(subsets, subset_size, len(x), len(y))
-    members = draws(len(x), len(y), subsets, subset_size, seed)
+    size = default_subset_size(len(x), len(y)) if subset_size is None else subset_size
+    require_subsets(subsets, size, len(x), len(y))
+    members = draws(len(x), len(y), subsets, size, seed)
     relabelled = spread.permuted_labels(len(x), len(y), permutations, seed)
     sums = gram_sums(x, y, np.concatenate([members, relabelled], 1), progress)
-    values = unbiased(*sums.columns[:, :subsets], subset_size, subset_size)
+    values = unbiased(*sums.columns[:, :subsets], size, size)
     estimate = all_pairs(sums)
     error, interval = spread.interval(sums, estimate, seed, bootstrap)
     p_value = spread.p_value(sums, relabelled, subsets, estimate) if permutations else None
@@ -84,8 +83,8 @@ def kid(
         ci95=interval,
         p_value=p_value,
         values=values,
-        subset_size=subset_size,
-        subset_size_chosen=chosen,
+        subset_size=size,
+        subset_size_chosen=subset_size is None,
         seed=seed,
         samples=(len(x), len(y)),
         dimensions=x.shape[1],

@@ -76,7 +76,7 @@ class Images:
         """Return the SHA-256 of shape and values."""
         digest = hashlib.sha256(f"{self.array.dtype.str}{self.array.shape}".encode())
         for row in self.array:
-            digest.update(np.ascontiguousarray(row))
+            digest.update(np.ascontiguousarray(row).data)
         return digest.hexdigest()
 
 
@@ -133,8 +133,9 @@ def features_of(
     """
     digest = images.digest()
     everyone = np.arange(len(images))
-    if images.kind == "features":
+    if isinstance(images, Features):
         return images.array, everyone, [], digest
+    assert extractor is not None, "images need an extractor"
     kept = _cached(cache, extractor, digest)
     if parallel.all_agree(kept is not None):
         return kept, everyone, [], digest
@@ -162,7 +163,7 @@ def features_of(
     if not len(left_out):
         _keep(cache, extractor, digest, features, rank)
     good = np.setdiff1d(everyone, left_out)
-    return features[good], good, [images.label(i) for i in left_out], digest
+    return features[good], good, [images.label(int(i)) for i in left_out], digest
 
 
 def _flags(bad, rank, world, total):
