@@ -76,7 +76,7 @@ def test_json_holds_what_is_needed_to_repeat_the_number(folders, tmp_path, capsy
     assert (features["kind"], features["resize"], features["weights_public"]) == ("inception", "tf1", False)
     assert len(features["weights_sha256"]) == 64 and set(found["versions"]) >= {"paddle", "numpy", "pillow", "python"}
     out = capsys.readouterr().out
-    assert "sha256 begins" in out and "cannot be compared with published ones" in out
+    assert "sha256 begins" in out and "not comparable with published ones" in out
     again = report(folders, tmp_path, "--weights", weights, "--seed", 7, features="inception")
     assert again["kid"] == entry and again["fid"] == found["fid"]
 
@@ -102,7 +102,7 @@ def test_the_function_and_the_core_give_the_same_number(folders, tmp_path):
 @pytest.mark.parametrize("kind", ["pixels", "random"])
 def test_stand_ins_say_that_they_are_no_measure(folders, tmp_path, kind, capsys):
     found = report(folders, tmp_path, "--html", tmp_path / "kid.html", features=kind)
-    words = f"features are {kind}, a stand-in: the numbers cannot be compared with published ones"
+    words = f"{kind} features are a stand-in: the numbers are not comparable with published ones"
     assert not found["features"]["comparable"] and words in found["notes"]
     assert words in capsys.readouterr().out and words in (tmp_path / "kid.html").read_text()
 
@@ -126,11 +126,13 @@ def test_the_papers_protocol(folders, tmp_path, capsys):
 
 
 def test_notes_on_small_sets(folders, tmp_path):
-    assert any(note.startswith("subsets of 12, half the smaller set") for note in report(folders, tmp_path)["notes"])
+    assert any(
+        note.startswith("subsets have 12 images, half the smaller set") for note in report(folders, tmp_path)["notes"]
+    )
     whole = report(folders, tmp_path, "--subset-size", 24, real="fake")
     assert any("every subset is the whole set" in note for note in whole["notes"])
     assert any("FID from 24 samples" in note for note in whole["notes"])
-    assert whole["kid"]["all_pairs"] < 0 and any("below zero" in note for note in whole["notes"])
+    assert whole["kid"]["all_pairs"] < 0 and any("KID is negative" in note for note in whole["notes"])
 
 
 def test_npz_of_images_and_of_features(folders, tmp_path):
@@ -214,7 +216,7 @@ def test_sets_that_cannot_be_used_are_one_line(folders, tmp_path, capsys):
         "two.npz": "holds a, b",
         "wrong.npz": "holds int64 of shape (4, 5)",
         "nan.npz": "first set has NaN or infinite features in 4 of 4 samples",
-        "narrow.npz": "features of 5 and of 768 dimensions cannot be compared",
+        "narrow.npz": "features of 5 and 768 dimensions cannot be compared",
         "one/000.png": "is neither a folder of images nor an .npz file",
     }.items():
         refused(capsys, run(folders, fake=tmp_path / name), words, name)
@@ -223,11 +225,11 @@ def test_sets_that_cannot_be_used_are_one_line(folders, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (("--subset-size", "25"), "take 24 at most"),
+        (("--subset-size", "25"), "24 at most"),
         (("--subsets", "0"), "1 or more"),
         (("--seed", "-1"), "seed must be"),
         (("--batch-size", "0"), "must be 1 or more"),
-        (("--weights", "x.pth"), "does not go with --features pixels"),
+        (("--weights", "x.pth"), "cannot be combined with --features pixels"),
         (("--json", "/proc/nothing/kid.json"), "/proc/nothing"),
     ],
 )

@@ -183,7 +183,7 @@ def test_what_is_no_image_is_refused(image):
     [
         ({"kind": "vgg"}, "features must be one of"),
         ({"kind": "pixels", "resize": "lanczos"}, "resize must be one of"),
-        ({"kind": "pixels", "weights": "x.pth"}, "does not go with"),
+        ({"kind": "pixels", "weights": "x.pth"}, "cannot be combined with"),
         ({"kind": "pixels", "batch_size": 0}, "must be 1 or more"),
     ],
 )

@@ -107,10 +107,10 @@ def test_a_subset_that_is_the_whole_set_has_no_spread(sets):
     ("x", "y", "options", "words"),
     [
         (np.ones((1, 4)), np.ones((3, 4)), {}, "first set has 1 samples"),
-        (np.ones((3, 4)), np.ones((3, 5)), {}, "of 4 and of 5 dimensions"),
+        (np.ones((3, 4)), np.ones((3, 5)), {}, "of 4 and 5 dimensions"),
         (np.ones((3, 4)), np.full((3, 4), np.nan), {}, "second set has NaN.*3 of 3"),
-        (np.ones((3, 4, 1)), np.ones((3, 4)), {}, "first set holds no features"),
-        (np.ones((9, 4)), np.ones((5, 4)), {"subset_size": 6}, "take 5 at most"),
+        (np.ones((3, 4, 1)), np.ones((3, 4)), {}, "first set must be features"),
+        (np.ones((9, 4)), np.ones((5, 4)), {"subset_size": 6}, "5 at most"),
         (np.ones((9, 4)), np.ones((5, 4)), {"subset_size": 1}, "2 or more"),
         (np.ones((9, 4)), np.ones((5, 4)), {"subsets": 0}, "1 or more"),
     ],
@@ -159,7 +159,7 @@ def test_interval_by_normality_is_near_the_bootstrap(sets):
 
 def test_blocks_of_the_paper():
     assert paper.block_sizes(25, 3) == [8, 8, 9]
-    with pytest.raises(InputError, match="less than 2 a block"):
+    with pytest.raises(InputError, match="fewer than 2 samples per block"):
         paper.block_kid(np.ones((100, 3)), np.ones((15, 3)))
 
 

@@ -209,7 +209,7 @@ def test_compare_prints_the_measures(tmp_path, light, capsys):
     assert code == 1 and "no true image for c.png (1 of 3" in line
     put(truth, "c.png", size=(20, 20))
     code, line = refusal(capsys, light, photos, tmp_path / "out", "--compare", truth)
-    assert code == 1 and "c.png: pictures of 16x12 and 20x20 pixels" in line
+    assert code == 1 and "c.png: images of 16x12 and 20x20 pixels" in line
 
 
 def test_bad_pictures_are_named_and_counted_or_refused(tmp_path, light, capsys):

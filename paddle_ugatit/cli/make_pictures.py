@@ -4,6 +4,8 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from paddle_ugatit.backend.errors import InputError, UsageError
 from paddle_ugatit.cli import command
 from paddle_ugatit.cli.parity_chart import parity_chart, read_report
@@ -50,7 +52,7 @@ def parse(argv: Sequence[str] | None, program: str) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def _translation(arguments, out):
+def _translation(arguments: argparse.Namespace, out: Path) -> None:
     """Test faces through both generators."""
     path = arguments.weights or _newest(arguments.run)
     networks = load_networks(path, "float32", None, _GENERATORS)
@@ -60,7 +62,7 @@ def _translation(arguments, out):
     _write(out / "translation.png", translation_figure(networks, pictures, _SHOWN), f"by {path}")
 
 
-def _newest(run):
+def _newest(run: str) -> Path:
     folder = Path(run, "checkpoints", "latest")
     for name in ("ema.pdparams", "weights.pdparams"):
         if (folder / name).exists():
@@ -68,12 +70,12 @@ def _newest(run):
     raise InputError(f"{folder}: holds no checkpoint; bash tools/demo.sh trains one, --weights names another")
 
 
-def _faces(arguments, out):
+def _faces(arguments: argparse.Namespace, out: Path) -> None:
     """Pairs of the test set, each photo above its cartoon."""
     _write(out / "faces.png", faces.preview(_SHOWN, arguments.seed, arguments.faces), f"seed {arguments.seed}")
 
 
-def _parity(arguments, out):
+def _parity(arguments: argparse.Namespace, out: Path) -> None:
     """The chart of a report; nothing without one."""
     if not arguments.parity:
         if arguments.only:
@@ -85,7 +87,7 @@ def _parity(arguments, out):
     print(f"{out / 'parity.svg'}: from {arguments.parity}, {len(chart) / 1000:.0f} kB")
 
 
-def _write(path, pixels, origin):
+def _write(path: Path, pixels: np.ndarray, origin: str) -> None:
     print(f"{path}: {origin}, {write_small(path, pixels) / 1000:.0f} kB")
 
 

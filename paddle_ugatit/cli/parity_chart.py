@@ -56,7 +56,7 @@ def read_report(path: Path | str) -> dict:
     return report
 
 
-def _case(report, name):
+def _case(report: dict, name: str | None) -> dict:
     cases = {case["name"]: case for case in report["cases"]}
     if name is None:  # the deepest one
         name = max(cases, key=lambda key: len(cases[key]["rows"]), default=None)
@@ -65,14 +65,15 @@ def _case(report, name):
     return cases[name]
 
 
-def _errors(case):
+def _errors(case: dict) -> tuple[list, dict]:
     """The layer calls in order, and (place, dtype) -> the row of the largest error there."""
     own = [row for row in case["rows"] if (row["view"], row["what"]) == ("isolated", "output")]
     rows = [row for row in own if row["error"] is not None]
     if not rows:
         raise InputError(f"{case['name']}: the report compares no layer on its own")
     calls = list(dict.fromkeys((row["layer"], row["call"]) for row in rows))
-    places, points = {call: place for place, call in enumerate(calls)}, {}
+    places = {call: place for place, call in enumerate(calls)}
+    points: dict[tuple[int, str], dict] = {}
     for row in rows:
         key = places[row["layer"], row["call"]], row["dtype"]
         if key not in points or row["error"] > points[key]["error"]:
@@ -80,14 +81,14 @@ def _errors(case):
     return calls, points
 
 
-def _height(error):
+def _height(error: float) -> float:
     """The y of an error; an exact 0 lies on the axis."""
     decade = math.log10(error) if error > 0 else _LOW
     share = (min(max(decade, _LOW), _HIGH) - _LOW) / (_HIGH - _LOW)
     return HEIGHT - _BOTTOM - share * (HEIGHT - _BOTTOM - _TOP)
 
 
-def _limit(limits, across, colour):
+def _limit(limits: list[tuple[int, float]], across: float, colour: str) -> str:
     """The limit as a step line."""
     if not limits:
         return ""
@@ -98,7 +99,7 @@ def _limit(limits, across, colour):
     return f'<path d="{path}" fill="none" stroke="{colour}" stroke-opacity=".45" stroke-dasharray="4 3"/>'
 
 
-def _axes(calls):
+def _axes(calls: int) -> str:
     parts = []
     for decade in range(_LOW, _HIGH + 1, 3):
         y, text = _height(10.0**decade), "0" if decade == _LOW else f"1e{decade}"
@@ -114,7 +115,7 @@ def _axes(calls):
     return "".join(parts)
 
 
-def _legend(said):
+def _legend(said: str) -> str:
     parts, x = [f'<text x="{_LEFT}" y="20" font-weight="bold">{escape(said)}</text>'], WIDTH - 330
     for colour, text in _DTYPES.values():
         parts.append(f'<circle cx="{x}" cy="16" r="4" fill="{colour}"/><text x="{x + 9}" y="20">{text}</text>')

@@ -13,7 +13,7 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -41,7 +41,7 @@ class Pictures:
         if size < 1:
             raise InputError(f"the image size must be 1 or more, got {size}")
         self.files, self.size, self.strict, self.say = list(files), size, strict, say
-        self.bad_files = []
+        self.bad_files: list[str] = []
         self._lock = threading.Lock()
 
     def read(self, order: Sequence[int], position: int) -> Image.Image:
@@ -163,7 +163,7 @@ class Stream:
         self.pictures = Pictures(files, size, strict, say)
         self.batch_size, self.domain, self.load_size = batch_size, domain, load_size
         self.seed = _checked(seed, "seed")
-        self._orders = {}  # of the epochs in use
+        self._orders: dict[int, np.ndarray] = {}  # of the epochs in use
 
     def sample(self, number: int) -> np.ndarray:
         """Return sample `number`, counted from 0: float32 (3,S,S)."""
@@ -258,7 +258,8 @@ class TrainingData:
         if self._pool is None:
             yield from map(self.batch, range(first_step, last_step + 1))
             return
-        steps, ahead = iter(range(first_step, last_step + 1)), deque()
+        steps = iter(range(first_step, last_step + 1))
+        ahead: deque[Future[tuple[np.ndarray, ...]]] = deque()
         try:
             while True:
                 while len(ahead) <= 2 * self.workers and (step := next(steps, None)) is not None:

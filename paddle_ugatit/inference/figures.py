@@ -29,7 +29,7 @@ def translation_figure(
     """
     there, back = (networks[name] for name in GENERATORS[direction])
     columns = [_column(there, back, pixels, side) for pixels in pictures]
-    return labelled(list(zip(*columns, strict=True)), ROWS)
+    return labelled([list(row) for row in zip(*columns, strict=True)], ROWS)
 
 
 def _column(there, back, pixels, side):
@@ -52,16 +52,21 @@ def labelled(rows: list[list[np.ndarray]], names: tuple[str, ...]) -> np.ndarray
         margin = np.full((len(pictures[0]), _MARGIN, 3), 255, np.uint8)
         place = (2, len(margin) // 2 + 4)
         cv2.putText(margin, name, place, cv2.FONT_HERSHEY_SIMPLEX, 0.42, _INK, 1, cv2.LINE_AA)
-        edged = [cv2.copyMakeBorder(p, 0, _GAP, _GAP, 0, cv2.BORDER_CONSTANT, value=(255,) * 3) for p in pictures]
-        margin = cv2.copyMakeBorder(margin, 0, _GAP, 0, 0, cv2.BORDER_CONSTANT, value=(255,) * 3)
-        lines.append([margin, *edged])
+        lines.append([_edged(margin, 0), *(_edged(picture, _GAP) for picture in pictures)])
     return sheet(lines)
+
+
+def _edged(pixels, left):
+    return cv2.copyMakeBorder(pixels, 0, _GAP, left, 0, cv2.BORDER_CONSTANT, value=(255, 255, 255))
 
 
 def write_small(path: Path | str, pixels: np.ndarray) -> int:
     """Write uint8 pixels (H,W,3) as a PNG of 256 dithered colours, as a whole or not at all; returns its bytes."""
     picture, buffer = Image.fromarray(pixels), io.BytesIO()
     palette = picture.quantize(256)
+    colours = np.array(palette.getpalette()).reshape(-1, 3)
+    colours[colours.sum(1).argmax()] = 255  # the margins stay white
+    palette.putpalette(colours.ravel().tolist())
     picture.quantize(palette=palette, dither=Image.Dither.FLOYDSTEINBERG).save(buffer, "PNG", optimize=True)
     with atomic.replacing(path) as file:
         file.write(buffer.getvalue())

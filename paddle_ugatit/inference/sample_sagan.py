@@ -18,7 +18,7 @@ BATCH = 16
 class SAGANSampler:
     """The sampler of a SAGAN generator."""
 
-    def __init__(self, network: SAGANGenerator):
+    def __init__(self, network: nn.Layer):
         self.network, self.size = network, network.image_size
 
     def latents(self, seeds: Sequence[int]) -> np.ndarray:

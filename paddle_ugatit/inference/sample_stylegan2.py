@@ -29,9 +29,10 @@ class StyleGAN2Sampler:
     styles towards their mean: less variety, fewer failures.
     """
 
-    def __init__(self, style: StyleVectorizer, generator: StyleGAN2Generator, truncation: float = TRUNCATION):
+    def __init__(self, style: nn.Layer, generator: nn.Layer, truncation: float = TRUNCATION):
         self.style, self.generator, self.truncation = style, generator, truncation
-        self.size, self._mean = generator.image_size, None
+        self.size = generator.image_size
+        self._mean: np.ndarray | None = None
 
     def latents(self, seeds: Sequence[int]) -> np.ndarray:
         """Return one style per seed, followed by the seed: float64 (n,latent_dim + 1)."""
@@ -39,7 +40,7 @@ class StyleGAN2Sampler:
         styles = self._styles(np.stack([random_normal(seed, _LATENT, count=dim) for seed in seeds]))
         if self.truncation != 1:
             styles = self.mean + self.truncation * (styles - self.mean)
-        return np.concatenate([styles, np.float64(seeds)[:, None]], 1)
+        return np.concatenate([styles, np.array(seeds, np.float64)[:, None]], 1)
 
     @property
     def mean(self) -> np.ndarray:

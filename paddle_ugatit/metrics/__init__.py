@@ -1,12 +1,12 @@
 """Metrics between sets of images: KID, FID, precision and recall, on Inception features.
 
-The core for a training loop, on arrays it has:
+In a training loop, on arrays in memory:
 
     extractor = FeatureExtractor("inception", "pt_inception-2015-12-05-6726825d.pth")
     features = extractor.extract(images)        # iterable of (H,W,3) uint8 -> (N,2048) float32
     result = kid(features_fake, features_real)  # result.all_pairs, result.ci95, result.mean, result.std
 
-`evaluate(fake, real, ...)` is the whole of tools/eval_kid.py as a function, in the module compare.py.
+`evaluate(fake, real, ...)` is what tools/eval_kid.py does, as a function.
 """
 
 from paddle_ugatit.metrics.compare import evaluate

@@ -1,11 +1,12 @@
-"""KID and its companions of two folders of images, as one function; tools/eval_kid.py is its command line.
+"""KID, FID, precision and recall between two sets of images, as one function; tools/eval_kid.py is its command line.
 
-Contents: evaluate, Evaluation (its result), Measured (one set with its features).
+Contents: evaluate, Comparison (its result), Measured (one set with its features).
 """
 
 import platform
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from pathlib import Path
 
 import numpy as np
 import paddle
@@ -16,25 +17,26 @@ from paddle_ugatit.backend.errors import InputError, UsageError
 from paddle_ugatit.backend.progress import Progress
 from paddle_ugatit.metrics import frechet, gram, mmd, notes, paper, parallel, sources, spread
 from paddle_ugatit.metrics.features import BATCH_SIZE, FeatureExtractor
+from paddle_ugatit.metrics.sources import ImageSet
 
 SCHEMA = "paddle-ugatit-kid/1"
 PROTOCOLS = ("standard", "ugatit")
 PERMUTATIONS = 1000
-CHEAP = 5000  # samples a side, up to which precision and recall cost no more than KID
+CHEAP = 5000  # samples per set, up to which precision and recall cost no more than KID
 
 
 @dataclass(frozen=True)
 class Measured:
-    """A set, and the features of those of its images that could be read."""
+    """A set of images, and the features of those that could be read."""
 
-    images: object  # see sources.py
+    images: ImageSet
     features: np.ndarray  # (N,d)
     indices: np.ndarray  # (N,) of the images
     left_out: list[str]
     digest: str
 
-    def about(self):
-        """For the report, as JSON values."""
+    def about(self) -> dict:
+        """Return the set's entry in the report, as JSON values."""
         return {
             "path": str(self.images.path),
             "samples": len(self.features),
@@ -44,8 +46,8 @@ class Measured:
 
 
 @dataclass(frozen=True)
-class Evaluation:
-    """What `evaluate` found. `report` holds all numbers as JSON values; the rest is for pictures of them."""
+class Comparison:
+    """The result of `evaluate`. `report` holds all numbers as JSON values; the rest serves to draw them."""
 
     report: dict
     sets: dict[str, Measured]
@@ -54,28 +56,28 @@ class Evaluation:
 
 
 def evaluate(
-    fake,
-    real,
-    source=None,
-    weights=None,
-    subsets=mmd.SUBSETS,
-    subset_size=None,
-    seed=mmd.SEED,
-    protocol="standard",
-    features="inception",
-    resize=None,
-    permutations=PERMUTATIONS,
-    bootstrap=spread.BOOTSTRAP,
-    batch_size=BATCH_SIZE,
-    workers=None,
-    cache=None,
-    skip_bad=False,
-):
-    """KID, FID, precision and recall of `fake` against `real`; with `source`, KID against that too.
+    fake: Path | str,
+    real: Path | str,
+    source: Path | str | None = None,
+    weights: Path | str | None = None,
+    subsets: int = mmd.SUBSETS,
+    subset_size: int | None = None,
+    seed: int = mmd.SEED,
+    protocol: str = "standard",
+    features: str = "inception",
+    resize: str | None = None,
+    permutations: int = PERMUTATIONS,
+    bootstrap: int = spread.BOOTSTRAP,
+    batch_size: int = BATCH_SIZE,
+    workers: int | None = None,
+    cache: Path | str | None = None,
+    skip_bad: bool = False,
+) -> Comparison | None:
+    """Compute KID, FID, precision and recall of `fake` against `real`; with `source`, also KID against that.
 
-    The sets are folders or .npz files; `cache` is a folder for features, or None. `resize` is by default that of the
-    protocol. Nothing is scaled. Started by paddle.distributed.launch, the processes share the extraction, and all but
-    the first return None. Raises InputError in one line for whatever cannot be used.
+    The sets are folders or .npz files; `cache` is a folder for features, or None. `resize` defaults to that of the
+    protocol. No value is scaled. Under paddle.distributed.launch, the processes share the extraction, and all but the
+    first return None. Raises InputError or UsageError if a set, a file or an option cannot be used.
     """
     if protocol not in PROTOCOLS:
         raise UsageError(f"protocol must be one of {', '.join(PROTOCOLS)}, not {protocol!r}")
@@ -137,11 +139,11 @@ def _evaluated(sets, extractor, options, chosen):
     if chosen == "ugatit":
         report["ugatit"] = _paper(sets)
     report["notes"] = notes.of(report)
-    return Evaluation(report, sets, kid, neighbours)
+    return Comparison(report, sets, kid, neighbours)
 
 
-def kid_entry(kid):
-    """A Kid as JSON values."""
+def kid_entry(kid: mmd.Kid) -> dict:
+    """Return a Kid as JSON values."""
     return {
         "mean": kid.mean,
         "std": kid.std,
@@ -164,7 +166,7 @@ def kid_entry(kid):
 
 
 def _paper(sets):
-    """The paper's numbers; KID x 100 as it prints them beside the unscaled ones."""
+    """The paper's numbers, unscaled and, as the paper prints them, times 100."""
     target = paper.block_kid(sets["real"].features, sets["fake"].features)
     entry = {"kid": target.mean, "standard_error": target.standard_error, "blocks": len(target.values)}
     if "source" in sets:

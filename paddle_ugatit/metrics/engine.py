@@ -1,11 +1,12 @@
-"""How Inception is run: as it stands, or, on a CPU, as a fused program for oneDNN, twice as fast.
+"""How Inception is run: as a plain network or, on a CPU, as a fused oneDNN program that is twice as fast.
 
-The program is the same network with every batch norm folded into the convolution before it (in float64, then rounded).
-It is as near to the float64 features as the network itself is, see align/check_metric.py.
+The program is the same network with every batch norm folded into the preceding convolution (in float64, then rounded).
+Its features are as close to those in float64 as the plain network's; align/check_metric.py compares them.
 """
 
 import os
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -17,13 +18,14 @@ from paddle_ugatit.backend.compat import default_dtype
 from paddle_ugatit.metrics.preprocess import SIZE
 from paddle_ugatit.models.inception import FEATURES, AveragePool, BasicConv2d, InceptionV3
 
-CHUNK = 8  # images that the program takes at once, always: with another number oneDNN sums in another order
+CHUNK = 8  # images per run of the program, always: with another number oneDNN sums in a different order
 
 
-def runner(network, fast=None):
-    """A function (B,3,299,299) float32 array -> (B,d) array that runs `network`, by oneDNN where `fast` and a CPU.
+def runner(network: InceptionV3, fast: bool | None = None) -> Callable[[np.ndarray], np.ndarray]:
+    """Return a function that runs `network`: float32 (B,3,299,299) -> (B,d).
 
-    By default the full network is; for a narrow one, the seconds of making the program do not pay.
+    It uses oneDNN on a CPU if `fast`. By default only the full network is fast: for a narrow one, building the program
+    takes longer than it saves.
     """
     fast = network.fc.weight.shape[0] == FEATURES if fast is None else fast
     if fast and paddle.get_device() == "cpu":
@@ -40,9 +42,9 @@ def runner(network, fast=None):
 
 
 class FoldedConv(nn.Layer):
-    """ReLU of a convolution with bias, equal to a BasicConv2d: (B,in,H,W) -> (B,out,H',W')."""
+    """A convolution with bias and ReLU, equivalent to a BasicConv2d: (B,in,H,W) -> (B,out,H',W')."""
 
-    def __init__(self, basic):
+    def __init__(self, basic: BasicConv2d):
         super().__init__()
         norm, self.stride, self.padding = basic.bn, basic.conv._stride, basic.conv._updated_padding
         weight, gamma, beta, mean, var = (
@@ -58,19 +60,19 @@ class FoldedConv(nn.Layer):
         parameter.set_value(values.astype(np.float32))
         return parameter
 
-    def forward(self, x):
+    def forward(self, x: paddle.Tensor) -> paddle.Tensor:
         return F.relu(F.conv2d(x, self.weight, self.bias, self.stride, self.padding))
 
 
 class _PlainPool(nn.Layer):
-    """AveragePool without its gradient, which a program cannot hold."""
+    """AveragePool without its custom gradient, which a program cannot contain."""
 
-    def forward(self, x):
+    def forward(self, x: paddle.Tensor) -> paddle.Tensor:
         return F.avg_pool2d(x, 3, stride=1, padding=1, exclusive=True)
 
 
-def folded(network):
-    """A copy of the network for inference alone: FoldedConv for BasicConv2d."""
+def folded(network: InceptionV3) -> InceptionV3:
+    """Return a copy of the network for inference, with FoldedConv in place of BasicConv2d."""
     copy = InceptionV3(FEATURES // network.fc.weight.shape[0])
     _fold_into(copy, network)
     copy.fc.weight.set_value(network.fc.weight)
@@ -90,7 +92,7 @@ def _fold_into(copy, layer):
 
 
 def _predictor(network):
-    """Paddle's predictor of the network; None where this build has none for oneDNN."""
+    """Paddle's predictor for the network, or None if this build of Paddle has no inference library."""
     try:
         from paddle.inference import Config, create_predictor
     except ImportError:
@@ -108,7 +110,7 @@ def _predictor(network):
 
 
 def _predict(predictor, x):
-    """(B,3,299,299) -> (B,d), CHUNK images at a time, the last ones filled up with zeros."""
+    """(B,3,299,299) -> (B,d), CHUNK images at a time; the last chunk is padded with zeros."""
     handle = predictor.get_input_handle(predictor.get_input_names()[0])
     features = []
     for start in range(0, len(x), CHUNK):

@@ -2,14 +2,17 @@
 
     FeatureExtractor("inception", "pt_inception-2015-12-05-6726825d.pth").extract(images)   # (N,2048) float32
 
-Images are (H,W,3) uint8 arrays of any size, taken one by one from any iterable, so that no set is held in memory;
-worker threads resize while the network computes.
+Images are uint8 (H,W,3) of any size, taken one by one from an iterable, so that a set need not fit in memory; worker
+threads resize them while the network computes.
 """
 
 import itertools
 import os
 from collections import deque
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -17,55 +20,66 @@ from paddle_ugatit.backend.errors import InputError
 from paddle_ugatit.metrics import engine, inception_weights
 from paddle_ugatit.metrics.preprocess import RESIZES, to_network
 
+T = TypeVar("T")
+R = TypeVar("R")
 KINDS = ("inception", "pixels", "random")
 BATCH_SIZE = 8
-_PIXELS_SIDE = 16  # of the picture that is itself the features
+_PIXELS_SIDE = 16  # height and width of the reduced image whose pixels are the features
 _RANDOM_NARROW, _RANDOM_SEED = 4, 2015
-_VERSION = "1"  # of the stand-ins: another one makes another cache
+_VERSION = "1"  # of the stand-ins; part of the key of the cache
 
 
 class FeatureExtractor:
-    """Images to features: `extract`.
+    """Extracts features from images with `extract`.
 
-    kind: "inception"; "pixels" (16x16 means of the picture, 768 features); "random" (a random Inception, a quarter as
-    wide). resize: "tf1", "clean" or "paper", see preprocess.py. `weights` is a file, by default the public one where it
-    is cached; `fast` says how it is run, see engine.py. Raises InputError for a file that cannot be had or used.
+    kind: "inception"; "pixels" (16x16 means of the image, 768 features); "random" (a random Inception, a quarter as
+    wide). resize: "tf1", "clean" or "paper", see preprocess.py. `weights` is a file, by default the public one in the
+    cache; `fast` selects how the network is run, see engine.py. Raises InputError if an option is invalid, or if the
+    file is missing or unusable.
     """
 
-    def __init__(self, kind="inception", weights=None, resize="tf1", batch_size=BATCH_SIZE, workers=None, fast=None):
+    def __init__(
+        self,
+        kind: str = "inception",
+        weights: Path | str | None = None,
+        resize: str = "tf1",
+        batch_size: int = BATCH_SIZE,
+        workers: int | None = None,
+        fast: bool | None = None,
+    ):
         if kind not in KINDS:
             raise InputError(f"features must be one of {', '.join(KINDS)}, not {kind!r}")
         if resize not in RESIZES:
             raise InputError(f"resize must be one of {', '.join(RESIZES)}, not {resize!r}")
         if weights is not None and kind != "inception":
-            raise InputError(f"--weights does not go with --features {kind}, which needs none")
+            raise InputError(f"--weights cannot be combined with --features {kind}, which needs none")
         if batch_size < 1 or (workers is not None and workers < 1):
             raise InputError("batch size and workers must be 1 or more")
         self.kind, self.resize, self.batch_size = kind, resize, batch_size
         self.workers = workers or min(4, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2)
-        self.loaded = None
+        self.loaded: inception_weights.Loaded | None = None
         if kind != "pixels":
             self.loaded = inception_weights.load(weights) if kind == "inception" else _random()
         self._fast, self._run = fast, None
 
     @property
-    def dimensions(self):
-        """Features of an image."""
-        return 3 * _PIXELS_SIDE**2 if self.kind == "pixels" else self.loaded.network.fc.weight.shape[0]
+    def dimensions(self) -> int:
+        """The number of features per image."""
+        return self.loaded.network.fc.weight.shape[0] if self.loaded else 3 * _PIXELS_SIDE**2
 
     @property
-    def comparable(self):
-        """Whether published numbers were made with such features."""
-        return self.kind == "inception" and self.loaded.public
+    def comparable(self) -> bool:
+        """Whether the features are those that published numbers were computed with."""
+        return self.kind == "inception" and self.loaded is not None and self.loaded.public
 
     @property
-    def identity(self):
-        """What, beside the images, decides the features' values; for the cache."""
+    def identity(self) -> str:
+        """What the features depend on besides the images; for the cache."""
         made_by = self.loaded.sha256 if self.loaded and self.loaded.file else _VERSION
         return f"{self.kind} {made_by} {self.resize}"
 
-    def about(self):
-        """The features' description for a report, as JSON values."""
+    def about(self) -> dict:
+        """Return the description of the features for a report, as JSON values."""
         loaded = self.loaded
         return {
             "kind": self.kind,
@@ -77,12 +91,14 @@ class FeatureExtractor:
             "comparable": self.comparable,
         }
 
-    def extract(self, images, progress=None) -> np.ndarray:
-        """Iterable of (H,W,3) uint8 -> (N,d) float32. `progress(n)` is called for every n images done.
+    def extract(
+        self, images: Iterable[np.ndarray | Callable[[], np.ndarray]], progress: Callable[[int], object] | None = None
+    ) -> np.ndarray:
+        """Extract features: iterable of uint8 (H,W,3) -> float32 (N,d). `progress(n)` is called after every n images.
 
-        The batch size, rounded up to whole chunks of engine.py, decides memory alone, and no digit of the features.
-
-        An item may be a function without arguments that gives the image: it is then read by a worker.
+        An item may be a function without arguments that returns the image; a worker then calls it. The batch size,
+        rounded up to whole chunks of engine.py, affects memory only, not a digit of the features. Raises InputError if
+        an item is not such an image.
         """
         batches, size = [], -(-self.batch_size // engine.CHUNK) * engine.CHUNK
         with ThreadPoolExecutor(self.workers) as pool:
@@ -102,7 +118,7 @@ class FeatureExtractor:
     def _features(self, pixels):
         """(B,299,299,3) in [0, 255] -> (B,d) float32."""
         x = to_network(pixels, self.resize)
-        if self.kind == "pixels":
+        if self.loaded is None:
             return _pixel_means(x)
         if self._run is None:
             self._run = engine.runner(self.loaded.network, self._fast)
@@ -115,16 +131,16 @@ def _random():
 
 
 def _pixel_means(x):
-    """Means over a 16x16 grid of nearly equal cells: (B,3,299,299) -> (B,768)."""
+    """Average over a 16x16 grid of nearly equal cells: (B,3,299,299) -> (B,768)."""
     starts = np.linspace(0, x.shape[2], _PIXELS_SIDE, endpoint=False).astype(int)
     sizes = np.diff([*starts, x.shape[2]])
     sums = np.add.reduceat(np.add.reduceat(x, starts, 2), starts, 3)
     return (sums / np.outer(sizes, sizes)).reshape(len(x), -1).astype(np.float32)
 
 
-def in_order(pool, function, items, ahead):
-    """Results of `function` over `items` by the pool's threads, in order, `ahead` at most under way or waiting."""
-    waiting = deque()
+def in_order(pool: Executor, function: Callable[[T], R], items: Iterable[T], ahead: int) -> Iterator[R]:
+    """Map `function` over `items` in a pool and yield the results in order, with at most `ahead` in progress."""
+    waiting: deque[Future[R]] = deque()
     for item in items:
         waiting.append(pool.submit(function, item))
         if len(waiting) >= ahead:

@@ -1,18 +1,18 @@
-"""FID, and precision and recall: what else two sets of features tell. NumPy only."""
+"""FID, precision and recall of two sets of features, in NumPy."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
-NEIGHBOURS = 3  # k of the neighbourhoods of precision and recall
+NEIGHBOURS = 3  # the k of precision and recall
 _BLOCK = 1024
 
 
-def frechet_distance(x, y) -> float:
-    """FID: |mean x - mean y|^2 + tr(Sx + Sy - 2 (Sx Sy)^(1/2)), covariances with ddof 1; (N,d), (M,d).
+def frechet_distance(x: np.ndarray, y: np.ndarray) -> float:
+    """Compute FID, |mean x - mean y|^2 + tr(Sx + Sy - 2 (Sx Sy)^(1/2)), covariances with ddof 1: (N,d), (M,d).
 
-    With Sx = A^T A the last trace is the sum of the singular values of A B^T: no matrix root, hence no imaginary part,
-    and no trouble with fewer samples than dimensions.
+    With Sx = A^T A and Sy = B^T B, the trace of the root is the sum of the singular values of A B^T. So no matrix root
+    is taken: there is no imaginary part, and fewer samples than dimensions do no harm.
     """
     (mean_x, root_x), (mean_y, root_y) = _moments(x), _moments(y)
     traces = (root_x**2).sum() + (root_y**2).sum()
@@ -20,13 +20,13 @@ def frechet_distance(x, y) -> float:
 
 
 def _moments(features):
-    """Mean (d,) and a root A (r,d) of the covariance A^T A, r the smaller of N and d; float64."""
+    """Mean (d,) and a root A (r,d) of the covariance A^T A, with r = min(N, d); float64."""
     n, d = features.shape
     mean = features.mean(0, dtype=np.float64)
     if n <= d:
         return mean, (features - mean) / np.sqrt(n - 1)
     covariance = np.zeros((d, d))
-    for start in range(0, n, _BLOCK):  # so that no float64 copy of all features is made
+    for start in range(0, n, _BLOCK):  # avoids a float64 copy of all features
         centred = features[start : start + _BLOCK] - mean
         covariance += centred.T @ centred
     values, vectors = np.linalg.eigh(covariance / (n - 1))
@@ -35,16 +35,19 @@ def _moments(features):
 
 @dataclass(frozen=True)
 class Neighbours:
-    """How fake samples lie among real ones."""
+    """Where fake samples lie among real ones."""
 
     precision: float  # share of fake samples within the neighbourhood of a real one
     recall: float  # share of real samples within the neighbourhood of a fake one
     nearest: np.ndarray  # (N,) index of the real sample nearest to each fake one
-    distance: np.ndarray  # (N,) to it
+    distance: np.ndarray  # (N,) to that sample
 
 
-def neighbours(fake, real, k=NEIGHBOURS) -> Neighbours:
-    """Precision and recall by k nearest neighbours (Kynkaanniemi 2019): (N,d), (M,d); k is less in smaller sets."""
+def neighbours(fake: np.ndarray, real: np.ndarray, k: int = NEIGHBOURS) -> Neighbours:
+    """Compute precision and recall by k nearest neighbours: (N,d), (M,d).
+
+    Kynkaanniemi et al., NeurIPS 2019, arXiv 1904.06991. k is reduced for sets of k or fewer samples.
+    """
     k = min(k, len(fake) - 1, len(real) - 1)
     radius_fake, radius_real = _radii(fake, k), _radii(real, k)
     recalled, precise = np.zeros(len(real), bool), np.zeros(len(fake), bool)
@@ -59,13 +62,13 @@ def neighbours(fake, real, k=NEIGHBOURS) -> Neighbours:
 
 
 def _radii(features, k):
-    """Squared distance of each sample to its k-th neighbour: (N,d) -> (N,)."""
+    """The squared distance of each sample to its k-th neighbour: (N,d) -> (N,)."""
     found = [np.partition(squares, k, 1)[:, k] for _, squares in _distances(features, features)]
     return np.concatenate(found)  # place 0 is the sample itself
 
 
 def _distances(x, y):
-    """Blocks (start, squared distances (b,M)), float64 totals of float32 products about the common mean."""
+    """Yield blocks (start, squared distances (b,M)): float32 products about the common mean, summed in float64."""
     centre = y.mean(0, dtype=np.float64).astype(np.float32)
     y = np.asarray(y, np.float32) - centre
     norms = np.einsum("ij,ij->i", y, y, dtype=np.float64)

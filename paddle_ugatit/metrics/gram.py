@@ -1,22 +1,25 @@
-"""The Gram matrix of two sets of features, in one blocked pass that all estimates share; NumPy only.
+"""Sums over the Gram matrix of two sets of features, in one blocked pass that all estimates share; NumPy only.
 
-Contents: gram_sums (the pass), GramSums (what it leaves), unbiased and all_pairs (MMD^2 from it); mmd2 (that alone).
+Contents: gram_sums (the pass), GramSums (its result), unbiased and all_pairs (MMD^2 from it), mmd2 (MMD^2 alone).
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
+Sums = TypeVar("Sums", float, np.ndarray)
 DEGREE, COEF0 = 3, 1.0  # the kernel is (gamma x.y + 1)^3
 
 
 @dataclass(frozen=True)
 class GramSums:
-    """Sums of k less a constant, which an unbiased estimate does not see; the diagonals of XX and YY left out."""
+    """Sums of the kernel k minus a constant, which cancels in an unbiased estimate; without the diagonals of XX, YY."""
 
     n: int
     m: int
-    columns: np.ndarray  # (3, T): c^T K c over XX, YY and XY, for every column c of what was given
+    columns: np.ndarray  # (3, T): c^T K c over XX, YY and XY, for every given column c
     rows_xx: np.ndarray  # (n,) over x' of k(x, x')
     rows_yy: np.ndarray  # (m,)
     rows_xy: np.ndarray  # (n,) over y of k(x, y)
@@ -24,10 +27,16 @@ class GramSums:
     squares: np.ndarray  # (3,): over XX, YY and XY of k^2
 
 
-def gram_sums(x, y, columns=None, progress=None) -> GramSums:
-    """One pass over all pairs of [x; y], block by block: (n,d), (m,d), (n + m, T) -> GramSums.
+def gram_sums(
+    x: np.ndarray,
+    y: np.ndarray,
+    columns: np.ndarray | None = None,
+    progress: Callable[[int], object] | None = None,
+) -> GramSums:
+    """Pass once over all pairs of [x; y], block by block: (n,d), (m,d), (n + m, T) -> GramSums.
 
-    Every block of the kernel is made once and serves all columns by one more product; of XX and YY, half is made.
+    Every block of the kernel is computed once and serves all columns by one further product; of XX and YY only half is
+    computed. `progress(1)` is called after every block.
     """
     n, m = len(x), len(y)
     columns = np.zeros((n + m, 0), x.dtype) if columns is None else columns.astype(x.dtype, copy=False)
@@ -46,7 +55,7 @@ def gram_sums(x, y, columns=None, progress=None) -> GramSums:
             if diagonal:
                 np.fill_diagonal(kernel, 0)
             part = 0 if end <= n else 1 if top >= n else 2
-            twice = 1 if diagonal or part == 2 else 2  # the block below the diagonal is this one's mirror
+            twice = 1 if diagonal or part == 2 else 2  # the block mirrored at the diagonal is the same
             sums = np.einsum("it,it->t", kernel @ columns[begin:end], columns[top:bottom], dtype=np.float64)
             quadratic[part] += twice * sums
             squares[part] += twice * np.einsum("ij,ij->i", kernel, kernel).sum(dtype=np.float64)
@@ -58,31 +67,31 @@ def gram_sums(x, y, columns=None, progress=None) -> GramSums:
     return GramSums(n, m, quadratic, rows[0, :n], rows[1, n:], rows[1, :n], rows[0, n:], squares)
 
 
-def block_size(n, m):
-    """Rows and columns of the Gram matrix held at once.
+def block_size(n: int, m: int) -> int:
+    """Return the number of rows and columns of a block of the Gram matrix.
 
-    Larger products are a sixth faster, but of a small matrix too much lies in the blocks of the diagonal, of which one
-    half repeats the other.
+    Larger products are a sixth faster, but in a small matrix too much would lie in blocks on the diagonal, whose two
+    halves are the same.
     """
     return 512 if n + m < 8000 else 1024
 
 
-def passes(n, m):
-    """How often `gram_sums` calls its `progress(1)`."""
+def passes(n: int, m: int) -> int:
+    """Return how often `gram_sums` calls `progress(1)`."""
     size = block_size(n, m)
     count = -(-n // size) - (-m // size)
     return count * (count + 1) // 2
 
 
-def mmd2(x, y) -> float:
-    """`all_pairs` of `gram_sums`, and nothing else, for sets of which three Gram matrices fit: (n,d), (m,d).
+def mmd2(x: np.ndarray, y: np.ndarray) -> float:
+    """Compute MMD^2 from every pair, for sets whose three Gram matrices fit in memory: (n,d), (m,d).
 
-    sum (a + q)^3 = N a^3 + 3 a^2 sum q + 3 a sum q^2 + sum q^3, of which a^3 falls out of the unbiased estimate.
+    sum (a + q)^3 = N a^3 + 3 a^2 sum q + 3 a sum q^2 + sum q^3, where a^3 cancels in the unbiased estimate.
     """
     centre = _centre(x, y)
     a, sums = COEF0 + centre, []
     for left, right in ((x, x), (y, y), (x, y)):
-        q = left @ right.T  # of one and the same matrix NumPy makes one half only
+        q = left @ right.T  # NumPy computes one half of a product of a matrix with itself
         q *= x.dtype.type(gamma(x.shape[1]))
         q -= x.dtype.type(centre)
         if left is right:
@@ -95,7 +104,7 @@ def mmd2(x, y) -> float:
 
 
 def _centre(x, y):
-    """About the mean of gamma x.y; of the first samples, which is near enough."""
+    """The mean of gamma x.y over the first samples, which is close enough to that of all."""
     return float(x[:512].mean(0, dtype=np.float64) @ y[:512].mean(0, dtype=np.float64)) * gamma(x.shape[1])
 
 
@@ -104,10 +113,10 @@ def _rows(x, y, begin, end):
 
 
 def _kernel(left, right, centre, room):
-    """(1 + left right^T)^3 less a constant, within `room`.
+    """(1 + left right^T)^3 minus a constant, computed within `room`.
 
-    With p = centre + q it is a^3 + q (3 a^2 + q (3 a + q)), a = 1 + centre. Without a^3 the values lie about zero, so
-    that float32 sums lose a digit less; and products are 6 times as fast as **3.
+    With p = centre + q it is a^3 + q (3 a^2 + q (3 a + q)), a = 1 + centre. Without a^3 the values lie around zero, so
+    that float32 sums lose one digit less; and products are 6 times as fast as **3.
     """
     shape = len(left), len(right)
     q, out = (buffer[: shape[0] * shape[1]].reshape(shape) for buffer in room)
@@ -121,16 +130,16 @@ def _kernel(left, right, centre, room):
     return out
 
 
-def all_pairs(sums) -> float:
-    """MMD^2 from every pair."""
+def all_pairs(sums: GramSums) -> float:
+    """Return MMD^2 from every pair."""
     return float(unbiased(sums.rows_xx.sum(), sums.rows_yy.sum(), sums.rows_xy.sum(), sums.n, sums.m))
 
 
-def unbiased(xx, yy, xy, n, m):
-    """MMD^2 from sums of the kernel over XX and YY without their diagonals, and XY; n and m samples."""
+def unbiased(xx: Sums, yy: Sums, xy: Sums, n: int, m: int) -> Sums:
+    """Return MMD^2 from sums of the kernel over XX and YY without their diagonals, and XY; n and m samples."""
     return xx / (n * (n - 1)) + yy / (m * (m - 1)) - 2 * xy / (n * m)
 
 
-def gamma(dimensions):
-    """The kernel's factor of x.y."""
+def gamma(dimensions: int) -> float:
+    """Return the kernel's factor of x.y."""
     return 1 / dimensions

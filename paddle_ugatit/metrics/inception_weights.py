@@ -1,4 +1,4 @@
-"""The weights of FID's Inception: where they are looked for, whether they are the public ones, random stand-ins.
+"""The weights of FID's Inception: where they are found, whether they are the public ones, and random stand-ins.
 
 Contents: find, load (a network from a file), random_network, write_random.
 """
@@ -17,14 +17,14 @@ from paddle_ugatit.layers.batch_norm import FrozenBatchNorm2D
 from paddle_ugatit.models.inception import InceptionV3
 
 FILE = "pt_inception-2015-12-05-6726825d.pth"
-SHA256_PREFIX = "6726825d"  # of the public file, which bears it in its name
+SHA256_PREFIX = "6726825d"  # of the public file, as its name says
 _OTHER_NAMES = ("weights-inception-2015-12-05-6726825d.pth",)  # the same file in torch-fidelity's release
 _SOURCE = "release fid_weights of github.com/mseitzer/pytorch-fid"
 
 
 @dataclass(frozen=True)
 class Loaded:
-    """A network ready to use, and where its weights come from."""
+    """A network ready for use, and the origin of its weights."""
 
     network: InceptionV3
     file: str  # "" for random weights
@@ -32,20 +32,23 @@ class Loaded:
     origin_sha256: str  # of the PyTorch file it was converted from, or its own
 
     @property
-    def public(self):
-        """Whether these are the weights that published numbers were made with."""
+    def public(self) -> bool:
+        """Whether these are the weights that published numbers were computed with."""
         return self.origin_sha256.startswith(SHA256_PREFIX)
 
 
 def cache_folder() -> Path:
-    """Where this project keeps what it need not make or fetch again: PADDLE_UGATIT_CACHE, else the user's cache."""
+    """Return the folder for cached files: PADDLE_UGATIT_CACHE if set, otherwise a folder in the user's cache."""
     own = os.environ.get("PADDLE_UGATIT_CACHE")
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(own) if own else Path(base) / "paddle_ugatit"
 
 
 def find() -> Path:
-    """The public file where this project, pytorch-fid or torch-fidelity keep it; InputError says where to get it."""
+    """Return the public file from the cache of this project, pytorch-fid or torch-fidelity.
+
+    Raises InputError if there is none; the message says where to get it.
+    """
     own = cache_folder()
     hub = Path(os.environ.get("TORCH_HOME") or own.parent / "torch") / "hub" / "checkpoints"
     for folder in (own, hub):
@@ -54,12 +57,15 @@ def find() -> Path:
                 return folder / name
     raise InputError(
         f"the weights of Inception are needed: get {FILE} (91 MB, {_SOURCE}) and put it into {own}, or name it with "
-        "--weights; --features pixels needs none, but its numbers cannot be compared with published ones"
+        "--weights; --features pixels needs none, but its numbers are not comparable with published ones"
     )
 
 
-def load(path=None) -> Loaded:
-    """The network of a file of either framework, by default `find()`'s. Raises CheckpointError in one line."""
+def load(path: Path | str | None = None) -> Loaded:
+    """Load the network from a file of either framework, by default the one that `find` returns.
+
+    Raises CheckpointError if the file cannot be read, InputError if it does not hold an Inception.
+    """
     path = Path(path) if path else find()
     checkpoint, _ = weights.convert(formats.read(path), "paddle", path)
     options = checkpoint.metadata["networks"]
@@ -76,10 +82,11 @@ def load(path=None) -> Loaded:
     return Loaded(network, str(path), sha256, noted or sha256)
 
 
-def random_network(narrow=1, seed=0) -> InceptionV3:
-    """Random weights with which activations neither die nor explode: every batch norm holds its input's statistics.
+def random_network(narrow: int = 1, seed: int = 0) -> InceptionV3:
+    """Return a network with random weights whose activations neither vanish nor explode.
 
-    They are measured on random pictures, in one pass in which each norm is set just before it is used.
+    Every batch norm holds the statistics of its input, measured on random images in one pass that sets each norm just
+    before it is used. Widths are divided by `narrow`.
     """
     rng = np.random.default_rng(seed)
     with default_dtype("float32"):
@@ -115,7 +122,7 @@ def _calibrate(norm, inputs):
 
 
 def _pictures(rng):
-    """Eight pictures of coarse and fine random patches, of many contrasts and shades: (8,3,299,299) float32."""
+    """Eight images of coarse and fine random patches, varied in contrast and brightness: float32 (8,3,299,299)."""
     picture = np.zeros((8, 3, 299, 299))
     for side in (3, 10, 40, 299):
         step = -(-299 // side)
@@ -124,8 +131,8 @@ def _pictures(rng):
     return np.clip(picture + rng.uniform(-0.6, 0.6, (8, 3, 1, 1)), -1, 1).astype(np.float32)
 
 
-def write_random(path, narrow=1, seed=0):
-    """Write a random network in the layout of the public file, or of another format by the suffix."""
+def write_random(path: Path | str, narrow: int = 1, seed: int = 0) -> None:
+    """Write a random network in the format of the suffix, by default in the layout of the public file."""
     network = random_network(narrow, seed)
     state = {key: value.numpy() for key, value in network.state_dict().items()}
     framework = formats.framework_of(path) or "torch"

@@ -1,13 +1,14 @@
-"""KID, the unbiased polynomial MMD^2 between two sets of features; NumPy only.
+"""KID, the unbiased MMD^2 with a polynomial kernel between two sets of features; NumPy only.
 
     k(x, y) = (x.y / d + 1)^3
     MMD^2   = mean k(x, x') + mean k(y, y') - 2 mean k(x, y)          x != x', y != y'
 
-Contents: kid (what others call), Kid (its result), subset_kid (its subsets alone), draws (which samples a subset
-takes). The sums are made in gram.py, interval and p-value in spread.py. No twin: align/check_metric.py compares all
-with a plain statement of the formula, and with torch-fidelity.
+Contents: kid (the entry point), Kid (its result), subset_kid (the values of the subsets alone), draws (the samples of
+each subset). gram.py computes the sums, spread.py the interval and the p-value. There is no twin in PyTorch:
+align/check_metric.py compares all of it with a plain implementation of the formula, and with torch-fidelity.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,58 +19,57 @@ from paddle_ugatit.metrics.gram import all_pairs, gram_sums, mmd2, unbiased
 
 SEED = 2020  # torch-fidelity's
 SUBSETS, SUBSET_SIZE = 100, 1000
-_EXACT_BELOW = 1024  # samples of both sets together, up to which float64 costs nothing that is felt
+_EXACT_BELOW = 1024  # samples of both sets together, up to which float64 takes no noticeable time
 
 
 @dataclass(frozen=True)
 class Kid:
-    """KID of two sets. Nothing is scaled: the paper prints 100 times, others 1000 times these."""
+    """KID of two sets, unscaled: the paper prints 100 times these values, others 1000 times."""
 
     mean: float  # over the subsets
     std: float  # over the subsets, ddof 0: what torch-fidelity prints
     standard_error: float  # std (ddof 1) / sqrt(subsets): what the paper's tool prints as its "std"
-    all_pairs: float  # from every pair once: the estimate of least variance
+    all_pairs: float  # from every pair once: the estimate of smallest variance
     all_pairs_error: float  # standard error of all_pairs over draws of both sets, estimated without bias
     ci95: tuple[float, float]  # for all_pairs, by bootstrap
-    p_value: float | None  # of "both sets are of one distribution", by permutation; None where not asked for
+    p_value: float | None  # of "both sets have one distribution", by permutation; None if not requested
     values: np.ndarray  # per subset
     subset_size: int
-    subset_size_chosen: bool  # here, and not by the caller
+    subset_size_chosen: bool  # by default, not by the caller
     seed: int
     samples: tuple[int, int]
     dimensions: int
 
     @property
-    def subsets(self):
-        """How many there are."""
+    def subsets(self) -> int:
+        """The number of subsets."""
         return len(self.values)
 
 
 def kid(
-    features_x,
-    features_y,
-    subsets=SUBSETS,
-    subset_size=None,
-    seed=SEED,
-    permutations=0,
-    bootstrap=spread.BOOTSTRAP,
-    progress=None,
+    features_x: np.ndarray,
+    features_y: np.ndarray,
+    subsets: int = SUBSETS,
+    subset_size: int | None = None,
+    seed: int = SEED,
+    permutations: int = 0,
+    bootstrap: int = spread.BOOTSTRAP,
+    progress: Callable[[int], object] | None = None,
 ) -> Kid:
-    """KID between (N,d) and (M,d) features, by float32 products and float64 totals.
+    """Compute KID between features (N,d) and (M,d), with float32 products and float64 sums.
 
-    `subset_size` is by default 1000, or half the smaller set where that has fewer: a subset that is the whole set has
-    no spread to show. The draws are torch-fidelity's under the same seed. `permutations` 0 leaves the p-value out,
+    `subset_size` defaults to 1000, or to half the smaller set if that has fewer samples: subsets equal to the whole
+    set would not vary. With the same seed, the subsets are torch-fidelity's. `permutations` 0 omits the p-value,
     `bootstrap` 0 takes the interval from the normal distribution. `progress(1)` is called `gram.passes(N, M)` times.
-    Raises InputError for features that cannot be compared.
+    Raises InputError if the features cannot be compared or the subsets cannot be drawn.
     """
     x, y = checked(features_x, features_y)
-    chosen = subset_size is None
-    subset_size = default_subset_size(len(x), len(y)) if chosen else subset_size
-    require_subsets(subsets, subset_size, len(x), len(y))
-    members = draws(len(x), len(y), subsets, subset_size, seed)
+    size = default_subset_size(len(x), len(y)) if subset_size is None else subset_size
+    require_subsets(subsets, size, len(x), len(y))
+    members = draws(len(x), len(y), subsets, size, seed)
     relabelled = spread.permuted_labels(len(x), len(y), permutations, seed)
     sums = gram_sums(x, y, np.concatenate([members, relabelled], 1), progress)
-    values = unbiased(*sums.columns[:, :subsets], subset_size, subset_size)
+    values = unbiased(*sums.columns[:, :subsets], size, size)
     estimate = all_pairs(sums)
     error, interval = spread.interval(sums, estimate, seed, bootstrap)
     p_value = spread.p_value(sums, relabelled, subsets, estimate) if permutations else None
@@ -83,18 +83,24 @@ def kid(
         ci95=interval,
         p_value=p_value,
         values=values,
-        subset_size=subset_size,
-        subset_size_chosen=chosen,
+        subset_size=size,
+        subset_size_chosen=subset_size is None,
         seed=seed,
         samples=(len(x), len(y)),
         dimensions=x.shape[1],
     )
 
 
-def subset_kid(features_x, features_y, subsets=SUBSETS, subset_size=SUBSET_SIZE, seed=SEED) -> np.ndarray:
-    """`kid(...).values` alone, (subsets,): what torch-fidelity computes. For sets so large that all pairs take long.
+def subset_kid(
+    features_x: np.ndarray,
+    features_y: np.ndarray,
+    subsets: int = SUBSETS,
+    subset_size: int = SUBSET_SIZE,
+    seed: int = SEED,
+) -> np.ndarray:
+    """Compute `kid(...).values` alone, (subsets,), as torch-fidelity does; for sets so large that all pairs take long.
 
-    Makes the Gram matrix of all samples once or that of every subset, whichever is less. Raises InputError.
+    Uses the Gram matrix of all samples or those of the subsets, whichever is smaller. Raises InputError as `kid` does.
     """
     x, y = checked(features_x, features_y)
     require_subsets(subsets, subset_size, len(x), len(y))
@@ -105,44 +111,45 @@ def subset_kid(features_x, features_y, subsets=SUBSETS, subset_size=SUBSET_SIZE,
     return np.array([mmd2(x[own[: len(x)]], y[own[len(x) :]]) for own in chosen])
 
 
-def checked(features_x, features_y):
-    """Both as float32 or float64 arrays (N,d), (M,d). InputError unless they are finite, fit, and 2 or more each."""
+def checked(features_x: np.ndarray, features_y: np.ndarray) -> list[np.ndarray]:
+    """Return both sets as float32 or float64 arrays (N,d), (M,d).
+
+    Raises InputError unless they are finite, have the same number of dimensions, and 2 or more samples each.
+    """
     both = [np.asarray(features) for features in (features_x, features_y)]
     for name, features in zip(("first", "second"), both, strict=True):
         if features.ndim != 2 or not features.shape[1] or features.dtype.kind not in "fiu":
-            raise InputError(f"the {name} set holds no features (N,d): {features.dtype} of shape {features.shape}")
+            raise InputError(f"the {name} set must be features (N,d), not {features.dtype} of shape {features.shape}")
         if len(features) < 2:
             raise InputError(f"the {name} set has {len(features)} samples; MMD needs 2 or more")
         if bad := int((~np.isfinite(features).all(1)).sum()):
             raise InputError(f"the {name} set has NaN or infinite features in {bad} of {len(features)} samples")
     if both[0].shape[1] != both[1].shape[1]:
-        raise InputError(f"features of {both[0].shape[1]} and of {both[1].shape[1]} dimensions cannot be compared")
+        raise InputError(f"features of {both[0].shape[1]} and {both[1].shape[1]} dimensions cannot be compared")
     dtype = np.float64 if sum(map(len, both)) <= _EXACT_BELOW else np.float32
     return [np.ascontiguousarray(features, dtype) for features in both]
 
 
-def default_subset_size(n, m):
-    """1000, or half the smaller set where that has fewer than 1000, but 2 at least."""
+def default_subset_size(n: int, m: int) -> int:
+    """Return 1000, or half the smaller set if that has fewer than 1000 samples, but at least 2."""
     least = min(n, m)
     return SUBSET_SIZE if least >= SUBSET_SIZE else max(2, least // 2)
 
 
-def require_subsets(subsets, size, n, m):
-    """InputError for numbers that sets of n and m samples cannot serve."""
+def require_subsets(subsets: int, size: int, n: int, m: int) -> None:
+    """Raise InputError if such subsets cannot be drawn from sets of n and m samples."""
     if subsets < 1:
-        raise InputError(f"{subsets} subsets: 1 or more are needed")
+        raise InputError(f"the number of subsets must be 1 or more, got {subsets}")
     if size < 2:
-        raise InputError(f"subsets of {size}: 2 or more samples are needed")
+        raise InputError(f"the subset size must be 2 or more, got {size}")
     if size > min(n, m):
-        raise InputError(
-            f"subsets of {size} cannot be drawn from sets of {n} and {m} samples; take {min(n, m)} at most"
-        )
+        raise InputError(f"subsets of {size} cannot be drawn from sets of {n} and {m} samples: {min(n, m)} at most")
 
 
-def draws(n, m, subsets, size, seed):
-    """0/1 indicators (n + m, subsets) float32: `size` of the first set and of the second, without replacement.
+def draws(n: int, m: int, subsets: int, size: int, seed: int) -> np.ndarray:
+    """Draw `size` samples of each set without replacement for every subset: 0/1, float32 (n + m, subsets).
 
-    One stream, the first set before the second in every subset: torch-fidelity's draws.
+    As in torch-fidelity, one random stream draws from the first set before the second in every subset.
     """
     rng = np.random.RandomState(seed)
     members = np.zeros((n + m, subsets), np.float32)

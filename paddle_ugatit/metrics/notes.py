@@ -1,29 +1,29 @@
-"""What a reader of the numbers must know, as sentences; and the numbers as lines of text."""
+"""Notes that a reader of the numbers needs, and the report as lines of text."""
 
 from paddle_ugatit.metrics.inception_weights import SHA256_PREFIX
 from paddle_ugatit.metrics.spread import WIDE
 
-_FEW = 10  # all-pairs estimates from fewer samples than this are not worth a digit
+_FEW = 10  # estimates from fewer samples than this mean nothing
 
 
-def of(report) -> list[str]:
-    """Warnings on a report, the gravest first."""
+def of(report: dict) -> list[str]:
+    """Return notes on a report, the most serious first."""
     return [*_on_features(report["features"]), *_on_kid(report), *_on_sets(report)]
 
 
 def _on_features(features):
     if features["kind"] == "given":
-        yield "features were given, not extracted: whether the numbers can be compared is for you to know"
+        yield "features were given, not extracted: whether the numbers are comparable depends on them"
         return
     if features["kind"] != "inception":
-        yield f"features are {features['kind']}, a stand-in: the numbers cannot be compared with published ones"
+        yield f"{features['kind']} features are a stand-in: the numbers are not comparable with published ones"
     elif not features["comparable"]:
         yield (
-            f"{features['weights']}: sha256 begins {features['weights_sha256'][:8]}, the public file's "
-            f"{SHA256_PREFIX}: the numbers cannot be compared with published ones"
+            f"{features['weights']}: sha256 begins with {features['weights_sha256'][:8]}, that of the public file with "
+            f"{SHA256_PREFIX}: the numbers are not comparable with published ones"
         )
     if features["resize"] != "tf1":
-        yield f"resize is {features['resize']}, not the standard tf1: that alone moves KID by some per cent"
+        yield f"resize is {features['resize']}, not the standard tf1, which alone changes KID by several per cent"
 
 
 def _on_kid(report):
@@ -33,15 +33,15 @@ def _on_kid(report):
     if high - low > WIDE * abs(kid["all_pairs"]):
         yield f"the 95 % interval is wide, {low:.5f} to {high:.5f}: more images would narrow it"
     if kid["all_pairs"] < 0:
-        yield "KID is below zero: an estimate without bias is, half the time, where the sets do not differ"
+        yield "KID is negative, as an unbiased estimate is half of the time when the sets do not differ"
     if kid["subset_size"] == report["sets"]["fake"]["samples"] == report["sets"]["real"]["samples"]:
-        yield "every subset is the whole set, so that the std over subsets says nothing; go by the interval"
+        yield "every subset is the whole set, so that the std over subsets means nothing; use the interval"
     elif kid["subset_size_chosen"] and kid["subset_size"] < 1000:
-        yield f"subsets of {kid['subset_size']}, half the smaller set, for want of 1000 images"
+        yield f"subsets have {kid['subset_size']} images, half the smaller set, as there are fewer than 1000"
     if report["fid"] is not None and least <= report["features"]["dimensions"]:
         yield f"FID from {least} samples of {report['features']['dimensions']} features is far too high; KID is not"
     if least < _FEW:
-        yield f"only {least} images"
+        yield f"only {least} images: too few for a reliable estimate"
 
 
 def _on_sets(report):
@@ -52,8 +52,8 @@ def _on_sets(report):
             yield f"{name}: {len(entry['left_out'])} unreadable images were left out: {first}{more}"
 
 
-def lines(report) -> list[str]:
-    """The report for a console: numbers, then notes."""
+def lines(report: dict) -> list[str]:
+    """Return the report as lines for a console: numbers, then notes."""
     kid, sets, features = report["kid"], report["sets"], report["features"]
     low, high = kid["ci95"]
     shown = [
@@ -62,7 +62,7 @@ def lines(report) -> list[str]:
         f"std {kid['std']:.6f}, standard error {kid['standard_error']:.6f}",
     ]
     if kid["p_value"] is not None:
-        shown.append(f"p-value    {kid['p_value']:.4g}   of both sets being of one distribution, by permutation")
+        shown.append(f"p-value    {kid['p_value']:.4g}   that both sets have one distribution, by permutation")
     shown.append(f"FID        {report['fid']:.4f}")
     if report["precision"] is not None:
         shown.append(f"precision  {report['precision']:.4f}   recall {report['recall']:.4f}")

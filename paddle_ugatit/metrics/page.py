@@ -15,7 +15,7 @@ from PIL import Image
 from paddle_ugatit.data.images import ImageError
 from paddle_ugatit.formats import atomic, html
 from paddle_ugatit.metrics import charts
-from paddle_ugatit.metrics.compare import Evaluation
+from paddle_ugatit.metrics.compare import Comparison
 
 SHOWN = 8  # images in each row of the grid
 _THUMBNAIL = 128  # px
@@ -30,14 +30,14 @@ def _environment():
 _PAGES = _environment()
 
 
-def write(evaluation: Evaluation, path: Path | str) -> None:
+def write(evaluation: Comparison, path: Path | str) -> None:
     """Render the page and write it; if that is interrupted, the previous page stays whole."""
     text = render(evaluation)
     with atomic.replacing(path, "w") as file:
         file.write(text)
 
 
-def render(evaluation: Evaluation) -> str:
+def render(evaluation: Comparison) -> str:
     """Return the page's HTML."""
     report = evaluation.report
     return _PAGES.get_template("evaluation.html").render(

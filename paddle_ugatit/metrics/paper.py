@@ -1,7 +1,7 @@
-"""The paper's way to KID (GAN_Metrics-Tensorflow), its `mean_KID`, and the published table.
+"""The paper's protocol for KID (GAN_Metrics-Tensorflow), its `mean_KID`, and the published table.
 
-Blocks of about ten samples make its number noisy: three times (100 images) to twelve times (1000) the standard
-deviation of the all-pairs estimate.
+Blocks of about ten samples make the protocol noisy: its standard deviation is 3 (100 images) to 12 times (1000) that
+of the all-pairs estimate.
 """
 
 from dataclasses import dataclass
@@ -15,8 +15,8 @@ from paddle_ugatit.metrics.mmd import checked
 BLOCK = 10  # samples
 TARGET_SHARE, SOURCE_SHARE = 0.02, 0.98
 REWARDS = (
-    "mean_KID = (0.02 KID(target, fake) + 0.98 KID(source, fake)) / 2 falls as the output resembles the source: "
-    "copying the input would win; do not select by it"
+    "mean_KID = (0.02 KID(target, fake) + 0.98 KID(source, fake)) / 2 falls as the output gets closer to the source: "
+    "copying the input would win; do not select models by it"
 )
 PUBLISHED = {  # KID x 100 and its +- as printed in the paper; probably mean_KID
     "selfie2anime": (11.61, 0.57),
@@ -42,24 +42,24 @@ class BlockKid:
     values: np.ndarray
 
 
-def block_sizes(n, blocks):
-    """Sizes of `blocks` consecutive blocks of n samples, the smaller ones first."""
+def block_sizes(n: int, blocks: int) -> list[int]:
+    """Return the sizes of `blocks` consecutive blocks of n samples, smaller ones first."""
     size, larger = divmod(n, blocks)
     return [size] * (blocks - larger) + [size + 1] * larger
 
 
-def block_kid(features_x, features_y) -> BlockKid:
-    """(N,d), (M,d): unbiased MMD^2 of each pair of blocks, ceil(max(N, M) / 10) of them.
+def block_kid(features_x: np.ndarray, features_y: np.ndarray) -> BlockKid:
+    """Compute the unbiased MMD^2 of each pair of blocks, ceil(max(N, M) / 10) of them: (N,d), (M,d).
 
-    Raises InputError where the smaller set leaves blocks of one sample.
+    Raises InputError if the smaller set leaves blocks of fewer than two samples.
     """
     x, y = checked(features_x, features_y)
     blocks = -(-max(len(x), len(y)) // BLOCK)
     sizes = [block_sizes(len(features), blocks) for features in (x, y)]
     if min(map(min, sizes)) < 2:
         raise InputError(
-            f"the paper's protocol cuts sets of {len(x)} and {len(y)} samples into {blocks} blocks, which leaves the "
-            "smaller set less than 2 a block"
+            f"the paper's protocol splits sets of {len(x)} and {len(y)} samples into {blocks} blocks, which leaves "
+            "fewer than 2 samples per block of the smaller set"
         )
     ends_x, ends_y = (np.cumsum([0, *size]) for size in sizes)
     estimates = []
@@ -71,6 +71,6 @@ def block_kid(features_x, features_y) -> BlockKid:
     return BlockKid(float(values.mean()), error, values)
 
 
-def mean_kid(target, source) -> float:
-    """The paper's mean_KID of KID(target, fake) and KID(source, fake)."""
+def mean_kid(target: float, source: float) -> float:
+    """Return the paper's mean_KID from KID(target, fake) and KID(source, fake)."""
     return (TARGET_SHARE * target + SOURCE_SHARE * source) / 2

@@ -1,4 +1,4 @@
-"""Several processes that share the extraction of features, started by `python -m paddle.distributed.launch`."""
+"""Extraction of features shared by several processes, started with `python -m paddle.distributed.launch`."""
 
 import os
 
@@ -6,13 +6,13 @@ import numpy as np
 import paddle
 
 
-def place():
-    """(rank, number of processes); (0, 1) for a process on its own."""
+def place() -> tuple[int, int]:
+    """Return (rank, number of processes), (0, 1) for a single process."""
     return int(os.environ.get("PADDLE_TRAINER_ID", 0)), int(os.environ.get("PADDLE_TRAINERS_NUM", 1))
 
 
-def start():
-    """Join the other processes, by gloo on CPUs; nothing for a process on its own."""
+def start() -> None:
+    """Join the other processes, on CPUs through gloo. Does nothing in a single process."""
     if place()[1] > 1 and not paddle.distributed.is_initialized():
         os.environ.setdefault("PADDLE_DISTRI_BACKEND", "gloo" if paddle.get_device() == "cpu" else "auto")
         paddle.distributed.init_parallel_env()
@@ -24,13 +24,13 @@ def _gathered(array):
     return [tensor.numpy() for tensor in tensors]
 
 
-def all_agree(yes) -> bool:
-    """Whether every process says yes."""
+def all_agree(yes: bool) -> bool:
+    """Return whether `yes` is true in every process."""
     return bool(yes) if place()[1] == 1 else all(a.min() > 0 for a in _gathered(np.array([yes], np.float32)))
 
 
-def interleaved(mine, total):
-    """Rows of all processes, of which process r has rows r, r + world, ...: (n,d) float32 -> (total,d)."""
+def interleaved(mine: np.ndarray, total: int) -> np.ndarray:
+    """Gather the rows of all processes, where process r holds rows r, r + world, ...: float32 (n,d) -> (total,d)."""
     _, world = place()
     if world == 1:
         return mine

@@ -1,6 +1,7 @@
-"""Pictures of any size as the 299 px squares that the FID Inception takes: the resizes that KID tools disagree on.
+"""Resizing images to the 299 px squares that FID's Inception takes; KID tools disagree on how to.
 
-Each is (H,W,3) uint8 -> (299,299,3) float32 in [0, 255]. NumPy and Pillow only, so that worker threads can do it.
+Each function maps uint8 (H,W,3) to float32 (299,299,3) in [0, 255], with NumPy and Pillow only, which release the GIL
+in worker threads.
 """
 
 import functools
@@ -12,10 +13,10 @@ SIZE = 299
 CHANNELS = 3
 
 
-def resize_tf1(image):
-    """Bilinear as TensorFlow 1 has it: no antialias, pixel i read at i * old / new. The standard of FID and KID.
+def resize_tf1(image: np.ndarray) -> np.ndarray:
+    """Resize as TensorFlow 1 does: bilinear, not antialiased, pixel i sampled at i * old / new.
 
-    Bit for bit torch-fidelity's: float32, across before down.
+    The standard of FID and KID; bit for bit the same as torch-fidelity, in float32, rows before columns.
     """
     low_x, high_x, part_x = _taps(image.shape[1])
     low_y, high_y, part_y = _taps(image.shape[0])
@@ -33,21 +34,21 @@ def resize_tf1(image):
 
 @functools.lru_cache(maxsize=64)
 def _taps(length):
-    """Per output pixel: the pixel before, the one after, and how far between, for a side of `length` pixels."""
+    """For each output pixel of a side of `length` pixels: the pixels before and after, and the weight of the latter."""
     place = np.arange(SIZE, dtype=np.float32) * np.float32(length / SIZE)
     low = place.astype(np.int64)
     return low, np.minimum(low + 1, length - 1), place - low.astype(np.float32)
 
 
-def resize_clean(image):
-    """Antialiased: Pillow's bicubic, every channel in float, clipped to [0, 255]; clean-fid's."""
+def resize_clean(image: np.ndarray) -> np.ndarray:
+    """Resize as clean-fid does: Pillow's bicubic filter, antialiased, each channel in float, clipped to [0, 255]."""
     channels = [Image.fromarray(np.ascontiguousarray(image[:, :, c], np.float32)) for c in range(CHANNELS)]
     resized = [np.asarray(channel.resize((SIZE, SIZE), Image.Resampling.BICUBIC)) for channel in channels]
     return np.stack(resized, 2).clip(0, 255)
 
 
-def resize_paper(image):
-    """Pillow's bilinear, antialiased and rounded to uint8: what `scipy.misc.imresize` did in the paper's tool."""
+def resize_paper(image: np.ndarray) -> np.ndarray:
+    """Resize as `scipy.misc.imresize` in the paper's tool: Pillow's bilinear filter, antialiased, rounded to uint8."""
     resized = Image.fromarray(np.ascontiguousarray(image)).resize((SIZE, SIZE), Image.Resampling.BILINEAR)
     return np.asarray(resized).astype(np.float32)
 
@@ -55,7 +56,7 @@ def resize_paper(image):
 RESIZES = {"tf1": resize_tf1, "clean": resize_clean, "paper": resize_paper}
 
 
-def to_network(pixels, resize):
-    """Pixels in [0, 255] as the network's input; which differs, too: (B,299,299,3) -> (B,3,299,299) float32."""
+def to_network(pixels: np.ndarray, resize: str) -> np.ndarray:
+    """Scale pixels in [0, 255] to the network's input, which differs too: (B,299,299,3) -> float32 (B,3,299,299)."""
     pixels = np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))
     return pixels / np.float32(127.5) - 1 if resize == "paper" else (pixels - 128) / np.float32(128)

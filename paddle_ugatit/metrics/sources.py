@@ -1,11 +1,12 @@
-"""Sets of images as files: a folder, or an .npz of images or of features; their features, cached by content.
+"""Sets of images: a folder, or an .npz file of images or of features; and their features, cached by content.
 
-Contents: open_set (a Folder, Images or Features), features_of.
+Contents: open_set (returns an ImageSet: Folder, Images or Features), features_of.
 """
 
 import hashlib
 import itertools
 import zipfile
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -16,33 +17,33 @@ from paddle_ugatit.backend.errors import InputError
 from paddle_ugatit.data.images import ImageError, image_files, read_image
 from paddle_ugatit.formats import atomic
 from paddle_ugatit.metrics import parallel
-from paddle_ugatit.metrics.features import in_order
+from paddle_ugatit.metrics.features import FeatureExtractor, in_order
 
-_NAMED = 3  # unreadable images that a message names
-_PLACEHOLDER = np.zeros((1, 1, 3), np.uint8)  # for an unreadable one, whose features are then left out
+_NAMED = 3  # unreadable images listed in a message
+_PLACEHOLDER = np.zeros((1, 1, 3), np.uint8)  # in place of an unreadable image, whose features are then discarded
 
 
 class Folder:
-    """Every image below a folder, in the order of their names."""
+    """All images below a folder, sorted by name."""
 
     kind = "images"
 
-    def __init__(self, path):
+    def __init__(self, path: Path):
         self.path, self.files = path, image_files(path)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.files)
 
-    def image(self, index):
-        """(H,W,3) uint8; ImageError where it cannot be read."""
+    def image(self, index: int) -> np.ndarray:
+        """Read an image: uint8 (H,W,3). Raises ImageError if it cannot be read."""
         return read_image(self.files[index])
 
-    def label(self, index):
-        """Its name within the folder."""
+    def label(self, index: int) -> str:
+        """Return the image's path within the folder."""
         return self.files[index].relative_to(self.path).as_posix()
 
-    def digest(self, progress=None):
-        """SHA-256 over the files' contents, in order."""
+    def digest(self, progress: Callable[[int], object] | None = None) -> str:
+        """Return the SHA-256 of the files' contents, in order."""
         total = hashlib.sha256()
         with ThreadPoolExecutor(2) as pool:
             for digest in in_order(pool, formats.sha256, self.files, 16):
@@ -53,40 +54,43 @@ class Folder:
 
 
 class Images:
-    """Images in one array, (N,H,W,3) uint8."""
+    """Images in one array, uint8 (N,H,W,3)."""
 
     kind = "images"
 
-    def __init__(self, path, array):
+    def __init__(self, path: Path, array: np.ndarray):
         self.path, self.array = path, array
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.array)
 
-    def image(self, index):
-        """(H,W,3) uint8."""
+    def image(self, index: int) -> np.ndarray:
+        """Return an image: uint8 (H,W,3)."""
         return self.array[index]
 
-    def label(self, index):
-        """Its place in the file."""
+    def label(self, index: int) -> str:
+        """Return the image's index in the file."""
         return f"[{index}]"
 
-    def digest(self, progress=None):
-        """SHA-256 of shape and values."""
+    def digest(self, progress: Callable[[int], object] | None = None) -> str:
+        """Return the SHA-256 of shape and values."""
         digest = hashlib.sha256(f"{self.array.dtype.str}{self.array.shape}".encode())
         for row in self.array:
-            digest.update(np.ascontiguousarray(row))
+            digest.update(np.ascontiguousarray(row).data)
         return digest.hexdigest()
 
 
 class Features(Images):
-    """Features that someone has extracted, (N,d) float."""
+    """Features extracted elsewhere, float (N,d)."""
 
     kind = "features"
 
 
-def open_set(path):
-    """The set in a folder or an .npz file. Raises InputError in one line for anything else."""
+ImageSet = Folder | Images
+
+
+def open_set(path: Path | str) -> ImageSet:
+    """Open a folder of images, or an .npz file of images or features. Raises InputError for anything else."""
     path = Path(path)
     if path.is_dir() or path.suffix.lower() != ".npz":
         if path.is_file():
@@ -107,22 +111,31 @@ def _npz_array(path):
         with np.load(path, allow_pickle=False) as file:
             names = [name for name in ("images", "features", "arr_0") if name in file] or file.files
             if len(names) != 1:
-                raise InputError(f"{path}: holds {', '.join(names) or 'nothing'}; one array is needed, `images` say")
+                raise InputError(
+                    f"{path}: holds {', '.join(names) or 'nothing'}; one array is needed, such as `images`"
+                )
             return file[names[0]]
     except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
         raise InputError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
 
 
-def features_of(images, extractor, cache=None, skip_bad=False, progress=None):
-    """Features of a set, indices of the images they are of, names of those left out, and the set's digest.
+def features_of(
+    images: ImageSet,
+    extractor: FeatureExtractor | None,
+    cache: Path | str | None = None,
+    skip_bad: bool = False,
+    progress: Callable[[int], object] | None = None,
+) -> tuple[np.ndarray, np.ndarray, list[str], str]:
+    """Return the features of a set, the indices of their images, the labels of skipped images, and the set's digest.
 
-    (N,d) float32, (N,) int, [str], hex. `cache` is a folder or None. `progress(n, note)` counts images. Raises
-    InputError for unreadable images, all of them counted, unless `skip_bad` leaves them out.
+    float32 (N,d), int (N,), list, hex. `cache` is a folder or None. `progress(n)` is called after every n images.
+    Raises InputError, with the number of unreadable images, unless `skip_bad` skips them.
     """
     digest = images.digest()
     everyone = np.arange(len(images))
-    if images.kind == "features":
+    if isinstance(images, Features):
         return images.array, everyone, [], digest
+    assert extractor is not None, "images need an extractor"
     kept = _cached(cache, extractor, digest)
     if parallel.all_agree(kept is not None):
         return kept, everyone, [], digest
@@ -150,7 +163,7 @@ def features_of(images, extractor, cache=None, skip_bad=False, progress=None):
     if not len(left_out):
         _keep(cache, extractor, digest, features, rank)
     good = np.setdiff1d(everyone, left_out)
-    return features[good], good, [images.label(i) for i in left_out], digest
+    return features[good], good, [images.label(int(i)) for i in left_out], digest
 
 
 def _flags(bad, rank, world, total):
@@ -158,7 +171,7 @@ def _flags(bad, rank, world, total):
 
 
 def _refusal(images):
-    """An InputError that names unreadable images and counts all."""
+    """An InputError with the number of unreadable images and the first of them."""
 
     def problem(index):
         try:
@@ -187,7 +200,7 @@ def _cached(cache, extractor, digest):
     try:
         features = np.load(_cache_file(cache, extractor, digest), allow_pickle=False)
     except (OSError, ValueError, EOFError):
-        return None  # none, or one damaged: it is made anew
+        return None  # missing or damaged: the features are extracted again
     return features if features.ndim == 2 and features.shape[1] == extractor.dimensions else None
 
 

@@ -1,25 +1,25 @@
-"""How far KID could be off: its variance over draws of both sets, a bootstrap interval, a permutation test.
+"""The uncertainty of KID: its variance over draws of both sets, a bootstrap interval, a permutation test.
 
-The all-pairs estimate is a U-statistic. Its variance has a part of first order (each sample's own projection) and one
-of second order (pairs); a bootstrap of the samples counts the second three times, which at 100 images and a KID near
-zero is most of it. So the projections are resampled with their variance freed of what pairs add to it, and the second
-order enters as normal noise of its estimated variance. `align/check_metric.py --coverage` measures how often the
-interval holds the truth.
+The all-pairs estimate is a U-statistic. Its variance has a first-order part (each sample's own projection) and a
+second-order part (pairs); a bootstrap of the samples counts the second part three times, which at 100 images and a KID
+near zero is most of the variance. So the projections are resampled after the pairs' contribution is removed from their
+variance, and the second-order part is added as normal noise of its estimated variance. `align/check_metric.py
+--coverage` measures how often the interval contains the true value.
 """
 
 import numpy as np
 
-from paddle_ugatit.metrics.gram import unbiased
+from paddle_ugatit.metrics.gram import GramSums, unbiased
 
-BOOTSTRAP = 1000  # draws
-WIDE = 0.5  # of the estimate: an interval wider than this is said to be wide
+BOOTSTRAP = 1000  # resamples
+WIDE = 0.5  # share of the estimate: an interval wider than this is reported as wide
 
 
-def variance(sums):
-    """First-order variance of the two sets, second-order variance, and both projections, centred.
+def variance(sums: GramSums) -> tuple[float, float, list[np.ndarray]]:
+    """Return the first-order variance, the second-order variance, and the centred projections of both sets.
 
-    `sums` is gram.GramSums. Kernel values are taken as mean + own effects + rest, as in an analysis of variance; what
-    is left of their squares is the second order.
+    Kernel values are decomposed into mean, effects of both samples and a rest, as in an analysis of variance; the
+    squares of the rest are the second order.
     """
     n, m = sums.n, sums.m
     xx, yy = _within(sums.rows_xx, sums.squares[0]), _within(sums.rows_yy, sums.squares[1])
@@ -42,9 +42,9 @@ def variance(sums):
 
 
 def _within(rows, squares):
-    """Effects of the samples and variance of the rest, among the pairs of one set."""
+    """The effects of the samples and the variance of the rest, among the pairs of one set."""
     n = len(rows)
-    if n < 4:  # too few pairs to tell effects from the rest: all is rest
+    if n < 4:  # too few pairs to tell effects from the rest
         mean = rows.sum() / (n * (n - 1))
         return np.zeros(n), max(0.0, squares / (n * (n - 1)) - mean**2)
     means = rows / (n - 1)
@@ -54,10 +54,10 @@ def _within(rows, squares):
     return effects, max(0.0, left / (n * (n - 3)))
 
 
-def interval(sums, estimate, seed, draws):
-    """Standard error of the all-pairs estimate, and its 95 % interval from `draws` bootstrap draws, by normality for 0.
+def interval(sums: GramSums, estimate: float, seed: int, draws: int) -> tuple[float, tuple[float, float]]:
+    """Return the standard error of the all-pairs estimate and its 95 % interval.
 
-    sums: gram.GramSums.
+    The interval comes from `draws` bootstrap resamples, or from the normal distribution if `draws` is 0.
     """
     first, second, projections = variance(sums)
     error = float(np.sqrt(first + second))
@@ -68,7 +68,7 @@ def interval(sums, estimate, seed, draws):
     values = rng.standard_normal(draws) * np.sqrt(second)
     for projection in projections:
         size = len(projection)
-        for start in range(0, draws, 100):  # 100 draws at a time: 16 MB for 10 000 samples
+        for start in range(0, draws, 100):  # 100 at a time: 16 MB for 10 000 samples
             chosen = rng.integers(0, size, (min(100, draws - start), size))
             values[start : start + 100] += projection[chosen].mean(1)
     low, high = np.quantile(values, [0.025, 0.975]) * _stretch(min(sums.n, sums.m))
@@ -76,12 +76,12 @@ def interval(sums, estimate, seed, draws):
 
 
 def _stretch(n):
-    """How much wider Student's t is than the normal distribution at 97.5 %, by its series; for n samples."""
+    """The ratio of the 97.5 % quantiles of Student's t and the normal distribution for n samples, by its series."""
     return 1 + 1.21 / (n - 1) + 1.44 / (n - 1) ** 2
 
 
-def permuted_labels(n, m, permutations, seed):
-    """Who counts as of the first set under each permutation: 0/1 (n + m, permutations) float32."""
+def permuted_labels(n: int, m: int, permutations: int, seed: int) -> np.ndarray:
+    """Draw which samples count as the first set under each permutation: 0/1, float32 (n + m, permutations)."""
     rng = np.random.default_rng([seed, 2])
     labels = np.zeros((n + m, permutations), np.float32)
     for column in range(permutations):
@@ -89,13 +89,13 @@ def permuted_labels(n, m, permutations, seed):
     return labels
 
 
-def p_value(sums, labels, first, estimate):
-    """Share of permutations whose estimate is no smaller; their columns in `sums` begin at `first`."""
+def p_value(sums: GramSums, labels: np.ndarray, first: int, estimate: float) -> float:
+    """Return the share of permutations whose estimate is at least as large; `first` is their first column in `sums`."""
     n, m = sums.n, sums.m
     xx, yy, xy = sums.columns[:, first:]
     own = xx + yy + 2 * xy  # u^T K u over the pooled samples
     rows = np.concatenate([sums.rows_xx + sums.rows_xy, sums.rows_yy + sums.columns_xy])
-    pieces = range(0, labels.shape[1], 100)  # so that no float64 copy of all labels is made
+    pieces = range(0, labels.shape[1], 100)  # avoids a float64 copy of all labels
     to_all = np.concatenate([rows @ labels[:, start : start + 100].astype(np.float64) for start in pieces])
     others = rows.sum() - 2 * to_all + own
     permuted = unbiased(own, others, to_all - own, n, m)

@@ -52,7 +52,8 @@ class Grid:
         close = np.abs(self.turned - np.float32(centre[0])) < reach
         close &= np.abs(self.v - np.float32(centre[1])) < reach
         rows, columns = np.flatnonzero(close.any(1)), np.flatnonzero(close.any(0))
-        place = tuple(slice(at[0], at[-1] + 1) if len(at) else slice(0, 2) for at in (rows, columns))
+        down, across = (slice(at[0], at[-1] + 1) if len(at) else slice(0, 2) for at in (rows, columns))
+        place = (down, across)
         part = copy.copy(self)
         for name in ("x", "y", "u", "v", "body_u", "body_v", "turned", "radius"):
             setattr(part, name, getattr(self, name)[place])
