@@ -60,7 +60,7 @@ def slerp(one: np.ndarray, other: np.ndarray, count: int) -> np.ndarray:
 class Sagan:
     """The sampler of a SAGAN generator."""
 
-    def __init__(self, network: sagan.Generator):
+    def __init__(self, network: nn.Layer):
         self.network, self.size = network, network.image_size
 
     def latents(self, seeds: Sequence[int]) -> np.ndarray:
@@ -91,7 +91,7 @@ class Sagan:
         return images, *maps
 
 
-def of(networks: dict[str, nn.Layer], path: Path | str, latest: bool = False) -> Sampler:
+def of(networks: dict[str, nn.Layer], path: Path | str, latest: bool = False) -> Sagan | StyleGan2:
     """Return the sampler for the networks of a checkpoint, by name.
 
     For StyleGAN2 it uses the running means if the file has them, unless `latest`. Raises InputError, naming `path`, if

@@ -8,10 +8,10 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 import paddle
+from paddle import nn
 
 from paddle_ugatit.data.transforms import random_bits, random_normal
 from paddle_ugatit.inference.translate import evaluating, require_finite
-from paddle_ugatit.models import stylegan2
 
 BATCH = 16
 MEAN_OF = 2000  # styles averaged for the truncation
@@ -26,9 +26,7 @@ class StyleGan2:
     styles towards their mean: less variety, fewer failures.
     """
 
-    def __init__(
-        self, style: stylegan2.StyleVectorizer, generator: stylegan2.Generator, truncation: float = TRUNCATION
-    ):
+    def __init__(self, style: nn.Layer, generator: nn.Layer, truncation: float = TRUNCATION):
         self.style, self.generator, self.truncation = style, generator, truncation
         self.size = generator.image_size
         self._mean: np.ndarray | None = None
