@@ -1,4 +1,4 @@
-"""KID, its spread, FID, precision and recall against plain statements; mistakes in them are caught."""
+"""KID, its spread, FID, precision and recall compared with plain statements of the formulas; planted mistakes are caught."""
 
 import subprocess
 import sys
@@ -123,7 +123,7 @@ def test_what_cannot_be_compared_is_one_line(x, y, options, words):
 
 
 def test_variance_and_interval_are_honest():
-    """60 draws of both sets: the standard error is the standard deviation, the interval holds the truth."""
+    """60 draws of both sets: the standard error is the standard deviation, the interval contains the true value."""
     value = metric_simulation.truth(np.random.default_rng(9), 0.3)
     rows, held, rejected = metric_simulation.simulated(80, 0.3, value, 60, 0)
     mean, deviation, printed = rows["all pairs"]
