@@ -1,4 +1,4 @@
-"""KID, its spread, FID, precision and recall compared with plain statements of the formulas; planted mistakes are caught."""
+"""KID, its spread, FID, precision and recall, compared with plain formulas; planted mistakes are caught."""
 
 import subprocess
 import sys
