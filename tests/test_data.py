@@ -46,7 +46,7 @@ def data(root, **options):
 
 
 def same(first, second):
-    """Whether two sequences of batches are the same, bit by bit."""
+    """Whether two sequences of batches are the same bit for bit."""
     pairs = [(a, b) for one, other in zip(first, second, strict=True) for a, b in zip(one, other, strict=True)]
     return bool(pairs) and all(np.array_equal(a, b) for a, b in pairs)
 
@@ -112,7 +112,7 @@ def test_a_system_of_one_domain_reads_that_one_alone(root):
 
 
 def test_workers_keep_the_order(root, monkeypatch):
-    """Even where every earlier batch takes longer than the later ones."""
+    """Even if every batch takes longer than the ones after it."""
     whole = list(data(root).iterate(1, 9))
     batch, waiting = TrainingData.batch, threading.Event()
 

@@ -1,4 +1,4 @@
-"""Image files of any kind come out as upright RGB; what is none is refused in one line that names it."""
+"""Image files of any kind are read as upright RGB; anything else is refused in one line that names it."""
 
 import io
 import os

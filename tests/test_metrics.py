@@ -1,4 +1,4 @@
-"""KID, its spread, FID, precision and recall against plain statements; mistakes in them are caught."""
+"""KID, its spread, FID, precision and recall, compared with plain formulas; planted mistakes are caught."""
 
 import subprocess
 import sys
@@ -124,7 +124,7 @@ def test_what_cannot_be_compared_is_one_line(x, y, options, words):
 
 
 def test_variance_and_interval_are_honest():
-    """60 draws of both sets: the standard error is the standard deviation, the interval holds the truth."""
+    """60 draws of both sets: the standard error is the standard deviation, the interval contains the true value."""
     value = coverage.truth(np.random.default_rng(9), 0.3)
     rows, held, rejected = coverage.simulated(80, 0.3, value, 60, 0)
     mean, deviation, printed = rows["all pairs"]

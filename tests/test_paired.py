@@ -1,4 +1,4 @@
-"""L1, PSNR and SSIM of pairs, against plain statements of their definitions."""
+"""L1, PSNR and SSIM of pairs, compared with plain statements of their definitions."""
 
 import numpy as np
 import pytest
