@@ -1,12 +1,18 @@
 """The style loss of AdaIN (Huang and Belongie, ICCV 2017). Twin: torch_ref/losses/adain.py."""
 
+from collections.abc import Sequence
+
+import paddle
+
 from paddle_ugatit.losses.distances import least_squares
 
+Moments = tuple[paddle.Tensor, paddle.Tensor]  # means and deviations of a map's channels
 
-def style_loss(found, wanted):
-    """How far means and deviations of maps are from those of a style's, per layer (mean, deviation): eq. 13 of AdaIN.
 
-    quirk: mean squares per layer, not the norms that the paper prints, as in the public code.
+def style_loss(found: Sequence[Moments], wanted: Sequence[Moments]) -> paddle.Tensor:
+    """Return the distance between the channel moments of two lists of maps, one pair of moments per layer, eq. 13: ().
+
+    quirk: as in the public code, the terms are mean squares per layer, not the norms that the paper prints.
     """
     pairs = zip(found, wanted, strict=True)
     return sum(least_squares(x, y) for moments in pairs for x, y in zip(*moments, strict=True))

@@ -1,16 +1,16 @@
-"""The two losses of StyleGAN2 (Karras et al., CVPR 2020) on gradients. Twin: torch_ref/losses/stylegan2.py."""
+"""StyleGAN2's losses on gradients (Karras et al., CVPR 2020). Twin: torch_ref/losses/stylegan2.py."""
 
 import paddle
 
 
-def gradient_penalty(gradients):
-    """Mean squared length of a discriminator's gradients in its images: (B,3,S,S) -> (); centred at 0.
+def gradient_penalty(gradients: paddle.Tensor) -> paddle.Tensor:
+    """Return the mean squared norm of a discriminator's gradients with respect to its images: (B,3,S,S) -> ().
 
-    The squares as they are: the length's own derivative at 0 is infinite.
+    The squares are summed directly, since the derivative of the norm itself is infinite at 0.
     """
     return (gradients * gradients).sum([1, 2, 3]).mean()
 
 
-def path_lengths(gradients):
-    """How far an image moves with its styles (StyleGAN2, eq. 4), from gradients in them: (B,layers,latent) -> (B,)."""
+def path_lengths(gradients: paddle.Tensor) -> paddle.Tensor:
+    """Return each image's path length (StyleGAN2, eq. 4) from gradients in its styles: (B,layers,latent) -> (B,)."""
     return paddle.sqrt((gradients * gradients).sum(2).mean(1))

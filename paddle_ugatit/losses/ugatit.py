@@ -1,10 +1,14 @@
 """Losses of U-GAT-IT (Kim et al., ICLR 2020, section 2.2). Twin: torch_ref/losses/ugatit.py."""
 
+import paddle
+
 from paddle_ugatit.losses.distances import cross_entropy, least_squares
 
+Verdict = tuple[paddle.Tensor, paddle.Tensor, paddle.Tensor]  # a discriminator's logit map, cam_logit and heatmap
 
-def verdict_loss(verdict, target):
-    """Distance of a discriminator's verdict, (logit map, cam_logit, heatmap), from `target`: 1 is real, 0 translated.
+
+def verdict_loss(verdict: Verdict, target: float) -> paddle.Tensor:
+    """Return the least-squares loss of a discriminator's outputs for `target`, 1 if real and 0 if translated: ().
 
     quirk: the CAM loss is least squares here and cross entropy in the generator; the paper prints one formula for both.
     """
@@ -12,16 +16,19 @@ def verdict_loss(verdict, target):
     return least_squares(logit, target) + least_squares(cam_logit, target)
 
 
-def discriminator_loss(real, fake):
-    """Of one discriminator, from its verdicts on real and on translated images."""
+def discriminator_loss(real: Verdict, fake: Verdict) -> paddle.Tensor:
+    """Return the loss of one discriminator from its outputs for real and for translated images: ()."""
     return verdict_loss(real, 1) + verdict_loss(fake, 0)
 
 
-def adversarial_loss(fake):
-    """What one discriminator's verdict on translated images costs the generator."""
+def adversarial_loss(fake: Verdict) -> paddle.Tensor:
+    """Return the generator's loss against one discriminator, from its outputs for translated images: ()."""
     return verdict_loss(fake, 1)
 
 
-def cam_loss(translated_cam, identity_cam):
-    """Of a generator's own CAM logits: 1 where it translates, 0 where it gets its target domain."""
+def cam_loss(translated_cam: paddle.Tensor, identity_cam: paddle.Tensor) -> paddle.Tensor:
+    """Return the loss of a generator's own CAM logits: (B,2), (B,2) -> ().
+
+    The target is 1 for images that it translates, and 0 for images that are of its target domain already.
+    """
     return cross_entropy(translated_cam, 1) + cross_entropy(identity_cam, 0)

@@ -1,9 +1,12 @@
-"""AdaIN style transfer (Huang and Belongie, ICCV 2017, arXiv 1703.06868): VGG-19 up to relu4_1, AdaIN, its mirror.
+"""AdaIN style transfer (Huang and Belongie, ICCV 2017, arXiv 1703.06868): VGG-19 up to relu4_1, AdaIN, a decoder.
 
 Contents: Encoder, Decoder, StyleTransfer. Twin: torch_ref/models/adain.py.
-Names are those of the public files `vgg_normalised.pth` and `decoder.pth`: the places in one Sequential each.
+Attribute names are those of the public files `vgg_normalised.pth` and `decoder.pth`: positions in a Sequential.
 """
 
+from collections.abc import Sequence
+
+import paddle
 from paddle import nn
 
 from paddle_ugatit.backend.compat import constant
@@ -12,25 +15,25 @@ from paddle_ugatit.layers.norm import AdaIN
 from paddle_ugatit.layers.reflection_pad import ReflectionPad2D
 from paddle_ugatit.layers.upsample import Upsample
 
-TAPS = (3, 10, 17, 30)  # places of relu1_1, relu2_1, relu3_1, relu4_1 in the encoder
-SMALLEST = 9  # pixels to a side, of which the encoder leaves 2: fewer cannot be reflected, and have no variance
+TAPS = (3, 10, 17, 30)  # positions of relu1_1, relu2_1, relu3_1 and relu4_1 in the encoder
+SMALLEST = 9  # pixels a side; of fewer the encoder leaves one, which has no border to reflect and no variance
 
 
-def reflected_conv(inputs, outputs):
-    """A 3x3 convolution that keeps the size, and a ReLU: (B,in,H,W) -> (B,out,H,W)."""
+def reflected_conv(inputs: int, outputs: int) -> list[nn.Layer]:
+    """Return the layers of a 3x3 convolution with a reflected border, and a ReLU: (B,in,H,W) -> (B,out,H,W)."""
     return [ReflectionPad2D(1), Conv2D(inputs, outputs, 3), nn.ReLU()]
 
 
 class Encoder(nn.Sequential):
     """VGG-19 up to relu4_1: images (B,3,H,W), RGB in [0,1] -> relu1_1 (B,ch,H,W), relu2_1, relu3_1, relu4_1.
 
-    Each has twice the channels of the last on half its height and width, rounded up: the fourth is
-    (B,8ch,ceil(H/8),ceil(W/8)). ValueError for images under 9 pixels to a side.
+    Each map has twice the channels of the one before and half its height and width, rounded up: the fourth is
+    (B,8ch,ceil(H/8),ceil(W/8)). Raises ValueError if a side of the images is shorter than 9 pixels.
     """
 
-    def __init__(self, ch=64):
+    def __init__(self, ch: int = 64):
         super().__init__(
-            Conv2D(3, 3, 1),  # to the mean-free BGR levels that VGG was trained on
+            Conv2D(3, 3, 1),  # to BGR with the mean subtracted, which VGG was trained on
             *reflected_conv(3, ch),
             *reflected_conv(ch, ch),
             nn.MaxPool2D(2, ceil_mode=True),  # (B,ch,H/2,W/2)
@@ -46,7 +49,7 @@ class Encoder(nn.Sequential):
         )
         self.ch = ch
 
-    def forward(self, x):
+    def forward(self, x: paddle.Tensor) -> tuple[paddle.Tensor, ...]:
         require_size(*x.shape[2:])
         taps = []
         for place, layer in enumerate(self.children()):
@@ -57,9 +60,9 @@ class Encoder(nn.Sequential):
 
 
 class Decoder(nn.Sequential):
-    """The encoder's mirror, without norms: relu4_1 (B,8ch,h,w) -> images (B,3,8h,8w), about [0,1], not clamped."""
+    """The encoder mirrored, without norms: relu4_1 (B,8ch,h,w) -> images (B,3,8h,8w), roughly in [0,1], not clamped."""
 
-    def __init__(self, ch=64):
+    def __init__(self, ch: int = 64):
         super().__init__(
             *reflected_conv(8 * ch, 4 * ch),
             Upsample(),  # (B,4ch,2h,2w)
@@ -78,34 +81,46 @@ class Decoder(nn.Sequential):
 
 
 class StyleTransfer(nn.Layer):
-    """decoder((1 - alpha) f(c) + alpha AdaIN(f(c), f(s))), eq. 14: content (B,3,H,W), styles (B or 1,3,h,w) each.
+    """decoder((1 - alpha) f(c) + alpha AdaIN(f(c), f(s))), eq. 14, with f the encoder's relu4_1.
 
-    Of several styles each has a share, a number or a map (B or 1,1,ceil(H/8),ceil(W/8)); at every pixel they should
-    add up to 1 (eq. 15, and section 7.3 for the maps). Result (B,3,8 ceil(H/8),8 ceil(W/8)).
+    content (B,3,H,W), styles (B or 1,3,h,w) each -> (B,3,8 ceil(H/8),8 ceil(W/8)). Each of several styles has a share,
+    a number or a map (B or 1,1,ceil(H/8),ceil(W/8)); at every pixel the shares should sum to 1 (eq. 15, and section 7.3
+    for maps).
     """
 
-    def __init__(self, encoder, decoder):
+    def __init__(self, encoder: nn.Layer, decoder: nn.Layer):
         super().__init__()
         self.encoder, self.decoder, self.adain = encoder, decoder, AdaIN()
 
-    def forward(self, content, *styles, shares=(1.0,), alpha=1.0):
+    def forward(
+        self,
+        content: paddle.Tensor,
+        *styles: paddle.Tensor,
+        shares: Sequence[float | paddle.Tensor] = (1.0,),
+        alpha: float = 1.0,
+    ) -> paddle.Tensor:
         content = self.encoder(content)[-1]
         stylised = self.stylised(content, [self.encoder(style)[-1] for style in styles], shares)
         alpha = constant(alpha, content)
         return self.decoder((1 - alpha) * content + alpha * stylised)
 
-    def stylised(self, content, styles, shares):
-        """The sum of every style's share in AdaIN(f(c), f(s)), of relu4_1 of content and styles: (B,C,h,w)."""
+    def stylised(
+        self, content: paddle.Tensor, styles: Sequence[paddle.Tensor], shares: Sequence[float | paddle.Tensor]
+    ) -> paddle.Tensor:
+        """Return the sum over styles of share * AdaIN(f(c), f(s)), from relu4_1 of the content and of each style.
+
+        (B,C,h,w), (B or 1,C,.,.) each -> (B,C,h,w).
+        """
         parts = []
         for style, share in zip(styles, shares, strict=True):
             if isinstance(share, float):
                 parts.append(constant(share, content) * self.adain(content, style))
-            else:  # the moments of content are those of the region that the style has a share in
+            else:  # the content's moments are weighted by the share, so they are those of the style's region
                 parts.append(share * self.adain(content, style, share))
         return sum(parts)
 
 
-def require_size(height, width):
-    """Raise ValueError unless images of this size can pass the encoder."""
+def require_size(height: int, width: int) -> None:
+    """Raise ValueError if images of this size are too small for the encoder."""
     if min(height, width) < SMALLEST:
         raise ValueError(f"the encoder needs images of {SMALLEST}x{SMALLEST} pixels or more, got {height}x{width}")

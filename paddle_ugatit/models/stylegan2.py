@@ -21,48 +21,48 @@ from paddle_ugatit.layers.twice_differentiable import (
     spread,
 )
 
-SLOPE = 0.2  # of every LeakyReLU
+SLOPE = 0.2  # of every leaky ReLU
 
 
 class EqualLinear(nn.Layer):
-    """x (lr_mul W) + lr_mul b, W from N(0,1): a learning rate of its own, as it were: (B,in) -> (B,out)."""
+    """x (lr_mul W) + lr_mul b with W from N(0,1), which in effect scales the learning rate: (B,in) -> (B,out)."""
 
-    def __init__(self, in_features, out_features, lr_mul=0.1):
+    def __init__(self, in_features: int, out_features: int, lr_mul: float = 0.1):
         super().__init__()
         self.lr_mul = lr_mul
         normal, zeros = nn.initializer.Normal(0.0, 1.0), nn.initializer.Constant(0.0)
         self.weight = self.create_parameter([in_features, out_features], default_initializer=normal)
         self.bias = self.create_parameter([out_features], default_initializer=zeros)
 
-    def forward(self, x):
+    def forward(self, x: paddle.Tensor) -> paddle.Tensor:
         return F.linear(x, self.weight * self.lr_mul, self.bias * self.lr_mul)
 
 
 class StyleVectorizer(nn.Layer):
-    """S, from latents to styles: (B,latent) -> (B,latent); appendix B."""
+    """S: maps latents to styles, (B,latent) -> (B,latent); appendix B."""
 
-    def __init__(self, latent_dim=512, depth=8, lr_mul=0.1):
+    def __init__(self, latent_dim: int = 512, depth: int = 8, lr_mul: float = 0.1):
         super().__init__()
         pairs = [(EqualLinear(latent_dim, latent_dim, lr_mul), SmoothLeakyReLU(SLOPE)) for _ in range(depth)]
         self.net = nn.Sequential(*[layer for pair in pairs for layer in pair])
 
-    def forward(self, z):
+    def forward(self, z: paddle.Tensor) -> paddle.Tensor:
         length = paddle.sqrt((z * z).sum(1, keepdim=True))
         return self.net(z / paddle.maximum(length, constant(1e-12, length)))
 
 
 class Conv2DMod(nn.Layer):
-    """Convolution by w (y + 1), eq. 1, divided by its length if `demod`, eq. 3: (B,in,H,W), (B,in) -> (B,out,H,W).
+    """Convolution with w (y + 1), eq. 1, normalised if `demod`, eq. 3: (B,in,H,W), (B,in) -> (B,out,H,W).
 
-    Written so that the activations are modulated, conv(x (y + 1)) / length, the same sums in another order: up to 3
-    times as fast on a CPU where maps are small, and its second derivatives are right. The grouped form modulates a
-    filter for each image; where a gradient is asked in the style, the filter's alone may be what is needed, and
-    Paddle's second derivative of that is wrong (layers/twice_differentiable.py). Raises ValueError for an even kernel.
+    Computed as conv(x (y + 1)) / norm, which modulates the activations. The sums are the same in another order, up to 3
+    times as fast on a CPU for small maps, and have correct second derivatives. The paper's form is one grouped
+    convolution with a filter for each image: there a gradient in the style may pass through the filter alone, where
+    Paddle's second derivative is wrong (layers/twice_differentiable.py). Raises ValueError if the kernel is even.
     """
 
-    grouped = False  # compute as the article does; for comparison
+    grouped = False  # whether to compute as the paper does, for comparison
 
-    def __init__(self, in_channels, out_channels, kernel, demod=True, eps=1e-8):
+    def __init__(self, in_channels: int, out_channels: int, kernel: int, demod: bool = True, eps: float = 1e-8):
         super().__init__()
         if kernel % 2 == 0:
             raise ValueError(f"Conv2DMod needs an odd kernel, got {kernel}")
@@ -70,7 +70,7 @@ class Conv2DMod(nn.Layer):
         normal = nn.initializer.Normal(0.0, math.sqrt(2 / (in_channels * kernel**2)))
         self.weight = self.create_parameter([out_channels, in_channels, kernel, kernel], default_initializer=normal)
 
-    def forward(self, x, y):
+    def forward(self, x: paddle.Tensor, y: paddle.Tensor) -> paddle.Tensor:
         scale = y + 1
         if self.grouped:
             return self._grouped(x, scale)
@@ -80,7 +80,7 @@ class Conv2DMod(nn.Layer):
         squares = paddle.matmul(scale * scale, (self.weight * self.weight).sum([2, 3]), transpose_y=True)  # (B,out)
         return out * spread(paddle.rsqrt(squares + constant(self.eps, squares)), out)
 
-    def _grouped(self, x, scale):
+    def _grouped(self, x: paddle.Tensor, scale: paddle.Tensor) -> paddle.Tensor:
         batch, channels, height, width = x.shape
         weight = self.weight.unsqueeze(0) * scale.reshape([batch, 1, channels, 1, 1])  # (B,out,in,k,k)
         if self.demod:
@@ -92,39 +92,41 @@ class Conv2DMod(nn.Layer):
 
 
 class RGBBlock(nn.Layer):
-    """Adds a block's image to that of the blocks before, and doubles its size if `upsample`; figure 7.
+    """Add a block's image to the image of the blocks before it, and double its size if `upsample`; figure 7.
 
     (B,in,H,W), (B,3,H,W) or None, (B,latent) -> (B,3,2H,2W) or (B,3,H,W).
     """
 
-    def __init__(self, latent_dim, in_channels, upsample):
+    def __init__(self, latent_dim: int, in_channels: int, upsample: bool):
         super().__init__()
         self.to_style = SmoothLinear(latent_dim, in_channels)
         self.conv = Conv2DMod(in_channels, 3, 1, demod=False)
         self.upsample = nn.Sequential(BilinearUpsample(), Blur()) if upsample else None
 
-    def forward(self, x, previous, style):
+    def forward(self, x: paddle.Tensor, previous: paddle.Tensor | None, style: paddle.Tensor) -> paddle.Tensor:
         image = self.conv(x, self.to_style(style))
         image = image if previous is None else image + previous
         return image if self.upsample is None else self.upsample(image)
 
 
-def noise_map(noise):
-    """Noise as a map: (B,H,W,C) -> (B,C,W,H).
+def noise_map(noise: paddle.Tensor) -> paddle.Tensor:
+    """Return the noise as a map: (B,H,W,C) -> (B,C,W,H).
 
-    quirk: its rows come to lie where the map has its columns.
+    quirk: rows and columns are swapped.
     """
     return copied_transpose(noise, [0, 3, 2, 1])
 
 
 class GeneratorBlock(nn.Layer):
-    """Two modulated convolutions with noise, and their image; figure 2 (d).
+    """Two modulated convolutions with noise, and an image from the result; figure 2 (d).
 
-    (B,in,H,W), image or None, style (B,latent), noise (B,S,S,1) -> (B,filters,2H,2W), image. The first block has no
-    `upsample`, the last no `upsample_rgb`.
+    (B,in,H,W), image or None, style (B,latent), noise (B,S,S,1) -> (B,filters,2H,2W), image. The first block does not
+    upsample its map, the last one not its image.
     """
 
-    def __init__(self, latent_dim, in_channels, filters, upsample=True, upsample_rgb=True):
+    def __init__(
+        self, latent_dim: int, in_channels: int, filters: int, upsample: bool = True, upsample_rgb: bool = True
+    ):
         super().__init__()
         self.upsample = BilinearUpsample() if upsample else None
         self.to_style1 = SmoothLinear(latent_dim, in_channels)
@@ -136,7 +138,9 @@ class GeneratorBlock(nn.Layer):
         self.activation = SmoothLeakyReLU(SLOPE)
         self.to_rgb = RGBBlock(latent_dim, filters, upsample_rgb)
 
-    def forward(self, x, image, style, noise):
+    def forward(
+        self, x: paddle.Tensor, image: paddle.Tensor | None, style: paddle.Tensor, noise: paddle.Tensor
+    ) -> tuple[paddle.Tensor, paddle.Tensor]:
         x = x if self.upsample is None else self.upsample(x)
         noise = noise[:, : x.shape[2], : x.shape[3]]
         x = self.activation(self.conv1(x, self.to_style1(style)) + noise_map(self.to_noise1(noise)))
@@ -145,9 +149,12 @@ class GeneratorBlock(nn.Layer):
 
 
 class StyleGAN2Generator(nn.Layer):
-    """G: styles (B,layers,latent), a row for each block, and noise (B,S,S,1) in [0,1] -> images (B,3,S,S)."""
+    """G: styles (B,layers,latent), one for each block, and noise (B,S,S,1) in [0,1] -> images (B,3,S,S).
 
-    def __init__(self, image_size, latent_dim=512, network_capacity=16, fmap_max=512):
+    Raises ValueError if the image size is invalid, or if styles or noise have another shape.
+    """
+
+    def __init__(self, image_size: int, latent_dim: int = 512, network_capacity: int = 16, fmap_max: int = 512):
         super().__init__()
         require_image_size(image_size)
         self.image_size, self.latent_dim = image_size, latent_dim
@@ -161,7 +168,7 @@ class StyleGAN2Generator(nn.Layer):
             [GeneratorBlock(latent_dim, n, m, i > 0, i < self.num_layers - 1) for i, (n, m) in pairs]
         )
 
-    def forward(self, styles, noise):
+    def forward(self, styles: paddle.Tensor, noise: paddle.Tensor) -> paddle.Tensor:
         require_generator_input(self, styles, noise)
         x = self.initial_block.expand([styles.shape[0], *self.initial_block.shape[1:]])
         x, image = self.initial_conv(x), None
@@ -171,9 +178,9 @@ class StyleGAN2Generator(nn.Layer):
 
 
 class DiscriminatorBlock(nn.Layer):
-    """Residual block, halving the size if `downsample`: (B,in,H,W) -> (B,filters,H/2,W/2); figure 7."""
+    """Residual block that halves the size if `downsample`: (B,in,H,W) -> (B,filters,H/2,W/2); figure 7."""
 
-    def __init__(self, in_channels, filters, downsample=True):
+    def __init__(self, in_channels: int, filters: int, downsample: bool = True):
         super().__init__()
         self.conv_res = SmoothConv2D(in_channels, filters, 1, stride=2 if downsample else 1)
         self.net = nn.Sequential(
@@ -185,16 +192,16 @@ class DiscriminatorBlock(nn.Layer):
         halving = [Blur(), SmoothConv2D(filters, filters, 3, stride=2, padding=1)]
         self.downsample = nn.Sequential(*halving) if downsample else None
 
-    def forward(self, x):
+    def forward(self, x: paddle.Tensor) -> paddle.Tensor:
         out = self.net(x)
         out = out if self.downsample is None else self.downsample(out)
         return (out + self.conv_res(x)) * (1 / math.sqrt(2))
 
 
 class StyleGAN2Discriminator(nn.Layer):
-    """D: images (B,3,S,S) in [0,1] -> logits (B,)."""
+    """D: images (B,3,S,S) in [0,1] -> logits (B,). Raises ValueError if the image size is invalid."""
 
-    def __init__(self, image_size, network_capacity=16, fmap_max=512):
+    def __init__(self, image_size: int, network_capacity: int = 16, fmap_max: int = 512):
         super().__init__()
         require_image_size(image_size)
         self.image_size, count = image_size, round(math.log2(image_size))
@@ -204,7 +211,7 @@ class StyleGAN2Discriminator(nn.Layer):
         self.final_conv = SmoothConv2D(widths[-1], widths[-1], 3, padding=1)
         self.to_logit = SmoothLinear(4 * widths[-1], 1)
 
-    def forward(self, x):
+    def forward(self, x: paddle.Tensor) -> paddle.Tensor:
         if tuple(x.shape[2:]) != (self.image_size, self.image_size):
             raise ValueError(f"this discriminator takes {self.image_size} px only, got {x.shape[2]}x{x.shape[3]}")
         for block in self.blocks:
@@ -213,21 +220,21 @@ class StyleGAN2Discriminator(nn.Layer):
         return self.to_logit(x.reshape([x.shape[0], -1])).squeeze(1)
 
 
-def _silent(layer):
-    """A Linear that starts at zero throughout."""
+def _silent(layer: nn.Layer) -> nn.Layer:
+    """Set the weight and bias of a Linear to zero, and return it."""
     for parameter in (layer.weight, layer.bias):
         nn.initializer.Constant(0.0)(parameter)
     return layer
 
 
-def require_image_size(image_size):
-    """Raise ValueError for an image size that the networks cannot be built for."""
+def require_image_size(image_size: int) -> None:
+    """Raise ValueError if the networks cannot be built for this image size."""
     if image_size < 4 or image_size & (image_size - 1):
         raise ValueError(f"StyleGAN2 needs an image size that is a power of 2 and 4 or more, got {image_size}")
 
 
-def require_generator_input(generator, styles, noise):
-    """Raise ValueError unless there is a style for every block, and noise for every pixel."""
+def require_generator_input(generator: StyleGAN2Generator, styles: paddle.Tensor, noise: paddle.Tensor) -> None:
+    """Raise ValueError unless there is a style for every block and noise for every pixel."""
     size = generator.image_size
     if list(styles.shape[1:]) != [generator.num_layers, generator.latent_dim]:
         wanted = f"(B,{generator.num_layers},{generator.latent_dim})"

@@ -19,8 +19,10 @@ from paddle_ugatit.layers.spectral_norm import spectral_norm
 from paddle_ugatit.layers.upsample import Upsample
 
 
-def attend(x, gap_fc, gmp_fc, gap_weight, gmp_weight):
-    """Class activation map: (B,C,h,w) -> attended maps (B,2C,h,w), cam_logit (B,2); section 2.1."""
+def attend(
+    x: paddle.Tensor, gap_fc: nn.Layer, gmp_fc: nn.Layer, gap_weight: paddle.Tensor, gmp_weight: paddle.Tensor
+) -> tuple[paddle.Tensor, paddle.Tensor]:
+    """Weight the maps by class activation: (B,C,h,w) -> attended maps (B,2C,h,w), cam_logit (B,2); section 2.1."""
     gap_logit = gap_fc(spatial_mean(x))
     gmp_logit = gmp_fc(F.adaptive_max_pool2d(x, 1).flatten(1))
     gap = channel_scale(x, gap_weight.reshape([1, -1, 1, 1]))
@@ -31,7 +33,7 @@ def attend(x, gap_fc, gmp_fc, gap_weight, gmp_weight):
 class ResnetBlock(nn.Layer):
     """Encoder residual block, x + IN(conv(ReLU(IN(conv(x))))): (B,C,H,W) -> (B,C,H,W)."""
 
-    def __init__(self, dim):
+    def __init__(self, dim: int):
         super().__init__()
         self.conv_block = Sequential(
             ReflectionPad2D(1),
@@ -43,14 +45,14 @@ class ResnetBlock(nn.Layer):
             InstanceNorm2D(dim),
         )
 
-    def forward(self, x):
+    def forward(self, x: paddle.Tensor) -> paddle.Tensor:
         return x + self.conv_block(x)
 
 
 class ResnetAdaILNBlock(nn.Layer):
-    """Decoder residual block under gamma and beta: (B,C,H,W), (B,C), (B,C) -> (B,C,H,W)."""
+    """Decoder residual block whose AdaILNs take gamma and beta: (B,C,H,W), (B,C), (B,C) -> (B,C,H,W)."""
 
-    def __init__(self, dim, revision="current"):
+    def __init__(self, dim: int, revision: str = "current"):
         super().__init__()
         self.revision = revision
         self.pad1 = ReflectionPad2D(1)
@@ -61,7 +63,7 @@ class ResnetAdaILNBlock(nn.Layer):
         self.conv2 = Conv2D(dim, dim, 3, bias=False)
         self.norm2 = AdaILN(dim, revision=revision)
 
-    def forward(self, x, gamma, beta):
+    def forward(self, x: paddle.Tensor, gamma: paddle.Tensor, beta: paddle.Tensor) -> paddle.Tensor:
         out = self.norm1(chain(x, self.pad1, self.conv1), gamma, beta)
         out = self.norm2(chain(out, self.relu1, self.pad2, self.conv2), gamma, beta)
         # quirk: the initial revision has no skip here.
@@ -71,10 +73,20 @@ class ResnetAdaILNBlock(nn.Layer):
 class ResnetGenerator(nn.Layer):
     """Generator: image (B,in,H,W) -> image (B,out,H,W) in [-1,1], cam_logit (B,2), heatmap (B,1,H/4,W/4).
 
-    `light` pools before the gamma-beta network and takes any size; the full one is built for one `img_size`.
+    The light generator pools before its gamma-beta network and takes images of any size of 5 pixels or more; the full
+    one takes images of `img_size` only. Raises ValueError if the size of the images does not fit.
     """
 
-    def __init__(self, input_nc, output_nc, ngf=64, n_blocks=6, img_size=256, light=False, revision="current"):
+    def __init__(
+        self,
+        input_nc: int,
+        output_nc: int,
+        ngf: int = 64,
+        n_blocks: int = 6,
+        img_size: int = 256,
+        light: bool = False,
+        revision: str = "current",
+    ):
         super().__init__()
         require_revision(revision)
         require_img_size(img_size, light)
@@ -125,7 +137,7 @@ class ResnetGenerator(nn.Layer):
             nn.Tanh(),
         )
 
-    def forward(self, x):
+    def forward(self, x: paddle.Tensor) -> tuple[paddle.Tensor, paddle.Tensor, paddle.Tensor]:
         require_generator_input(x, self.img_size, self.light)
         x = self.DownBlock(x)
         x, cam_logit = attend(x, self.gap_fc, self.gmp_fc, self.gap_fc.weight, self.gmp_fc.weight)
@@ -139,12 +151,12 @@ class ResnetGenerator(nn.Layer):
 
 
 class Discriminator(nn.Layer):
-    """PatchGAN with a class activation map: image (B,in,H,W) -> logit map (B,1,h-1,w-1), cam_logit (B,2), heatmap.
+    """PatchGAN with class activation maps: image (B,in,H,W) -> logit map (B,1,h-1,w-1), cam_logit (B,2), heatmap.
 
-    h = H/2^(n_layers-2) - 1. n_layers 7 is the global discriminator, 5 the local one.
+    The heatmap is (B,1,h,w) with h = H/2^(n_layers-2) - 1. The global discriminator has n_layers = 7, the local one 5.
     """
 
-    def __init__(self, input_nc, ndf=64, n_layers=5):
+    def __init__(self, input_nc: int, ndf: int = 64, n_layers: int = 5):
         super().__init__()
         if n_layers < 3:
             raise ValueError(f"Discriminator needs n_layers >= 3, got {n_layers}")
@@ -167,26 +179,26 @@ class Discriminator(nn.Layer):
         self.pad = ReflectionPad2D(1)
         self.conv = spectral_norm(Conv2D(dim, 1, 4, bias=False))
 
-    def forward(self, x):
+    def forward(self, x: paddle.Tensor) -> tuple[paddle.Tensor, paddle.Tensor, paddle.Tensor]:
         require_discriminator_input(x, self.n_layers)
         x = self.model(x)
-        # quirk: the logit takes the normalised weight, the attention the raw one.
+        # quirk: the CAM logit is computed with the normalised weight, the attended maps with the raw one.
         x, cam_logit = attend(x, self.gap_fc, self.gmp_fc, self.gap_fc.weight_orig, self.gmp_fc.weight_orig)
         x = self.leaky_relu(self.conv1x1(x))
         heatmap = x.sum(1, keepdim=True)
         return self.conv(self.pad(x)), cam_logit, heatmap
 
 
-def require_img_size(img_size, light):
-    """Raise ValueError for an `img_size` that the generator's architecture does not permit."""
+def require_img_size(img_size: int, light: bool) -> None:
+    """Raise ValueError if a generator cannot be built for this `img_size`."""
     if not light and (img_size < 8 or img_size % 4):
         raise ValueError(f"the full generator needs an img_size of 8 or more that 4 divides, got {img_size}")
     if light and img_size < 5:
         raise ValueError(f"the light generator needs an img_size of 5 or more, got {img_size}")
 
 
-def require_generator_input(x, img_size, light):
-    """Raise ValueError unless images of x's height and width can pass the generator."""
+def require_generator_input(x: paddle.Tensor, img_size: int, light: bool) -> None:
+    """Raise ValueError if the generator cannot take images of x's height and width."""
     height, width = x.shape[2:]
     if light and min(height, width) < 5:
         raise ValueError(f"the light generator needs images of 5x5 pixels or more, got {height}x{width}")
@@ -194,13 +206,14 @@ def require_generator_input(x, img_size, light):
         raise ValueError(f"this full generator takes {img_size}x{img_size} images only, got {height}x{width}")
 
 
-def require_discriminator_input(x, n_layers):
-    """Raise ValueError unless images of x's height and width can pass the discriminator."""
-    require_discriminator_size(*x.shape[2:], n_layers)
+def require_discriminator_input(x: paddle.Tensor, n_layers: int) -> None:
+    """Raise ValueError if images of x's height and width are too small for the discriminator."""
+    height, width = x.shape[2:]
+    require_discriminator_size(height, width, n_layers)
 
 
-def require_discriminator_size(height, width, n_layers):
-    """Raise ValueError unless images of this size can pass a discriminator of `n_layers`."""
+def require_discriminator_size(height: int, width: int, n_layers: int) -> None:
+    """Raise ValueError if images of this size are too small for a discriminator of `n_layers`."""
     smallest = 3 * 2 ** (n_layers - 2)  # the last reflect pad needs a map of 2x2 or more
     if min(height, width) < smallest:
         raise ValueError(

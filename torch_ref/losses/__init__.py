@@ -1,4 +1,4 @@
-"""Losses of all systems, as pure functions. Twin: paddle_ugatit/losses/."""
+"""The losses of all systems, as pure functions. Twin: paddle_ugatit/losses/."""
 
 from torch_ref.losses.adain import style_loss
 from torch_ref.losses.distances import cross_entropy, l1, least_squares

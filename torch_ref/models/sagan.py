@@ -1,8 +1,9 @@
-"""SAGAN (Zhang et al., ICML 2019, arXiv 1805.08318): a GAN whose last but one and last maps attend to themselves.
+"""SAGAN (Zhang et al., ICML 2019, arXiv 1805.08318): a GAN with self-attention on the last two maps.
 
 Contents: SelfAttention, SAGANGenerator, SAGANDiscriminator. Twin: paddle_ugatit/models/sagan.py.
-Attribute names are those of the public checkpoint. The public network is of 64 pixels; here every width follows from
-the image size, and the names stay: l1, l2, ... double the map, attn1 stands before the last of them, attn2 after it.
+Attribute names are those of the public checkpoint, which is for images of 64 pixels. Here the depth follows from the
+image size under the same names: l1, l2, ... change the size of the map, attn1 precedes the last of them, attn2 follows
+it.
 """
 
 import torch
@@ -12,12 +13,12 @@ from torch_ref.layers.spectral_norm import SpectralNormWrapper
 
 
 class SelfAttention(nn.Module):
-    """gamma o + x with o = v softmax(q^T k)^T over all N = H W places, eq. 1 to 3: (B,C,H,W) -> (B,C,H,W), (B,N,N).
+    """gamma o + x with o = v softmax(q^T k)^T over all N = H W pixels, eq. 1 to 3: (B,C,H,W) -> (B,C,H,W), (B,N,N).
 
-    Row i of the attention says what place i looks at; it sums to 1.
+    Row i of the attention holds the weights with which pixel i attends to every pixel; it sums to 1.
     """
 
-    def __init__(self, dim):
+    def __init__(self, dim: int):
         super().__init__()
         self.query_conv = nn.Conv2d(dim, dim // 8, 1)
         self.key_conv = nn.Conv2d(dim, dim // 8, 1)
@@ -25,7 +26,7 @@ class SelfAttention(nn.Module):
         self.gamma = nn.Parameter(torch.zeros(1))
         self.softmax = nn.Softmax(-1)
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         query = self.query_conv(x).flatten(2)  # (B,C/8,N)
         key = self.key_conv(x).flatten(2)  # (B,C/8,N)
         value = self.value_conv(x).flatten(2)  # (B,C,N)
@@ -35,9 +36,9 @@ class SelfAttention(nn.Module):
 
 
 class SAGANGenerator(nn.Module):
-    """Latent (B,z) or (B,z,1,1) -> image (B,3,S,S) in [-1,1], attention (B,N,N) of N = (S/4)^2 and of N = (S/2)^2."""
+    """Latent (B,z) or (B,z,1,1) -> image (B,3,S,S) in [-1,1], attention (B,N,N) with N = (S/4)^2 and N = (S/2)^2."""
 
-    def __init__(self, image_size=64, z_dim=100, conv_dim=64):
+    def __init__(self, image_size: int = 64, z_dim: int = 100, conv_dim: int = 64):
         super().__init__()
         self.image_size, self.z_dim, self.depth = image_size, z_dim, depth_of(image_size)
         require_width(conv_dim)
@@ -50,7 +51,7 @@ class SAGANGenerator(nn.Module):
         self.attn1 = SelfAttention(2 * conv_dim)
         self.attn2 = SelfAttention(conv_dim)
 
-    def forward(self, z):
+    def forward(self, z: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         x = z.reshape(z.shape[0], self.z_dim, 1, 1)
         for i in range(1, self.depth):
             x = getattr(self, f"l{i}")(x)
@@ -60,9 +61,9 @@ class SAGANGenerator(nn.Module):
 
 
 class SAGANDiscriminator(nn.Module):
-    """Image (B,3,S,S) -> logit (B,), attention (B,N,N) of N = 8^2 and of N = 4^2."""
+    """Image (B,3,S,S) -> logit (B,), attention (B,N,N) with N = 8^2 and N = 4^2."""
 
-    def __init__(self, image_size=64, conv_dim=64):
+    def __init__(self, image_size: int = 64, conv_dim: int = 64):
         super().__init__()
         self.image_size, self.depth = image_size, depth_of(image_size)
         require_width(conv_dim)
@@ -74,7 +75,7 @@ class SAGANDiscriminator(nn.Module):
         self.attn1 = SelfAttention(widths[-2])
         self.attn2 = SelfAttention(widths[-1])
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         require_images(x, self.image_size)
         for i in range(1, self.depth):
             x = getattr(self, f"l{i}")(x)
@@ -83,21 +84,21 @@ class SAGANDiscriminator(nn.Module):
         return self.last(x).flatten(), attention1, attention2
 
 
-def depth_of(image_size):
-    """How many of l1, l2, ... there are, log2(S) - 2; ValueError for an image size that cannot be."""
+def depth_of(image_size: int) -> int:
+    """Return the number of layers l1, l2, ..., log2(S) - 2. Raises ValueError if the image size is invalid."""
     if image_size < 16 or image_size & (image_size - 1):
         raise ValueError(f"SAGAN needs an image size of 16, 32, 64, ..., got {image_size}")
     return image_size.bit_length() - 3
 
 
-def require_width(conv_dim):
-    """Raise ValueError for a width of which the attention's eighth would be nothing."""
+def require_width(conv_dim: int) -> None:
+    """Raise ValueError if the width is below 8, since the attention's queries and keys have an eighth of it."""
     if conv_dim < 8:
         raise ValueError(f"SAGAN needs a conv_dim of 8 or more, got {conv_dim}")
 
 
-def require_images(x, image_size):
-    """Raise ValueError unless x are images of the discriminator's size."""
+def require_images(x: torch.Tensor, image_size: int) -> None:
+    """Raise ValueError unless x holds images of the discriminator's size."""
     if list(x.shape[2:]) != [image_size, image_size]:
         raise ValueError(f"this discriminator takes {image_size}x{image_size} images only, got {list(x.shape[2:])}")
 

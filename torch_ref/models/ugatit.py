@@ -12,8 +12,10 @@ from torch_ref.layers.norm import ILN, AdaILN, require_revision
 from torch_ref.layers.spectral_norm import spectral_norm
 
 
-def attend(x, gap_fc, gmp_fc, gap_weight, gmp_weight):
-    """Class activation map: (B,C,h,w) -> attended maps (B,2C,h,w), cam_logit (B,2); section 2.1."""
+def attend(
+    x: torch.Tensor, gap_fc: nn.Module, gmp_fc: nn.Module, gap_weight: torch.Tensor, gmp_weight: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Weight the maps by class activation: (B,C,h,w) -> attended maps (B,2C,h,w), cam_logit (B,2); section 2.1."""
     gap_logit = gap_fc(x.mean((2, 3)))
     gmp_logit = gmp_fc(F.adaptive_max_pool2d(x, 1).flatten(1))
     gap = x * gap_weight[:, :, None, None]
@@ -24,7 +26,7 @@ def attend(x, gap_fc, gmp_fc, gap_weight, gmp_weight):
 class ResnetBlock(nn.Module):
     """Encoder residual block, x + IN(conv(ReLU(IN(conv(x))))): (B,C,H,W) -> (B,C,H,W)."""
 
-    def __init__(self, dim):
+    def __init__(self, dim: int):
         super().__init__()
         self.conv_block = nn.Sequential(
             nn.ReflectionPad2d(1),
@@ -36,14 +38,14 @@ class ResnetBlock(nn.Module):
             nn.InstanceNorm2d(dim),
         )
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         return x + self.conv_block(x)
 
 
 class ResnetAdaILNBlock(nn.Module):
-    """Decoder residual block under gamma and beta: (B,C,H,W), (B,C), (B,C) -> (B,C,H,W)."""
+    """Decoder residual block whose AdaILNs take gamma and beta: (B,C,H,W), (B,C), (B,C) -> (B,C,H,W)."""
 
-    def __init__(self, dim, revision="current"):
+    def __init__(self, dim: int, revision: str = "current"):
         super().__init__()
         self.revision = revision
         self.pad1 = nn.ReflectionPad2d(1)
@@ -54,7 +56,7 @@ class ResnetAdaILNBlock(nn.Module):
         self.conv2 = nn.Conv2d(dim, dim, 3, bias=False)
         self.norm2 = AdaILN(dim, revision=revision)
 
-    def forward(self, x, gamma, beta):
+    def forward(self, x: torch.Tensor, gamma: torch.Tensor, beta: torch.Tensor) -> torch.Tensor:
         out = self.norm1(self.conv1(self.pad1(x)), gamma, beta)
         out = self.norm2(self.conv2(self.pad2(self.relu1(out))), gamma, beta)
         # quirk: the initial revision has no skip here.
@@ -64,10 +66,20 @@ class ResnetAdaILNBlock(nn.Module):
 class ResnetGenerator(nn.Module):
     """Generator: image (B,in,H,W) -> image (B,out,H,W) in [-1,1], cam_logit (B,2), heatmap (B,1,H/4,W/4).
 
-    `light` pools before the gamma-beta network and takes any size; the full one is built for one `img_size`.
+    The light generator pools before its gamma-beta network and takes images of any size of 5 pixels or more; the full
+    one takes images of `img_size` only. Raises ValueError if the size of the images does not fit.
     """
 
-    def __init__(self, input_nc, output_nc, ngf=64, n_blocks=6, img_size=256, light=False, revision="current"):
+    def __init__(
+        self,
+        input_nc: int,
+        output_nc: int,
+        ngf: int = 64,
+        n_blocks: int = 6,
+        img_size: int = 256,
+        light: bool = False,
+        revision: str = "current",
+    ):
         super().__init__()
         require_revision(revision)
         require_img_size(img_size, light)
@@ -118,7 +130,7 @@ class ResnetGenerator(nn.Module):
             nn.Tanh(),
         )
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         require_generator_input(x, self.img_size, self.light)
         x = self.DownBlock(x)
         x, cam_logit = attend(x, self.gap_fc, self.gmp_fc, self.gap_fc.weight, self.gmp_fc.weight)
@@ -132,12 +144,12 @@ class ResnetGenerator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """PatchGAN with a class activation map: image (B,in,H,W) -> logit map (B,1,h-1,w-1), cam_logit (B,2), heatmap.
+    """PatchGAN with class activation maps: image (B,in,H,W) -> logit map (B,1,h-1,w-1), cam_logit (B,2), heatmap.
 
-    h = H/2^(n_layers-2) - 1. n_layers 7 is the global discriminator, 5 the local one.
+    The heatmap is (B,1,h,w) with h = H/2^(n_layers-2) - 1. The global discriminator has n_layers = 7, the local one 5.
     """
 
-    def __init__(self, input_nc, ndf=64, n_layers=5):
+    def __init__(self, input_nc: int, ndf: int = 64, n_layers: int = 5):
         super().__init__()
         if n_layers < 3:
             raise ValueError(f"Discriminator needs n_layers >= 3, got {n_layers}")
@@ -160,26 +172,26 @@ class Discriminator(nn.Module):
         self.pad = nn.ReflectionPad2d(1)
         self.conv = spectral_norm(nn.Conv2d(dim, 1, 4, bias=False))
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         require_discriminator_input(x, self.n_layers)
         x = self.model(x)
-        # quirk: the logit takes the normalised weight, the attention the raw one.
+        # quirk: the CAM logit is computed with the normalised weight, the attended maps with the raw one.
         x, cam_logit = attend(x, self.gap_fc, self.gmp_fc, self.gap_fc.weight_orig, self.gmp_fc.weight_orig)
         x = self.leaky_relu(self.conv1x1(x))
         heatmap = x.sum(1, keepdim=True)
         return self.conv(self.pad(x)), cam_logit, heatmap
 
 
-def require_img_size(img_size, light):
-    """Raise ValueError for an `img_size` that the generator's architecture does not permit."""
+def require_img_size(img_size: int, light: bool) -> None:
+    """Raise ValueError if a generator cannot be built for this `img_size`."""
     if not light and (img_size < 8 or img_size % 4):
         raise ValueError(f"the full generator needs an img_size of 8 or more that 4 divides, got {img_size}")
     if light and img_size < 5:
         raise ValueError(f"the light generator needs an img_size of 5 or more, got {img_size}")
 
 
-def require_generator_input(x, img_size, light):
-    """Raise ValueError unless images of x's height and width can pass the generator."""
+def require_generator_input(x: torch.Tensor, img_size: int, light: bool) -> None:
+    """Raise ValueError if the generator cannot take images of x's height and width."""
     height, width = x.shape[2:]
     if light and min(height, width) < 5:
         raise ValueError(f"the light generator needs images of 5x5 pixels or more, got {height}x{width}")
@@ -187,9 +199,14 @@ def require_generator_input(x, img_size, light):
         raise ValueError(f"this full generator takes {img_size}x{img_size} images only, got {height}x{width}")
 
 
-def require_discriminator_input(x, n_layers):
-    """Raise ValueError unless images of x's height and width can pass the discriminator."""
+def require_discriminator_input(x: torch.Tensor, n_layers: int) -> None:
+    """Raise ValueError if images of x's height and width are too small for the discriminator."""
     height, width = x.shape[2:]
+    require_discriminator_size(height, width, n_layers)
+
+
+def require_discriminator_size(height: int, width: int, n_layers: int) -> None:
+    """Raise ValueError if images of this size are too small for a discriminator of `n_layers`."""
     smallest = 3 * 2 ** (n_layers - 2)  # the last reflect pad needs a map of 2x2 or more
     if min(height, width) < smallest:
         raise ValueError(
