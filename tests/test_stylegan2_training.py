@@ -7,7 +7,7 @@ import numpy as np
 import paddle
 import pytest
 
-from align.cases.training import SMALL_STYLEGAN2
+from align.cases.stylegan2 import TRAINING
 from align.checks.training import lockstep
 from paddle_ugatit.data.images import write_image
 from paddle_ugatit.inference.sample_stylegan2 import StyleGAN2Sampler
@@ -17,12 +17,13 @@ from paddle_ugatit.training.records import Records
 from paddle_ugatit.training.stylegan2 import Config, Trainer
 from tests.test_run import assert_same, state_of, weights_of
 
-TINY = SMALL_STYLEGAN2.replaced(augment=0.5, print_freq=100, save_freq=1, keep=50)
+SMALL = TRAINING.small
+TINY = SMALL.replaced(augment=0.5, print_freq=100, save_freq=1, keep=50)
 
 
 @pytest.mark.parametrize("options", [{"batch_size": 3}, {"mixing": 0.0, "augment_kinds": "translation"}], ids=str)
 def test_lockstep(options):
-    entries = list(lockstep(dataclasses.replace(SMALL_STYLEGAN2, **options), 6, system="stylegan2"))
+    entries = list(lockstep(dataclasses.replace(SMALL, **options), 6, system="stylegan2"))
     assert [entry["verdict"] for entry in entries] == ["aligned"] * 6
     assert max(row["error"] for entry in entries for row in entry["rows"]) < 1e-12
     losses = [{row["slot"]: row for row in entry["rows"] if row["what"] == "loss"} for entry in entries]
@@ -32,7 +33,7 @@ def test_lockstep(options):
 def test_the_articles_form_is_found_wrong_where_a_path_length_is_made(monkeypatch):
     """All losses of that step agree; the generator's moments, which are its gradients, do not."""
     monkeypatch.setattr(Conv2DMod, "grouped", True)
-    *before, last = lockstep(SMALL_STYLEGAN2, 6, system="stylegan2")
+    *before, last = lockstep(SMALL, 6, system="stylegan2")
     assert len(before) == 4 and last["verdict"] == "diverged"
     assert (last["blamed"]["what"], last["blamed"]["layer"][:2]) == ("moment1", "G.")
     assert all(row["verdict"] == "pass" for row in last["rows"] if row["what"] == "loss")
