@@ -13,6 +13,7 @@ import pytest
 
 from paddle_ugatit import Discriminator, ResnetGenerator, formats, weights
 from paddle_ugatit.cli import convert as convert_weights
+from paddle_ugatit.models.sagan import SAGANGenerator
 
 SCRIPT = Path(__file__).resolve().parent.parent / "tools" / "convert_weights.py"
 
@@ -231,3 +232,34 @@ def test_memory_stays_below_twice_the_file(tmp_path):
         used = (int(done.stdout.splitlines()[-1]) - idle) * 1024
         assert used < 2 * nbytes
     assert (tmp_path / "c.pt").read_bytes() == (tmp_path / "a.pt").read_bytes()
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float64"])
+def test_dtype_rounds_every_weight(tmp_path, dtype, capsys):
+    source = put(tmp_path / "a.pt", light())
+    assert run(source, tmp_path / "b.pdparams", "--dtype", dtype) == 0 and dtype in capsys.readouterr().out
+    rounded = formats.read(tmp_path / "b.pdparams")
+    assert rounded.metadata["dtype"] == dtype
+    wanted = weights.convert(formats.read(source), "paddle", source)[0].networks[""]
+    for key, array in rounded.networks[""].items():
+        assert formats.dtype_name(array) == dtype and np.array_equal(array, formats.cast(wanted[key], dtype))
+    widened = weights.load_networks(tmp_path / "b.pdparams", "float32")[""].conv1x1.weight.numpy()
+    assert widened.dtype == "float32" and np.abs(widened - formats.widened(wanted["conv1x1.weight"])).max() < 1e-2
+
+
+def test_counters_stay_integers_under_dtype(tmp_path):
+    network = SAGANGenerator(16, 8, 8)
+    state = weights.to_torch({key: tensor.numpy() for key, tensor in network.state_dict().items()}, network)
+    source = put(tmp_path / "g.pt", {"": state})
+    assert run(source, tmp_path / "g.pdparams", "--dtype", "float16") == 0
+    found = formats.read(tmp_path / "g.pdparams").networks[""]
+    assert {str(found[key].dtype) for key in found if key.endswith("num_batches_tracked")} == {"int64"}
+
+
+def test_a_weight_too_large_for_the_dtype_is_named(tmp_path, capsys):
+    networks = light()
+    networks[""]["conv1x1.weight"] = networks[""]["conv1x1.weight"] * 0 + 1e6
+    source = put(tmp_path / "a.pt", networks)
+    code, line = refusal(capsys, source, tmp_path / "b.pdparams", "--dtype", "float16")
+    assert code == 1 and "'conv1x1.weight' has values that are too large for float16" in line
+    assert not (tmp_path / "b.pdparams").exists()

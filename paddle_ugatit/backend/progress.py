@@ -6,7 +6,7 @@ from types import TracebackType
 
 from tqdm import tqdm
 
-_PLAIN_SECONDS = 10  # between two lines of progress where there is no terminal
+_FIRST_SECONDS, _PLAIN_SECONDS = 10, 60  # to the first line where there is no terminal, and between two of them
 
 
 class Progress:
@@ -18,7 +18,7 @@ class Progress:
     def __init__(self, label: str, total: int, unit: str = "it", done: int = 0) -> None:
         self.label, self.total, self.unit, self.done = label, total, unit, done
         self._first, self._started = done, time.monotonic()
-        self._next_line = self._started + _PLAIN_SECONDS
+        self._next_line = self._started + _FIRST_SECONDS
         self._bar: tqdm | None = None
         if sys.stderr.isatty():
             self._bar = tqdm(

@@ -5,11 +5,15 @@ import argparse
 import os
 import time
 from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
 
 from paddle_ugatit import formats, weights
 from paddle_ugatit.backend.errors import UsageError
 from paddle_ugatit.backend.progress import Progress, size
 from paddle_ugatit.cli import command
+from paddle_ugatit.weights.rules import FLOATS
 
 EXAMPLES = """\
 examples:
@@ -23,7 +27,8 @@ examples:
 
 A .safetensors destination gets the other framework's layout unless --framework says otherwise; for a .safetensors
 source the header says which layout it has. If both sides are of one framework, the file is checked and written anew.
-PyTorch is not needed. Beside a .pt or .pdparams destination, <DST>.json describes what the file holds.
+With --dtype float16 a file takes half the space; what reads it widens the weights again. PyTorch is not needed. Beside
+a .pt or .pdparams destination, <DST>.json describes what the file holds.
 
 exit code: 0 converted, 1 the input or output is bad, 2 bad usage, 130 interrupted
 """
@@ -40,6 +45,7 @@ def parse(argv: Sequence[str] | None, program: str) -> argparse.Namespace:
         help="revision of the networks, which shapes do not reveal (default: from SRC's metadata, else from its keys)",
     )
     parser.add_argument("--framework", choices=("torch", "paddle"), help="layout of a .safetensors destination")
+    parser.add_argument("--dtype", choices=FLOATS, help="round the weights to this dtype (default: as in SRC)")
     return parser.parse_args(argv)
 
 
@@ -80,12 +86,34 @@ def convert(arguments: argparse.Namespace) -> None:
         print(f"  {name or 'bare state dict'}: {_described(options)}")
     for note in notes:
         print(f"note: {note}")
+    if arguments.dtype:
+        checkpoint = rounded(checkpoint, arguments.dtype)
+        print(f"rounded: every weight to the nearest {arguments.dtype}")
     print(f"model: {checkpoint.metadata['model']} ({_origin(arguments, read, checkpoint.metadata['model'])})")
     checkpoint.metadata.update(source=os.path.basename(source), source_sha256=_checksum(source))
     with Progress("writing", checkpoint.nbytes(), "B") as progress:
         formats.write(destination, checkpoint, progress)
     seconds = time.monotonic() - started
     print(f"{destination}: {framework}, {size(os.path.getsize(destination))}, written in {seconds:.1f} s")
+
+
+def rounded(checkpoint: formats.Checkpoint, dtype: str) -> formats.Checkpoint:
+    """Return the checkpoint with its weights rounded to `dtype`; integers, such as counters, stay as they are.
+
+    Raises WeightError if a finite weight is too large for that dtype.
+    """
+    networks: dict[str, dict[str, np.ndarray]] = {}
+    for name, state in checkpoint.networks.items():
+        networks[name] = {}
+        for key, array in state.items():
+            if formats.dtype_name(array) not in FLOATS:
+                networks[name][key] = array
+                continue
+            with np.errstate(over="ignore"):  # said below
+                networks[name][key] = formats.cast(array, dtype)
+            if np.isinf(formats.widened(networks[name][key])).sum() > np.isinf(formats.widened(array)).sum():
+                raise weights.WeightError(f"{name}: {key!r} has values that are too large for {dtype}")
+    return replace(checkpoint, networks=networks, metadata=checkpoint.metadata | {"dtype": dtype})
 
 
 def _checksum(path: str) -> str:

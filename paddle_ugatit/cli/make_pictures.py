@@ -14,21 +14,22 @@ from paddle_ugatit.data.faces.folder import LARGEST, SMALLEST
 from paddle_ugatit.formats import atomic
 from paddle_ugatit.inference.figures import translation_figure, write_small
 from paddle_ugatit.weights import load_networks
+from paddle_ugatit.weights.pretrained import pretrained
 
 PROGRAM = "make_pictures"
-RUN = "work/outputs/demo/run"  # where tools/demo.sh trains
 _SHOWN = 96  # pixels of a picture in a figure
 _GENERATORS = ("genA2B", "genB2A")
 EXAMPLES = """\
 examples:
-  bash tools/demo.sh --full && python tools/make_pictures.py
+  python tools/make_pictures.py
+  bash tools/demo.sh --full && python tools/make_pictures.py --run work/outputs/demo/run --out pictures
   python tools/make_pictures.py --weights run/checkpoints/latest/ema.pdparams --size 64
   python tools/make_pictures.py --parity work/outputs/parity/forward.json --only parity
 
 Writes translation.png (a photo, where the model looks, the translation, and back, for faces it was not trained on),
 faces.png (pairs of the drawn data set: the same person as photo and as cartoon) and, with --parity, parity.svg (the
-error of every layer along the depth of a network). The model is the newest checkpoint of --run, its running means
-where it has them.
+error of every layer along the depth of a network). The model is the one that ships, or the newest checkpoint of --run,
+its running means if it has them.
 
 exit code: 0 done, 1 the input or output is bad, 2 bad usage, 130 interrupted
 """
@@ -41,8 +42,8 @@ def parse(argv: Sequence[str] | None, program: str) -> argparse.Namespace:
     )
     parser.add_argument("--out", default="docs/img", metavar="DIR", help="folder for the pictures (docs/img)")
     model = parser.add_mutually_exclusive_group()
-    model.add_argument("--run", default=RUN, metavar="DIR", help=f"a run of tools/train.py ({RUN})")
-    model.add_argument("--weights", metavar="FILE", help="a checkpoint with both generators, instead of a run")
+    model.add_argument("--run", metavar="DIR", help="a run of tools/train.py")
+    model.add_argument("--weights", default="faces", metavar="FILE", help="a checkpoint with both generators (faces)")
     parser.add_argument("--parity", metavar="FILE", help="report of align/check_forward.py --json")
     parser.add_argument("--case", metavar="NAME", help="the case of the report to draw (its deepest)")
     parser.add_argument("--only", choices=PICTURES, metavar="NAME", help=f"one picture: {', '.join(PICTURES)}")
@@ -54,8 +55,8 @@ def parse(argv: Sequence[str] | None, program: str) -> argparse.Namespace:
 
 def _translation(arguments: argparse.Namespace, out: Path) -> None:
     """Test faces through both generators."""
-    path = arguments.weights or _newest(arguments.run)
-    networks = load_networks(path, "float32", None, _GENERATORS)
+    path = _newest(arguments.run) if arguments.run else arguments.weights
+    networks = load_networks(pretrained(path), "float32", None, _GENERATORS)
     if missing := [name for name in _GENERATORS if name not in networks]:
         raise InputError(f"{path}: lacks {' and '.join(missing)}")
     pictures = [faces.draw("testA", index, arguments.size, arguments.seed) for index in range(arguments.faces)]

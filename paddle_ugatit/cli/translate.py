@@ -20,9 +20,11 @@ from paddle_ugatit.inference.translate import generate, require_size
 from paddle_ugatit.metrics import paired
 from paddle_ugatit.models.ugatit import ResnetGenerator
 from paddle_ugatit.weights import load_networks
+from paddle_ugatit.weights.pretrained import PRETRAINED, pretrained
 
 EXAMPLES = """\
 examples:
+  python tools/translate.py --weights faces --input work/outputs/faces/testA --out anime
   python tools/translate.py --weights selfie2anime_params_1000000.pt --input photos --out anime
   python tools/translate.py --weights run/latest.pdparams --input 'photos/*.jpg' --out anime --heatmap --sheet
   python tools/translate.py --weights run/latest.pdparams --input faces/testA --out out --compare faces/testB
@@ -30,6 +32,7 @@ examples:
 Results keep the names of their inputs, including subfolders; a second a.png becomes a_2.png. DIR holds nothing else, so
 that tools/eval_kid.py can take it as it is: --heatmap writes to DIR-heatmaps and --sheet to DIR-sheets. A sheet shows,
 from top to bottom: the image, identity heatmap, identity, translation heatmap, translation, cycle heatmap, cycled.
+The weights faces ship with the package: a small model trained on drawn faces of 64 px (docs/faces.md).
 A light model takes images of any size and keeps it; a full one takes only its own size, to which --resize brings them.
 --compare finds the true image by name and prints L1 (levels of 255), PSNR (dB) and SSIM of the translated images and,
 as a baseline, of the inputs themselves.
@@ -41,7 +44,9 @@ exit code: 0 done, 1 the input or output is bad, 2 bad usage, 130 interrupted
 def parse(argv: Sequence[str] | None, program: str) -> argparse.Namespace:
     """Return the command line's arguments."""
     parser = command.parser(program, __doc__, EXAMPLES)
-    parser.add_argument("--weights", required=True, metavar="FILE", help="checkpoint, or a generator alone")
+    parser.add_argument(
+        "--weights", required=True, metavar="FILE", help=f"checkpoint, a generator alone, or {', '.join(PRETRAINED)}"
+    )
     parser.add_argument("--input", required=True, nargs="+", metavar="FILE|DIR|GLOB", help="images to translate")
     parser.add_argument("--out", required=True, metavar="DIR", help="folder for the results; made if it does not exist")
     parser.add_argument("--direction", choices=GENERATORS, default="a2b", help="from which domain to which (a2b)")
@@ -68,7 +73,7 @@ def load(arguments: argparse.Namespace) -> dict[str, ResnetGenerator]:
     """
     there, back = GENERATORS[arguments.direction]
     wanted = (there, back, "") if arguments.sheet else (there, "")
-    networks = load_networks(arguments.weights, "float32", arguments.revision, wanted)
+    networks = load_networks(pretrained(arguments.weights), "float32", arguments.revision, wanted)
     if "" in networks:
         if arguments.sheet:
             raise UsageError(f"{arguments.weights}: holds one generator, a sheet needs both")

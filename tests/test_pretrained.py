@@ -1,0 +1,48 @@
+"""The weights that ship: found by name, whole, and better on new faces than doing nothing."""
+
+import pytest
+
+from paddle_ugatit.cli import translate
+from paddle_ugatit.data.faces import draw as faces
+from paddle_ugatit.data.images import write_image
+from paddle_ugatit.weights import WeightError, load_networks
+from paddle_ugatit.weights import pretrained as module
+from paddle_ugatit.weights.pretrained import PRETRAINED, pretrained
+
+COUNT, SEED = 24, 77  # faces of a seed that nothing was trained on
+
+
+@pytest.mark.parametrize("name", PRETRAINED)
+def test_the_shipped_file_is_whole_and_small(name):
+    path = pretrained(name)
+    assert path.stat().st_size < 4e6
+    networks = load_networks(path)
+    assert list(networks) == ["genA2B", "genB2A"] and networks["genA2B"].light
+
+
+def test_new_faces_come_nearer_to_the_truth(tmp_path, capsys):
+    for split in ("testA", "testB"):
+        (tmp_path / split).mkdir()
+        for index in range(COUNT):
+            write_image(tmp_path / split / f"{index}.png", faces.draw(split, index, 64, SEED))
+    arguments = ["--weights", "faces", "--input", str(tmp_path / "testA"), "--out", str(tmp_path / "out")]
+    assert translate.main([*arguments, "--compare", str(tmp_path / "testB")]) == 0
+    lines = [line for line in capsys.readouterr().out.splitlines() if " against " in line]
+    translated, untouched = (float(line.partition("L1 ")[2].partition(",")[0]) for line in lines)
+    assert translated < 0.75 * untouched and len(list((tmp_path / "out").iterdir())) == COUNT
+
+
+def test_other_paths_are_left_alone(tmp_path, monkeypatch):
+    assert pretrained("run/weights.pdparams") == "run/weights.pdparams"
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "faces").write_bytes(b"mine")
+    assert pretrained("faces") == "faces"
+
+
+def test_a_damaged_file_is_refused(monkeypatch):
+    monkeypatch.setitem(module.PRETRAINED, "faces", "0" * 64)
+    with pytest.raises(WeightError, match="the weights 'faces' are damaged: install the package again"):
+        pretrained("faces")
+    monkeypatch.setitem(module.PRETRAINED, "absent", "0" * 64)
+    with pytest.raises(WeightError, match="the weights 'absent' are missing"):
+        pretrained("absent")
