@@ -29,7 +29,7 @@ def translated_twice():
 
 
 def one_image_a_pass():
-    """A generator translates one domain and repeats the other in a pass each."""
+    """Translate one domain and reconstruct the other in separate passes of a generator."""
     trainer = _trainer()
 
     def translate(generator, source, target):
@@ -41,12 +41,12 @@ def one_image_a_pass():
 
 
 def real_then_translated():
-    """A discriminator sees real and translated images in a pass each."""
+    """Show a discriminator real and translated images in separate passes."""
     return [(_trainer(), "real_and_fake", lambda net, real, fake: (net(real), net(fake)))]
 
 
 def gradients_of_all():
-    """The generators' step computes the discriminators' gradients too, and throws them away."""
+    """Compute the discriminators' gradients in the generators' step too, and discard them."""
 
     @contextmanager
     def unfrozen(parameters):
@@ -69,14 +69,14 @@ def _way(*names):
 
 
 def slices():
-    """Small maps are reflected by slices, too."""
+    """Reflect the borders of small maps by slices, too."""
     from paddle_ugatit.layers.fast import dispatch
 
     return [(dispatch, "SMALL_MAP", 0)]
 
 
 def tiles_cut_anew():
-    """Tiles are cut once more for the backward pass of every map, not only of large ones."""
+    """Cut tiles again for the backward pass of every map, not only of large ones."""
     from paddle_ugatit.layers.fast import winograd
 
     return [(winograd, "KEPT", 0)]

@@ -93,17 +93,17 @@ CASES = [
 
 
 def images_and_latents(config, seed):
-    """A batch of one domain, and the latents of both steps."""
+    """Yield a batch of one domain, and the latents of both halves of the step."""
     rng = np.random.default_rng([seed, 4])
     for batch in batches(config, seed, domains=1):
         yield batch, {kind: representable(rng.standard_normal((config.batch_size, config.z_dim))) for kind in "DG"}
 
 
 def wide_logits(name, state):
-    """Logits on either side of a hinge's corner.
+    """Spread the discriminator's logits beyond the corners of the hinge loss, in place.
 
-    With all of them between the two, the loss is a mean, its corners are not seen, and the last bias has a gradient
-    that is rounding: Adam, which divides it by itself plus 1e-8, would make a step of 1e-9 of it.
+    If all of them lay between the corners, the loss would be a mean, its corners would go untested, and the gradient of
+    the last bias would be pure rounding error, which Adam, dividing it by itself plus 1e-8, turns into steps of 1e-9.
     """
     if name == "D":
         state["last.0.weight"] *= 8

@@ -106,7 +106,7 @@ CASES = [
 
 
 def styles(config, seed):
-    """A batch of images, and what a step of StyleGAN2 draws: every second one augmented, with a cut that varies."""
+    """Yield a batch and what a step of StyleGAN2 draws; the mixing point varies, every second step is augmented."""
     from paddle_ugatit.training.augment import COUNT  # here, since recording needs no Paddle
 
     rng, layers, size = np.random.default_rng([seed, 4]), config.img_size.bit_length() - 2, config.img_size
@@ -122,8 +122,8 @@ def styles(config, seed):
         yield batch, {name: representable(array) for name, array in random.items()}
 
 
-# A gradient penalty in the steps 1, 3, 5 counted from 1, a path length in 3 (the first, which only begins the running
-# mean) and 5, copies to the running means in 3, updates of them in 5 and 6.
+# Counted from 1: gradient penalty in steps 1, 3 and 5; path length in 3, where it only starts its running mean, and in
+# 5; the averaged networks are copied from the trained ones in 3 and updated in 5 and 6.
 SMALL = {
     "img_size": 16,
     "load_size": 16,

@@ -112,7 +112,7 @@ def _affine(layer):
 
 
 def _frozen(norm):
-    """The vectors are iterated for this forward and forgotten, as by a graph that holds them as constants."""
+    """Iterate the vectors for this forward and forget them, as a graph does that holds them as constants."""
     u, v = norm.layer.weight_u.clone(), norm.layer.weight_v.clone()
     _advance(norm)
     norm.layer.weight_u.set_value(u)

@@ -38,7 +38,7 @@ _LIGHT, _FULL, _INITIAL = "generator-light", "generator-full", "generator-light-
 _LOCAL, _EVAL = "discriminator-local", "discriminator-local-eval"
 _LINEAR, _CONV = "spectral-linear", "spectral-conv-square"
 
-# What may be replaced, and the right functions that the wrong ones start from.
+# Functions to replace, and the right ones that the wrong ones call.
 _ATTEND, _ADVANCE = (ugatit, "attend"), (spectral_norm.SpectralNorm, "advance")
 _MATRIX, _ITERATION = (spectral_norm.SpectralNorm, "matrix"), (spectral_norm, "power_iteration")
 _STATS, _VARIANCE, _FORMULA = (norm, "instance_stats"), (folded, "layer_variance"), (norm, "layer_instance_norm")

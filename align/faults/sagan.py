@@ -26,7 +26,7 @@ _SQUARE, _EVAL = "spectral-wrapper-square", "spectral-wrapper-eval"
 
 
 def _second_axis(norm):
-    """As PyTorch's own hook has it for a transposed convolution, and Paddle's."""
+    """As PyTorch's and Paddle's own spectral norm do it for a transposed convolution."""
     return norm.weight.transpose([1, 0, 2, 3]).flatten(1)
 
 

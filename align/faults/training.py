@@ -137,7 +137,7 @@ def _accumulating(self, kind):
 
 
 def _not_detached(self, into_a, into_b):
-    """On translations of its own, since a graph cannot be gone through twice."""
+    """On fresh translations, since a graph cannot be backpropagated twice."""
     fresh = _translations(self, into_a.real, into_b.real)
     return _by_domain(self, *fresh, lambda net, images: losses.discriminator_loss(net(images.real), net(images.fake)))
 
