@@ -63,7 +63,7 @@ def _edged(pixels, left):
 def write_small(path: Path | str, pixels: np.ndarray) -> int:
     """Write uint8 pixels (H,W,3) as a PNG of 256 dithered colours, as a whole or not at all; returns its bytes."""
     picture, buffer = Image.fromarray(pixels), io.BytesIO()
-    palette = picture.quantize(256)
+    palette = picture.quantize(256, kmeans=1)
     colours = np.array(palette.getpalette()).reshape(-1, 3)
     colours[colours.sum(1).argmax()] = 255  # the margins stay white
     palette.putpalette(colours.ravel().tolist())
