@@ -1,74 +1,77 @@
-"""The systems of this project, in one table from which every room takes what it needs.
+"""The systems of this project, in one table from which every package takes what it needs.
 
 A system is a row of SYSTEMS and files of its own, all under its name:
     models/NAME.py                  its networks
-    weights/NAME.py                 its checkpoints and conversion rules, see `Checkpoints`
-    training/NAME.py                `Config` and `Trainer`, if it is trained here (loop.py says what a trainer has)
+    weights/NAME.py                 its checkpoints and conversion rules, see `CheckpointRules`
+    training/NAME.py                `Config` and `Trainer`, if it is trained here, see training/system.py
     inference/sample_NAME.py        `sampler_of`, if images are sampled from it
-and in the parity harness torch_ref/models/NAME.py, torch_ref/training/NAME.py and align/cases/NAME.py. Modules are
-imported when they are asked for, since the rooms that use this table hold them.
+and for the parity harness torch_ref/models/NAME.py, torch_ref/training/NAME.py and align/cases/NAME.py. These modules
+are imported on first use, since some of them import this table themselves.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
-if TYPE_CHECKING:  # a machine that records references has no Paddle
+if TYPE_CHECKING:  # Paddle is not installed where references are recorded
     from paddle import nn
 
+    from paddle_ugatit.training.options import RunOptions
+    from paddle_ugatit.training.system import TrainedSystem
 
-class Checkpoints(Protocol):
-    """What weights/NAME.py knows of the checkpoints of one system."""
 
-    MODELS: dict[str, str]  # name of a model -> its revision; the first is what keys alone tell
+class CheckpointRules(Protocol):
+    """The interface of weights/NAME.py, the rules for a system's checkpoints."""
+
+    MODELS: dict[str, str]  # name of a model -> its revision; the first is assumed if only the keys are known
     KINDS: tuple[str, ...]  # the `kind` of each of its networks, in words
     EAGER: tuple[str, ...]  # kinds that cannot be built without allocating their weights
-    RULES: "dict[type[nn.Layer], dict[str, str]]"  # layers of its own -> name of an array -> rule, see weights/rules.py
+    RULES: "dict[type[nn.Layer], dict[str, str]]"  # own layer type -> name of an array -> rule, see weights/rules.py
 
     def infer_options(self, state: dict, framework: str, prefix: str) -> dict[str, Any] | None:
-        """What a network was built with, from its keys and shapes; None if it is of another system."""
+        """Return the options a network was built with, from its keys and shapes; None if it is of another system."""
 
     def build(self, options: dict[str, Any], revision: str) -> "nn.Layer":
-        """Such a network, with fresh weights."""
+        """Return a network with these options and new weights."""
 
     def require_names(self, options: dict[str, dict[str, Any]], path: Any) -> None:
-        """Raise WeightError if names and kinds of the networks in a file do not go together."""
+        """Raise WeightError if the names of the networks in a file do not match their kinds."""
 
     def unpacked(self, checkpoint: Any, path: Any, notes: list[str]) -> Any | None:
-        """A public PyTorch file as named networks; None if it holds them as such, or is of another system."""
+        """Return a public PyTorch file as named networks; None if it already is, or is of another system."""
 
     def packed(self, checkpoint: Any) -> Any:
-        """The inverse of `unpacked`, before a PyTorch file is written."""
+        """Return a checkpoint as the public PyTorch file holds it; the inverse of `unpacked`."""
 
 
 @dataclass(frozen=True)
 class System:
     """One row of the table."""
 
-    name: str  # of its files, and the `system` of a configuration
-    title: str  # as people write it
+    name: str  # the NAME of its files, and the `system` of a configuration
+    title: str  # the name for people
     trained: bool = True  # whether training/NAME.py exists
     sampled: bool = False  # whether inference/sample_NAME.py exists
 
     @property
-    def checkpoints(self) -> Checkpoints:
-        """Its checkpoints: weights/NAME.py."""
-        return cast(Checkpoints, import_module(f"paddle_ugatit.weights.{self.name}"))
+    def checkpoints(self) -> CheckpointRules:
+        """The rules for its checkpoints, weights/NAME.py."""
+        return cast(CheckpointRules, import_module(f"paddle_ugatit.weights.{self.name}"))
 
     @property
-    def config(self) -> Any:
+    def config(self) -> "type[RunOptions]":
         """The dataclass of its training options."""
         return import_module(f"paddle_ugatit.training.{self.name}").Config
 
     @property
-    def trainer(self) -> Any:
-        """The class that makes its training steps."""
+    def trainer(self) -> "Callable[[Any], TrainedSystem]":
+        """The class that makes its training steps, which takes the configuration."""
         return import_module(f"paddle_ugatit.training.{self.name}").Trainer
 
     @property
     def sampling(self) -> Any:
-        """inference/sample_NAME.py."""
+        """The module with its `sampler_of`, inference/sample_NAME.py."""
         return import_module(f"paddle_ugatit.inference.sample_{self.name}")
 
 
@@ -82,10 +85,10 @@ SYSTEMS: tuple[System, ...] = (
 
 
 def trained() -> dict[str, System]:
-    """The systems that can be trained, by name."""
+    """Return the systems that can be trained, by name."""
     return {system.name: system for system in SYSTEMS if system.trained}
 
 
 def sampled() -> Iterator[System]:
-    """The systems that images can be sampled from."""
+    """Return the systems from which images can be sampled."""
     return (system for system in SYSTEMS if system.sampled)

@@ -164,7 +164,7 @@ def test_refusals_are_one_line(faces, tmp_path, capsys, unbroken):
         ("system=cyclegan", "system must be one of ugatit"),
         ("global_layers=9", "take fewer layers or larger images"),
         ("nonsense", "not of the form KEY=VALUE"),
-        ("lr=[", "is not YAML"),
+        ("lr=[", "is not valid YAML"),
         ("revision=first", "revision must be one of"),
     ]:
         code, line = refusal(capsys, *good, assignment)
@@ -172,7 +172,7 @@ def test_refusals_are_one_line(faces, tmp_path, capsys, unbroken):
     code, line = refusal(capsys, *good, "--device", "gpu:7")
     assert code == 2 and "--device gpu:7" in line
     code, line = refusal(capsys, *good, "--resume")
-    assert code == 1 and "holds no checkpoint to go on from" in line
+    assert code == 1 and "holds no checkpoint to resume from" in line
     code, line = refusal(capsys, "--config", options_file(tmp_path), "--data", tmp_path, "--out", tmp_path / "run")
     assert code == 1 and "testA" in line
     code, line = refusal(capsys, "--config", options_file(tmp_path), "--data", faces, "--out", faces / "testA/0.png")

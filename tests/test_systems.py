@@ -1,5 +1,6 @@
 """One table of systems: a new one, a row and files of its own, trains, converts and appears in the checks."""
 
+import inspect
 import subprocess
 import sys
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from paddle_ugatit.systems import SYSTEMS, sampled, trained
+from paddle_ugatit.training.system import TrainedSystem
 
 ROOT = Path(__file__).resolve().parent.parent
 RUN = """
@@ -84,6 +86,27 @@ def test_every_row_leads_to_its_files(system):
         assert (ROOT / room / "training" / f"{system.name}.py").is_file() == system.trained
     assert (ROOT / "align/cases" / f"{system.name}.py").is_file()
     assert (ROOT / "paddle_ugatit/inference" / f"sample_{system.name}.py").is_file() == system.sampled
+
+
+SMALL = {
+    "ugatit": {"light": True, "img_size": 24, "ch": 1, "n_res": 1, "global_layers": 4, "local_layers": 3},
+    "adain": {"ch": 1, "load_size": 24, "img_size": 24},
+    "sagan": {"img_size": 16, "load_size": 16, "conv_dim": 8, "z_dim": 2},
+    "stylegan2": {"img_size": 8, "load_size": 8, "latent_dim": 2, "style_depth": 1, "network_capacity": 1},
+}
+
+
+@pytest.mark.parametrize("name", trained())
+def test_every_trainer_has_the_declared_interface(name):
+    row = trained()[name]
+    system = row.trainer(row.config(**SMALL[name]))
+    assert isinstance(system, TrainedSystem) and set(system.averaged) <= set(system.networks)
+    for method in ("named_parameters", "sheets", "generated"):
+        wanted = list(inspect.signature(getattr(TrainedSystem, method)).parameters)
+        assert list(inspect.signature(getattr(type(system), method)).parameters) == wanted
+    for lost in ("notes", "scalars"):
+        delattr(system, lost)
+        assert not isinstance(system, TrainedSystem)
 
 
 def test_who_is_trained_and_sampled():

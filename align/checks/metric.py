@@ -9,7 +9,7 @@ import numpy as np
 
 from align.causes.metric import find_metric_cause
 from align.compare import metric_others, metric_statements
-from align.compare.metric import LIMIT, SETS, SUBSETS, Comparison, compared, drawn_features, drawn_images
+from align.compare.metric import LIMIT, SETS, SUBSETS, MetricRow, compared, drawn_features, drawn_images
 from align.compare.torch_side import TorchSide
 from paddle_ugatit import formats
 from paddle_ugatit import weights as conversion
@@ -125,7 +125,7 @@ def all_comparisons(path, seed):
     return [*statistics(seed), *resizes(seed), *features(path, seed)]
 
 
-def first_difference(seed: int) -> tuple[Comparison | None, dict | None]:
+def first_difference(seed: int) -> tuple[MetricRow | None, dict | None]:
     """Return the first statistic beyond its limit and the cause of that; (None, None) if all agree."""
     first = next((one for one in statistics(seed) if not one.passed), None)
     return (first, find_metric_cause(seed)) if first else (None, None)

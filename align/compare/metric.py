@@ -10,7 +10,7 @@ LIMIT = 1e-6  # relative; float32 products with float64 totals have reached 3e-8
 
 
 @dataclass(frozen=True)
-class Comparison:
+class MetricRow:
     """One compared number, or the largest difference among many."""
 
     group: str
@@ -28,9 +28,9 @@ def compared(group, name, ours, theirs, limit: float = LIMIT):
     """Compare two numbers or arrays; different shapes and NaN fail."""
     ours, theirs = np.asarray(ours, np.float64), np.asarray(theirs, np.float64)
     if ours.shape != theirs.shape or not ours.size:
-        return Comparison(group, name, float("inf"), limit)
+        return MetricRow(group, name, float("inf"), limit)
     error = np.abs(ours - theirs).max() / (np.abs(theirs).max() or 1.0)
-    return Comparison(group, name, float(error) if np.isfinite(error) else float("inf"), limit)
+    return MetricRow(group, name, float(error) if np.isfinite(error) else float("inf"), limit)
 
 
 def drawn_features(n, m, seed, dimensions=512):

@@ -59,8 +59,7 @@ def train(arguments: argparse.Namespace) -> None:
         run = loop.Run(start.system_of(config, arguments.dtype), data, tests, folder, records, evaluation)
         if arguments.resume:
             run.resume()
-        own = getattr(run.system, "notes", [])
-        for note in start.take_weights(run.system, arguments.init) if arguments.init else own:
+        for note in start.take_weights(run.system, arguments.init) if arguments.init else run.system.notes:
             records.say(f"note: {note}")
         records.start(config, run.system.iteration)
         try:

@@ -132,7 +132,7 @@ def folder_of(out: str, extra: str) -> str:
     return f"{os.path.normpath(out)}-{extra}" if extra else out
 
 
-class Translation:
+class TranslationJob:
     """One run of the command: reads images, writes results, keeps counts and measures."""
 
     def __init__(
@@ -262,7 +262,7 @@ def translate(arguments: argparse.Namespace) -> None:
     side = side_of(arguments, there)
     if side is None and not there.light:
         require_full_model_sizes(there, pairs)
-    work = Translation(arguments, networks, side, truth)
+    work = TranslationJob(arguments, networks, side, truth)
     with Progress("translating", len(pairs), "images") as progress:
         work.run(pairs, progress)
     if not work.done:

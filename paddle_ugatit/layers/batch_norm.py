@@ -1,6 +1,6 @@
 """Batch normalisation (Ioffe & Szegedy, ICML 2015, arXiv 1502.03167). Twin: torch_ref/layers/batch_norm.py.
 
-Contents: FrozenBatchNorm2D, of a network that is never trained here; BatchNorm2D, whose twin is torch.nn.BatchNorm2d.
+Contents: FrozenBatchNorm2D, for a network that is never trained here; BatchNorm2D, whose twin is torch.nn.BatchNorm2d.
 """
 
 import paddle
@@ -12,9 +12,9 @@ from paddle_ugatit.layers.fast import dispatch, statistics
 
 
 class FrozenBatchNorm2D(nn.Layer):
-    """(x - running_mean) / sqrt(running_var + eps) weight + bias, training or not: (B,C,H,W) -> (B,C,H,W).
+    """(x - running_mean) / sqrt(running_var + eps) weight + bias in either mode: (B,C,H,W) -> (B,C,H,W).
 
-    Paddle's own names its buffers differently, keeps eps in float32, and would move the buffers in training mode.
+    Paddle's own has other buffer names, keeps eps in float32, and updates the buffers in training mode.
     """
 
     def __init__(self, num_features: int, eps: float = 1e-3):
@@ -33,7 +33,7 @@ class FrozenBatchNorm2D(nn.Layer):
 
 
 def batch_stats(x: paddle.Tensor) -> tuple[paddle.Tensor, paddle.Tensor, paddle.Tensor]:
-    """Centred maps, means and biased variances of each channel: (B,C,H,W) -> (B,C,H,W), (1,C,1,1), (1,C,1,1)."""
+    """Return centred maps, means and biased variances per channel: (B,C,H,W) -> (B,C,H,W), (1,C,1,1), (1,C,1,1)."""
     if dispatch.taken("statistics", x):
         return statistics.batch_stats(x)
     mean = x.mean([0, 2, 3], keepdim=True)
@@ -42,11 +42,11 @@ def batch_stats(x: paddle.Tensor) -> tuple[paddle.Tensor, paddle.Tensor, paddle.
 
 
 class BatchNorm2D(FrozenBatchNorm2D):
-    """(x - mean) / sqrt(var + eps) weight + bias with the batch's statistics, in evaluation the running ones.
+    """(x - mean) / sqrt(var + eps) weight + bias, with the batch's statistics in training mode: (B,C,H,W) -> (B,C,H,W).
 
-    (B,C,H,W) -> (B,C,H,W). running = (1 - momentum) running + momentum new, where the new variance is unbiased.
-    Paddle's own inverts the momentum, takes the biased variance there, and does not count its batches. Raises
-    ValueError in training mode if there is one value per channel.
+    In evaluation mode the running statistics are used, running = (1 - momentum) running + momentum new, where the new
+    variance is unbiased. Paddle's own has 1 - momentum for the momentum, uses the biased variance there, and does not
+    count its batches. Raises ValueError in training mode if there is only one value per channel.
     """
 
     def __init__(self, num_features: int, eps: float = 1e-5, momentum: float = 0.1):
@@ -59,13 +59,13 @@ class BatchNorm2D(FrozenBatchNorm2D):
             return super().forward(x)
         count = x.size // x.shape[1]
         if count < 2:
-            raise ValueError(f"batch norm needs more than one value a channel in training, got the shape {x.shape}")
+            raise ValueError(f"batch norm needs more than one value per channel in training, got the shape {x.shape}")
         centred, mean, var = batch_stats(x)
         self._move(mean.detach().flatten(), var.detach().flatten() * (count / (count - 1)))
         scale = self.weight.reshape([1, -1, 1, 1]) * paddle.rsqrt(var + constant(self.eps, var))
         return channel_shift(channel_scale(centred, scale), self.bias.reshape([1, -1, 1, 1]))
 
-    def _move(self, mean, var):
+    def _move(self, mean: paddle.Tensor, var: paddle.Tensor) -> None:
         for running, new in ((self.running_mean, mean), (self.running_var, var)):
             running.set_value(running * (1 - self.momentum) + new * self.momentum)
         self.num_batches_tracked.set_value(self.num_batches_tracked + 1)

@@ -10,14 +10,14 @@ from paddle_ugatit.layers.fast import dispatch
 
 
 def spatial_sum(x: paddle.Tensor) -> paddle.Tensor:
-    """Sum over height and width: (B,C,H,W) -> (B,C)."""
+    """Return the sum over height and width: (B,C,H,W) -> (B,C)."""
     return fast.spatial_sum(x) if dispatch.taken("sums", x) else x.sum([2, 3])
 
 
 def spatial_mean(x: paddle.Tensor) -> paddle.Tensor:
-    """Mean over height and width: (B,C,H,W) -> (B,C).
+    """Return the mean over height and width: (B,C,H,W) -> (B,C).
 
-    The gradient of adaptive_avg_pool2d, which PyTorch code uses here, is off by 2.5e-8 in Paddle's float64.
+    PyTorch code uses adaptive_avg_pool2d for this, whose gradient in Paddle is off by 2.5e-8 in float64.
     """
     return spatial_sum(x) / (x.shape[2] * x.shape[3])
 

@@ -21,7 +21,7 @@ def convolve(x: paddle.Tensor, weight: paddle.Tensor, stride: int = 1, padding: 
 
 
 def fan_in_uniform(fan_in: int) -> paddle.ParamAttr:
-    """PyTorch's default for weights and biases of Conv and Linear: U(-1/sqrt(fan_in), 1/sqrt(fan_in))."""
+    """Return PyTorch's default initialiser of Conv and Linear: U(-1/sqrt(fan_in), 1/sqrt(fan_in))."""
     bound = 1 / math.sqrt(fan_in)
     return paddle.ParamAttr(initializer=nn.initializer.Uniform(-bound, bound))
 
@@ -29,7 +29,7 @@ def fan_in_uniform(fan_in: int) -> paddle.ParamAttr:
 class Conv2D(nn.Conv2D):
     """W * x + b with zeros beyond the border: (B,in,H,W) -> (B,out,H',W')."""
 
-    spectral: SpectralNorm | None = None  # set by layers/spectral_norm.py
+    spectral: SpectralNorm | None = None  # set by spectral_norm of layers/spectral_norm.py
 
     def __init__(
         self,
@@ -57,10 +57,10 @@ class Conv2D(nn.Conv2D):
 class ConvTranspose2D(nn.Conv2DTranspose):
     """The gradient of a convolution, plus b: (B,in,H,W) -> (B,out,(H-1)s-2p+k,(W-1)s-2p+k)."""
 
-    spectral: SpectralNorm | None = None  # as Conv2D's
+    spectral: SpectralNorm | None = None  # as in Conv2D
 
     def __init__(self, in_channels: int, out_channels: int, kernel_size: int, stride: int = 1, padding: int = 0):
-        # quirk: PyTorch takes the second axis of (in,out,k,k) for the number of inputs.
+        # quirk: PyTorch takes the second axis of the weight (in,out,k,k) as the number of inputs.
         init = fan_in_uniform(out_channels * kernel_size**2)
         super().__init__(in_channels, out_channels, kernel_size, stride, padding, weight_attr=init, bias_attr=init)
         self.stride, self.padding = stride, padding
@@ -72,5 +72,5 @@ class ConvTranspose2D(nn.Conv2DTranspose):
             out = self.spectral.normalised(lambda weight: self._transposed(x, weight))
         return channel_shift(out, self.bias.reshape([1, -1, 1, 1]))
 
-    def _transposed(self, x, weight):
+    def _transposed(self, x: paddle.Tensor, weight: paddle.Tensor) -> paddle.Tensor:
         return F.conv2d_transpose(x, weight, stride=self.stride, padding=self.padding)

@@ -7,9 +7,9 @@ from paddle_ugatit.layers.fast import dispatch, leaky_relu
 
 
 class LeakyReLU(nn.Layer):
-    """Return x where x > 0, else slope x; the derivative at 0 is the slope; any shape.
+    """x where x > 0, else slope x; the derivative at 0 is the slope; any shape.
 
-    The derivative of Paddle's own at exactly 0 is 1, and Paddle 2.6 rounds the slope to float32.
+    Paddle's own has the derivative 1 at 0, and in Paddle 2.6 rounds the slope to float32.
     """
 
     def __init__(self, slope: float):

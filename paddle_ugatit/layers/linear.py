@@ -11,7 +11,7 @@ from paddle_ugatit.layers.spectral_norm import SpectralNorm
 class Linear(nn.Linear):
     """x W + b: (B,in) -> (B,out). Paddle stores the weight as (in, out)."""
 
-    spectral: SpectralNorm | None = None  # set by layers/spectral_norm.py
+    spectral: SpectralNorm | None = None  # set by spectral_norm of layers/spectral_norm.py
 
     def __init__(self, in_features: int, out_features: int, bias: bool = True):
         init = fan_in_uniform(in_features)

@@ -1,7 +1,7 @@
 """Instance and layer-instance normalisation (Kim et al., ICLR 2020, arXiv 1907.10830, eq. 1).
 
-Contents: AdaILN (gamma and beta from outside), ILN (its own gamma and beta), InstanceNorm2D; channel_moments, AdaIN
-(gamma and beta from another map; Huang and Belongie, ICCV 2017, arXiv 1703.06868). Twin: torch_ref/layers/norm.py.
+Contents: AdaILN (gamma and beta are inputs), ILN (they are parameters), InstanceNorm2D; channel_moments, AdaIN (they
+are moments of another map; Huang and Belongie, ICCV 2017, arXiv 1703.06868). Twin: torch_ref/layers/norm.py.
 """
 
 import paddle
@@ -21,7 +21,7 @@ def require_revision(revision: str) -> None:
 
 
 def instance_stats(x: paddle.Tensor) -> tuple[paddle.Tensor, paddle.Tensor, paddle.Tensor]:
-    """Centred maps, means and unbiased variances of each channel: (B,C,H,W) -> (B,C,H,W), (B,C,1,1), (B,C,1,1)."""
+    """Return centred maps, means and unbiased variances per channel: (B,C,H,W) -> (B,C,H,W), (B,C,1,1), (B,C,1,1)."""
     if dispatch.taken("statistics", x):
         return statistics.instance_stats(x)
     mean = x.mean([2, 3], keepdim=True)
@@ -29,14 +29,17 @@ def instance_stats(x: paddle.Tensor) -> tuple[paddle.Tensor, paddle.Tensor, padd
 
 
 def variance(x: paddle.Tensor, axes: tuple[int, ...]) -> paddle.Tensor:
-    """Unbiased variance over these axes, which are kept with size 1."""
+    """Return the unbiased variance over the given axes, which are kept with size 1."""
     centred = x - x.mean(axes, keepdim=True)
     count = x.size // centred.mean(axes).size
     return (centred * centred).sum(axes, keepdim=True) / (count - 1)
 
 
 def nested_variance(x: paddle.Tensor, axes: tuple[int, ...]) -> paddle.Tensor:
-    """quirk: the initial revision takes the unbiased variance over one axis, then of the result over the next."""
+    """Return the variance as the initial revision computes it.
+
+    quirk: it is the unbiased variance over one axis, then the unbiased variance of the result over the next.
+    """
     for axis in axes:
         x = variance(x, (axis,))
     return x
@@ -45,9 +48,10 @@ def nested_variance(x: paddle.Tensor, axes: tuple[int, ...]) -> paddle.Tensor:
 def layer_instance_norm(
     x: paddle.Tensor, rho: paddle.Tensor, gamma: paddle.Tensor, beta: paddle.Tensor, eps: float, revision: str
 ) -> paddle.Tensor:
-    """(rho * a_I + (1 - rho) * a_L) * gamma + beta with a = (x - mean) / sqrt(var + eps), eq. 1: (B,C,H,W).
+    """Return (rho a_I + (1 - rho) a_L) gamma + beta with a = (x - mean) / sqrt(var + eps), eq. 1.
 
-    a_I is normalised over (H,W), a_L over (C,H,W). rho (1,C,1,1), gamma and beta (B or 1,C,1,1).
+    a_I is normalised over (H,W), a_L over (C,H,W). x (B,C,H,W), rho (1,C,1,1), gamma and beta (B or 1,C,1,1) ->
+    (B,C,H,W).
     """
     if dispatch.taken("folded", x):
         return _folded(x, rho, gamma, beta, eps, revision)
@@ -55,13 +59,15 @@ def layer_instance_norm(
     return (rho * by_instance + (1 - rho) * by_layer) * gamma + beta
 
 
-def _normalised(x, axes, eps, revision):
+def _normalised(x: paddle.Tensor, axes: tuple[int, ...], eps: float, revision: str) -> paddle.Tensor:
     var = variance(x, axes) if revision == "current" else nested_variance(x, axes)
     return (x - x.mean(axes, keepdim=True)) / paddle.sqrt(var + constant(eps, x))
 
 
-def _folded(x, rho, gamma, beta, eps, revision):
-    """The same as one scale and one shift per channel: the layer's moments follow from the channels'."""
+def _folded(
+    x: paddle.Tensor, rho: paddle.Tensor, gamma: paddle.Tensor, beta: paddle.Tensor, eps: float, revision: str
+) -> paddle.Tensor:
+    """Compute the same as one scale and one shift per channel: the layer's moments follow from the channels'."""
     centred, mean, var_i = instance_stats(x)
     offset = mean - mean.mean(1, keepdim=True)
     if revision == "current":
@@ -72,7 +78,7 @@ def _folded(x, rho, gamma, beta, eps, revision):
     return channel_shift(channel_scale(centred, scale), shift)
 
 
-def _parameter(layer, num_features, value):
+def _parameter(layer: nn.Layer, num_features: int, value: float) -> paddle.Tensor:
     initial = nn.initializer.Constant(value)
     return layer.create_parameter([1, num_features, 1, 1], default_initializer=initial)
 
@@ -92,7 +98,7 @@ class AdaILN(nn.Layer):
 
 
 class ILN(nn.Layer):
-    """Layer-instance normalisation with its own gamma and beta, eq. 1: (B,C,H,W) -> (B,C,H,W)."""
+    """Layer-instance normalisation whose gamma and beta are parameters, eq. 1: (B,C,H,W) -> (B,C,H,W)."""
 
     def __init__(self, num_features: int, eps: float = 1e-5, revision: str = "current"):
         super().__init__()
@@ -107,7 +113,7 @@ class ILN(nn.Layer):
 
 
 class InstanceNorm2D(nn.Layer):
-    """(x - mean) / sqrt(var + eps) per channel, biased variance, no parameters: (B,C,H,W) -> (B,C,H,W).
+    """(x - mean) / sqrt(var + eps) per channel, with the biased variance and no parameters: (B,C,H,W) -> (B,C,H,W).
 
     Paddle's own keeps eps in float32, which costs three digits of parity in float64.
     """
@@ -124,7 +130,7 @@ class InstanceNorm2D(nn.Layer):
 
 
 def channel_moments(x: paddle.Tensor, eps: float = 1e-5) -> tuple[paddle.Tensor, paddle.Tensor]:
-    """Mean and sqrt(unbiased variance + eps) of each channel: (B,C,H,W) -> (B,C,1,1), (B,C,1,1).
+    """Return the mean and sqrt(unbiased variance + eps) of each channel: (B,C,H,W) -> (B,C,1,1), (B,C,1,1).
 
     Raises ValueError if the map has a single pixel.
     """
@@ -140,10 +146,10 @@ def require_pixels(x: paddle.Tensor) -> None:
 
 
 def weighted_stats(x: paddle.Tensor, share: paddle.Tensor) -> tuple[paddle.Tensor, paddle.Tensor]:
-    """Centred maps and unbiased variances with a weight for every pixel: (B,C,H,W), (B or 1,1,H,W) -> as x, (B,C,1,1).
+    """Return centred maps and unbiased variances of each channel, weighted by pixel.
 
-    With equal weights they are those of `instance_stats`, with weights 0 and 1 those of a part of the map. Raises
-    ValueError if all the weight is on a single pixel.
+    (B,C,H,W), (B or 1,1,H,W) -> (B,C,H,W), (B,C,1,1). With equal weights they are those of `instance_stats`, with
+    weights 0 and 1 those of a region of the map. Raises ValueError if all the weight is on a single pixel.
     """
     total, squares = spatial_sum(share), spatial_sum(share * share)
     if bool((total * total <= squares).any()):
@@ -156,8 +162,8 @@ def weighted_stats(x: paddle.Tensor, share: paddle.Tensor) -> tuple[paddle.Tenso
 class AdaIN(nn.Layer):
     """sigma(y) (x - mu(x)) / sigma(x) + mu(y), sigma = sqrt(unbiased variance + eps), eq. 8 of its paper.
 
-    (B,C,H,W), (B or 1,C,h,w) -> (B,C,H,W). With `share` (B or 1,1,H,W), the weight of y in every pixel, mu(x) and
-    sigma(x) are weighted by it. Raises ValueError if a map has a single pixel.
+    (B,C,H,W), (B or 1,C,h,w) -> (B,C,H,W). With `share` (B or 1,1,H,W), the weight of the style y at every pixel, mu(x)
+    and sigma(x) are weighted by it. Raises ValueError if a map has a single pixel.
     """
 
     def __init__(self, eps: float = 1e-5):

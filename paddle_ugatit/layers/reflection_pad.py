@@ -11,7 +11,7 @@ from paddle_ugatit.layers.fast.reflection import reflection_pad
 class ReflectionPad2D(nn.Layer):
     """Reflect `padding` rows and columns at each border: (B,C,H,W) -> (B,C,H+2p,W+2p).
 
-    Raises ValueError if the map has only `padding` rows or columns, or fewer.
+    Raises ValueError unless the map has more than `padding` rows and columns.
     """
 
     def __init__(self, padding: int):

@@ -1,8 +1,8 @@
-"""Layers one after another; a border, and an upsampling before it, become part of the convolution that follows.
+"""Layers in order, where a reflected border, and an upsampling before it, are fused with the convolution that follows.
 
-Contents: chain, Sequential. Twin: torch.nn.Sequential. The fused form is the same sum without the padded and the
-enlarged map. A layer that somebody watches runs by itself, so that a hook sees what it asks for; `plain("fused")` of
-fast/dispatch.py runs all of them one by one.
+Contents: chain, Sequential. Twin: torch.nn.Sequential. The fused form computes the same sum without storing the padded
+and the enlarged map. A layer with a hook is run by itself, so that the hook sees its input and output;
+`plain("fused")` of fast/dispatch.py runs every layer by itself.
 """
 
 import paddle
@@ -18,7 +18,7 @@ GROUPS = (Upsample, ReflectionPad2D, Conv2D), (ReflectionPad2D, Conv2D)
 
 
 def chain(x: paddle.Tensor, *layers: nn.Layer) -> paddle.Tensor:
-    """Apply the layers to x in order; the shapes are theirs."""
+    """Apply the layers to x in order; the shapes are those of the layers."""
     done = 0
     while done < len(layers):
         group = next((group for group in GROUPS if _as_one(layers[done : done + len(group)], group, x)), ())
@@ -28,8 +28,8 @@ def chain(x: paddle.Tensor, *layers: nn.Layer) -> paddle.Tensor:
     return x
 
 
-def _as_one(layers, group, x):
-    """Whether these layers are such a group, with the options that the fused form takes for granted."""
+def _as_one(layers: tuple[nn.Layer, ...], group: tuple[type[nn.Layer], ...], x: paddle.Tensor) -> bool:
+    """Return whether these layers are such a group, with the options that the fused form assumes."""
     if tuple(type(layer) for layer in layers) != group or any(map(_watched, layers)):
         return False
     *_, border, conv = layers
@@ -37,12 +37,12 @@ def _as_one(layers, group, x):
     return simple and border.padding == 1 and dispatch.fused(x, conv.weight)
 
 
-def _watched(layer):
+def _watched(layer: nn.Layer) -> bool:
     return "forward" in vars(layer) or bool(layer._forward_pre_hooks) or bool(layer._forward_post_hooks)
 
 
 class Sequential(nn.Sequential):
-    """Apply layers in order; the shapes are theirs."""
+    """Apply layers in order; the shapes are those of the layers."""
 
     def forward(self, x: paddle.Tensor) -> paddle.Tensor:
         return chain(x, *self)

@@ -1,8 +1,9 @@
 """Spectral normalisation (Miyato et al., ICLR 2018, arXiv 1802.05957, algorithm 1).
 
-W / sigma(W) with sigma = u^T W v, W reshaped to (its first axis, -1); one power iteration per forward in training mode,
-none in evaluation. Two faces: spectral_norm, PyTorch's hook, with the state `weight_orig`, `weight_u`, `weight_v`; and
-SpectralNormWrapper, the layer of the public SAGAN, with `module.weight_bar`, `module.weight_u`, `module.weight_v`.
+W / sigma(W) with sigma = u^T W v and W reshaped to (first axis, -1); one power iteration per forward in training mode,
+none in evaluation mode. Contents: spectral_norm, with the state of PyTorch's hook, `weight_orig`, `weight_u` and
+`weight_v`; SpectralNormWrapper, the layer of the public SAGAN, with `module.weight_bar`, `module.weight_u` and
+`module.weight_v`; passes_in_one and same_iterations, which change how a forward makes its power iterations.
 Twin: torch_ref/layers/spectral_norm.py. Paddle's own hook keeps u and v in float32 in a float64 layer.
 """
 
@@ -21,7 +22,7 @@ from paddle_ugatit.layers.channels import channel_scale
 def power_iteration(
     weight: paddle.Tensor, u: paddle.Tensor, v: paddle.Tensor, eps: float
 ) -> tuple[paddle.Tensor, paddle.Tensor]:
-    """One step of algorithm 1, without a gradient: (out,in), (out,), (in,) -> new u (out,) and v (in,)."""
+    """Make one step of algorithm 1, without a gradient: (out,in), (out,), (in,) -> new u (out,) and v (in,)."""
     with paddle.no_grad():
         v = F.normalize(paddle.matmul(weight, u, transpose_x=True), axis=0, epsilon=eps)  # weight.t() would copy
         u = F.normalize(paddle.mv(weight, v), axis=0, epsilon=eps)
@@ -29,21 +30,21 @@ def power_iteration(
 
 
 class SpectralNorm:
-    """Divides the weight of one layer by its largest singular value sigma, of which u and v are the vectors.
+    """Divides the weight of a layer by an estimate of its largest singular value, sigma = u^T W v.
 
     The layer's `weight` becomes the parameter `name`; the buffers `weight_u` (out,) and `weight_v` (in,) start as
-    normalised Gaussians. The layer applies the raw weight and divides its result by sigma, which is the same and
+    normalised Gaussian vectors. The layer applies the raw weight and divides the result by sigma, which is the same but
     cheaper, since the weight is larger than a map.
 
-    A forward may stand for several passes over equal parts of its batch (see `passes_in_one`): each pass makes a power
-    iteration, and each part is divided by its own sigma.
+    One forward may stand for several passes over equal parts of its batch (see `passes_in_one`): each pass makes a
+    power iteration of its own, and each part is divided by the sigma of its pass.
     """
 
     def __init__(self, layer: nn.Layer, name: str, eps: float):
         self.layer, self.name, self.eps = layer, name, eps
         self.passes, self.repeating = 1, False
-        self.pairs: list = []  # u and v of each pass of the newest forward
-        self.sigma: Any = None  # (passes,), of the newest forward; None before the first
+        self.pairs: list[tuple[paddle.Tensor, paddle.Tensor]] = []  # u and v of each pass of the last forward
+        self.sigma: Any = None  # (passes,), of the last forward; None before the first
         weight = layer.weight
         del layer.weight
         layer.add_parameter(name, weight)
@@ -57,25 +58,25 @@ class SpectralNorm:
         return getattr(self.layer, self.name)
 
     def matrix(self) -> paddle.Tensor:
-        """The raw weight as (first axis, -1); that of a Linear transposed, since Paddle stores it as (in, out).
+        """Return the raw weight as a matrix (first axis, -1), that of a Linear transposed from Paddle's (in, out).
 
-        The first axis is `out`, of a ConvTranspose2D `in`: PyTorch's hook takes the second axis there, the public SAGAN
-        the first.
+        The first axis is `out`, but `in` for a ConvTranspose2D, as in the public SAGAN; PyTorch's hook uses the second
+        axis there.
         """
-        # Not by flatten, whose gradient is a copy.
+        # Not flatten, whose gradient is a copy.
         is_linear = isinstance(self.layer, nn.Linear)
         return self.weight.t() if is_linear else self.weight.reshape([self.weight.shape[0], -1])
 
     def advance(self) -> None:
-        """Make the power iterations of a forward, if the layer is in training mode, and compute `sigma`, (passes,)."""
+        """Compute `sigma`, (passes,), after the power iterations of a forward if the layer is in training mode."""
         matrix = self.matrix()
         if not (self.repeating and self.pairs):
             self._iterate(matrix)
         us, vs = (paddle.stack(each) for each in zip(*self.pairs, strict=True))
         self.sigma = (us * paddle.matmul(vs, matrix, transpose_y=True)).sum(1)
 
-    def _iterate(self, matrix):
-        # New tensors, copied into the buffers: those that a graph still holds stay as they were in its forward.
+    def _iterate(self, matrix: paddle.Tensor) -> None:
+        # New tensors that are copied into the buffers: a graph keeps those of its own forward.
         layer, self.pairs = self.layer, []
         u, v = layer.weight_u.clone(), layer.weight_v.clone()
         for _ in range(self.passes):
@@ -94,26 +95,26 @@ class SpectralNorm:
         return channel_scale(parts, (1 / self.sigma).reshape([1, -1, 1, 1])).reshape(out.shape)
 
     def __deepcopy__(self, memo: dict) -> "SpectralNorm":
-        """A copy without the results of the newest forward, whose graphs cannot be copied."""
+        """Return a copy without the results of the last forward, whose graphs cannot be copied."""
         copied = memo[id(self)] = copy.copy(self)
         copied.layer, copied.pairs, copied.sigma = copy.deepcopy(self.layer, memo), [], None
         return copied
 
 
 def spectral_norm(layer: nn.Layer, name: str = "weight_orig", eps: float = 1e-12) -> nn.Layer:
-    """Give a Conv2D, ConvTranspose2D or Linear of this package spectral normalisation, and return it."""
+    """Apply spectral normalisation to a Conv2D, ConvTranspose2D or Linear of this package, and return the layer."""
     SpectralNorm(layer, name, eps)
     return layer
 
 
-def _norms_of(*networks):
+def _norms_of(*networks: nn.Layer) -> list[SpectralNorm]:
     layers = [layer for network in networks for layer in network.sublayers()]
     return [layer.spectral for layer in layers if getattr(layer, "spectral", None)]
 
 
 @contextmanager
 def passes_in_one(network: nn.Layer, count: int) -> Iterator[None]:
-    """Within the block each forward of `network` is `count` passes in turn, over equal parts of its batch."""
+    """Within the block, have each forward of `network` stand for `count` passes over equal parts of its batch."""
     norms = _norms_of(network)
     for norm in norms:
         norm.passes = count
@@ -126,9 +127,9 @@ def passes_in_one(network: nn.Layer, count: int) -> Iterator[None]:
 
 @contextmanager
 def same_iterations(networks: Iterable[nn.Layer], repeat: bool = True) -> Iterator[None]:
-    """Within the block the networks make no power iteration, but reuse those of the forward before.
+    """Within the block, have the networks reuse the power iterations of the last forward instead of making new ones.
 
-    So a batch can be computed in parts. With `repeat` False nothing changes.
+    This is how a batch is computed in parts. Nothing changes if `repeat` is False.
     """
     norms = _norms_of(*networks)
     for norm in norms:
@@ -141,10 +142,10 @@ def same_iterations(networks: Iterable[nn.Layer], repeat: bool = True) -> Iterat
 
 
 class SpectralNormWrapper(nn.Layer):
-    """`module` with its weight divided by sigma; the shapes are the module's.
+    """Apply `module` with its weight divided by sigma; the shapes are those of the module.
 
-    quirk: the public one iterates in evaluation mode too, and moves u and v under a forward whose backward pass is
-    still to come; this one does neither, and gives the gradients of what its forward computed.
+    quirk: the public layer also iterates in evaluation mode, and changes u and v before the backward pass of an earlier
+    forward. This one does neither, so its gradients are those of what its forward computed.
     """
 
     def __init__(self, module: nn.Layer):

@@ -1,15 +1,18 @@
 """Layers with a second derivative, for losses that contain a gradient. Twin: torch_ref/layers/twice_differentiable.py.
 
-Contents: spread, SmoothConv2D and SmoothLinear (Kaiming initial values), SmoothLeakyReLU, BilinearUpsample, Blur. The
-other layers are faster but meant to be differentiated once: a second time is an error for their Conv2D. Paddle's own
-bilinear interpolation has no second derivative either. Here every step is a product, a sum or Paddle's own convolution.
+Contents: spread, SmoothConv2D and SmoothLinear (with Kaiming initial values), SmoothLeakyReLU, BilinearUpsample, Blur.
+The other layers are faster but can be differentiated only once, as can Paddle's own bilinear interpolation. Here every
+step is a product, a sum or Paddle's own convolution.
 
-quirk: of Paddle's convolution the second derivative is right where the first was taken in its input, and silently wrong
-where it was taken in its filter alone. So a filter must never depend on the variable of a gradient.
+quirk: the second derivative of Paddle's convolution is correct if the first was taken with respect to the input, and
+silently wrong if it was taken with respect to the filter alone. So a filter must never depend on the variable of a
+gradient.
 """
 
 import math
+from collections.abc import Callable
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import paddle
@@ -21,9 +24,9 @@ from paddle_ugatit.layers.linear import Linear
 
 
 def spread(values: paddle.Tensor, like: paddle.Tensor) -> paddle.Tensor:
-    """Spread one value over every map: (B or 1,C), (B,C,H,W) -> (B,C,H,W).
+    """Broadcast one value per channel to the shape of `like`: (B or 1,C), (B,C,H,W) -> (B,C,H,W).
 
-    A product with ones, whose gradient is such a product too: 15 times as fast on a CPU as the gradient of Paddle's
+    This is a product with ones, whose gradient is one too: 15 times as fast on a CPU as the gradient of Paddle's
     broadcasting, which is also inaccurate in float32.
     """
     batch, channels, height, width = like.shape
@@ -31,13 +34,13 @@ def spread(values: paddle.Tensor, like: paddle.Tensor) -> paddle.Tensor:
     return paddle.matmul(values.expand([batch, channels]).unsqueeze(-1), ones).reshape(like.shape)
 
 
-def _kaiming(weight, fan_in):
-    """Draw a weight anew: normal with the deviation sqrt(2 / fan_in) (He et al. 2015, arXiv 1502.01852)."""
+def _kaiming(weight: paddle.Tensor, fan_in: int) -> None:
+    """Fill a weight with normal values of deviation sqrt(2 / fan_in) (He et al. 2015, arXiv 1502.01852)."""
     nn.initializer.Normal(0.0, math.sqrt(2 / fan_in))(weight)
 
 
 class SmoothConv2D(Conv2D):
-    """Convolution with zero padding: (B,in,H,W) -> (B,out,H',W')."""
+    """W * x + b with zeros beyond the border, W by Kaiming: (B,in,H,W) -> (B,out,H',W')."""
 
     def __init__(self, in_channels: int, out_channels: int, kernel_size: int, stride: int = 1, padding: int = 0):
         super().__init__(in_channels, out_channels, kernel_size, stride)
@@ -50,7 +53,7 @@ class SmoothConv2D(Conv2D):
 
 
 class SmoothLinear(Linear):
-    """x W + b with Paddle's weight layout (in, out): (..., in) -> (..., out)."""
+    """x W + b, W by Kaiming: (..., in) -> (..., out). Paddle stores the weight as (in, out)."""
 
     def __init__(self, in_features: int, out_features: int):
         super().__init__(in_features, out_features)
@@ -58,7 +61,7 @@ class SmoothLinear(Linear):
 
 
 class SmoothLeakyReLU(nn.Layer):
-    """max(x, slope x), whose derivative at 0 is `slope` as in PyTorch; any shape."""
+    """x where x > 0, else slope x; the derivative at 0 is the slope; any shape."""
 
     def __init__(self, slope: float):
         super().__init__()
@@ -71,19 +74,19 @@ class SmoothLeakyReLU(nn.Layer):
 
 
 class BilinearUpsample(nn.Layer):
-    """Bilinear, twice the size, corners not aligned: (B,C,H,W) -> (B,C,2H,2W)."""
+    """Double the size by bilinear interpolation, corners not aligned: (B,C,H,W) -> (B,C,2H,2W)."""
 
     def forward(self, x: paddle.Tensor) -> paddle.Tensor:
         return _along_both(x, lambda n: _doubling(n, x.dtype, get_device()))
 
 
 class Blur(nn.Layer):
-    """Each axis with `f` = [1,2,1], divided by its sum, borders reflected: (B,C,H,W) -> (B,C,H,W).
+    """Filter each axis with `f` = [1,2,1], divided by its sum, borders reflected: (B,C,H,W) -> (B,C,H,W).
 
     Raises ValueError if the map has a single row or column, which cannot be reflected.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         self.register_buffer("f", paddle.to_tensor([1.0, 2.0, 1.0], paddle.get_default_dtype()))
 
@@ -94,15 +97,18 @@ class Blur(nn.Layer):
         return _along_both(x, lambda n: sum(weights[i] * tap for i, tap in enumerate(_taps(n, x.dtype, get_device()))))
 
 
-def _along_both(x, matrix_of):
-    """Rows and columns by matrices: matrix_of(n) is (m,n), and (B,C,H,W) becomes (B,C,H',W')."""
+def _along_both(x: paddle.Tensor, matrix_of: Callable[[int], paddle.Tensor]) -> paddle.Tensor:
+    """Multiply rows and columns by the matrices matrix_of(n), (m,n): (B,C,H,W) -> (B,C,H',W')."""
     height, width = x.shape[2:]
     return paddle.matmul(paddle.matmul(matrix_of(height), x), matrix_of(width), transpose_y=True)
 
 
 @lru_cache
-def _doubling(n, dtype, _device):
-    """Row 2i is 3/4 of i and 1/4 of i-1, row 2i+1 3/4 of i and 1/4 of i+1; beyond the border lies its own value."""
+def _doubling(n: int, dtype: Any, _device: str) -> paddle.Tensor:
+    """Return the matrix (2n,n) that doubles an axis; beyond the border lies the value at the border.
+
+    Row 2i is 3/4 of i and 1/4 of i-1, row 2i+1 is 3/4 of i and 1/4 of i+1.
+    """
     matrix = np.zeros((2 * n, n))
     for i in range(n):
         matrix[2 * i : 2 * i + 2, i] += 0.75
@@ -112,8 +118,8 @@ def _doubling(n, dtype, _device):
 
 
 @lru_cache
-def _taps(n, dtype, _device):
-    """For each of three taps the 0/1 matrix (n,n) that takes what lies before, at and after each place."""
+def _taps(n: int, dtype: Any, _device: str) -> list[paddle.Tensor]:
+    """Return three 0/1 matrices (n,n) that take the values before, at and after each position."""
     places = np.abs(np.arange(-1, n + 1))  # reflected: -1 is 1, n is n - 2
     places[-1] = n - 2
     return [paddle.to_tensor(np.eye(n)[places[i : i + n]], dtype) for i in range(3)]

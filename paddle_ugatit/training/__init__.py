@@ -1,4 +1,4 @@
-"""Training: the configuration, and the trainer whose updates equal the original's."""
+"""Training: the configuration and the trainer of U-GAT-IT, whose updates equal those of the public code."""
 
 from paddle_ugatit.training.ugatit import Config, Trainer
 

@@ -1,4 +1,4 @@
-"""Losses of a batch that is computed in parts, each of which is sent backward by itself."""
+"""The losses of a batch that is computed in parts, each with a backward pass of its own."""
 
 from collections.abc import Callable, Sequence
 
@@ -8,9 +8,10 @@ from paddle_ugatit.training.diverged import require_finite
 
 
 class MeanLosses:
-    """The named losses of a batch, `found`, as means over `count` equal parts; one part is the usual case.
+    """The named losses of a batch, in `found`, as means over `count` equal parts; usually there is one part.
 
-    `backward(loss, tensors, gradients)` makes a backward pass; `iteration` is named if a loss is not finite.
+    `backward(loss, tensors, gradients)` runs a backward pass. `iteration` appears in the message if a loss is not
+    finite.
     """
 
     def __init__(self, count: int, iteration: int, backward: Callable[..., None]):
@@ -24,7 +25,7 @@ class MeanLosses:
         tensors: Sequence[paddle.Tensor] = (),
         gradients: Sequence[paddle.Tensor] = (),
     ) -> None:
-        """Send a part's losses[total] backward, and `gradients` into `tensors` with it.
+        """Run the backward pass of a part's losses[total], together with those of `tensors` from the given gradients.
 
         Raises DivergedError if the total is not finite.
         """
@@ -38,11 +39,11 @@ class MeanLosses:
         tensors: Sequence[paddle.Tensor] = (),
         gradients: Sequence[paddle.Tensor] = (),
     ) -> None:
-        """As `backward`, of the sum of the terms, which a message names as `total`."""
+        """Run the backward pass of the sum of the terms, which is named `total` in a message; see `backward`."""
         self.backward(terms | {total: sum(terms.values())}, total, tensors, gradients)
 
     def note(self, losses: dict[str, paddle.Tensor]) -> None:
-        """Add a part's losses to `found`."""
+        """Add the losses of a part to `found`."""
         for name, loss in losses.items():
             part = loss.detach() / self.count
             self.found[name] = self.found[name] + part if name in self.found else part

@@ -1,19 +1,20 @@
-"""The running mean of networks' weights, often better to look at than the weights themselves; the original has none."""
+"""The running mean of networks' weights, whose images often look better; the public U-GAT-IT has none."""
 
 import copy
 
 import paddle
+from paddle import nn
 
 
 class Average:
-    """Copies of networks, moved towards them after every step: mean = decay * mean + (1 - decay) * weights."""
+    """Running means of networks, updated after every step: mean = decay * mean + (1 - decay) * weights."""
 
-    def __init__(self, networks, decay):
+    def __init__(self, networks: dict[str, nn.Layer], decay: float):
         self.decay, self.sources = decay, networks
         self.networks = {name: copy.deepcopy(net) for name, net in networks.items()}
 
-    def update(self):
-        """After a step of the networks it follows. Buffers are taken over as they are."""
+    def update(self) -> None:
+        """Update the means after a step of the networks. Buffers are copied."""
         with paddle.no_grad():
             for name, net in self.networks.items():
                 source = self.sources[name]

@@ -1,30 +1,33 @@
-"""Several processes, started by `python -m paddle.distributed.launch`: Paddle's own engine, called in three places.
+"""Training in several processes, started by `python -m paddle.distributed.launch`, with Paddle's own communication.
 
-Every process computes its share of the batch on weights that are the same everywhere; the gradients are averaged before
-each optimiser's step. Losses are means over the batch, so this is the update of one process with the whole batch.
+Every process computes its share of the batch with the same weights, and the gradients are averaged before each
+optimiser's step. Since losses are means over the batch, this is the update of one process with the whole batch.
 """
 
 import os
+from collections.abc import Iterable
 
 import numpy as np
 import paddle
 import paddle.distributed as dist
+from numpy.typing import ArrayLike
+from paddle import nn
 
 
-def start():
-    """Join the other processes, where there are any: (own rank, number of processes)."""
+def start() -> tuple[int, int]:
+    """Join the other processes if there are any, and return the own rank and the number of processes."""
     if int(os.environ.get("PADDLE_TRAINERS_NUM", "1")) < 2:
         return 0, 1
     dist.init_parallel_env()
     return dist.get_rank(), dist.get_world_size()
 
 
-def world_size():
-    """Processes that train together; 1 unless `start` found more."""
+def world_size() -> int:
+    """Return the number of processes that train together, which is 1 unless `start` found more."""
     return dist.get_world_size() if dist.is_initialized() else 1
 
 
-def average_gradients(parameters):
+def average_gradients(parameters: Iterable[paddle.Tensor]) -> None:
     """Replace every gradient by its mean over the processes."""
     if world_size() > 1:
         from paddle.distributed.fleet.utils.hybrid_parallel_util import fused_allreduce_gradients
@@ -32,19 +35,19 @@ def average_gradients(parameters):
         fused_allreduce_gradients(list(parameters), None)
 
 
-def share_networks(networks):
-    """Give every process the first one's parameters and buffers."""
+def share_networks(networks: dict[str, nn.Layer]) -> None:
+    """Copy the parameters and buffers of the first process to all others."""
     if world_size() > 1:
         for net in networks.values():
             for tensor in net.state_dict().values():
                 dist.broadcast(tensor, 0)
 
 
-def mean(values):
-    """The mean of an array of numbers over the processes, float64; NaN where one has NaN."""
-    values = np.asarray(values, np.float64)
+def mean(values: ArrayLike) -> np.ndarray:
+    """Return the mean of an array over the processes, float64; it is NaN where any process has NaN."""
+    own = np.asarray(values, np.float64)
     if world_size() == 1:
-        return values
-    total = paddle.to_tensor(values)
+        return own
+    total = paddle.to_tensor(own)
     dist.all_reduce(total)
     return total.numpy() / world_size()

@@ -1,11 +1,14 @@
-"""Networks that a loss passes through without an update of their own."""
+"""Parameters for which no gradient is computed, although the loss passes through their layers."""
 
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+
+import paddle
 
 
 @contextmanager
-def frozen(parameters):
-    """Within the block no gradient is computed for these parameters, only through their layers."""
+def frozen(parameters: Collection[paddle.Tensor]) -> Iterator[None]:
+    """Within the block, compute no gradients for these parameters, but still through their layers."""
     for parameter in parameters:
         parameter.stop_gradient = True
     try:

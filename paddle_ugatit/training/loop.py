@@ -1,60 +1,74 @@
-"""A training run in a folder: steps, records, sample sheets, checkpoints; ends well however it ends.
+"""A training run in a folder, with records, sample sheets and checkpoints, that can be interrupted and resumed.
 
     run/config.yaml       every option, resolved
-    run/log.txt           what was said, with the time
+    run/log.txt           all messages, with the time
     run/losses.csv        the losses, every `log_freq` iterations
     run/vdl/              the same for VisualDL, with sample sheets and the rho of the norms
     run/samples/          the sample sheets, every `print_freq` iterations
     run/checkpoints/      see checkpoints.py
 
-What is trained is a system, an object with
-    config, iteration, networks, optimizers   options.RunOptions, the iterations done, and dicts by name
-    named_parameters(kind)                    of one optimiser, in its order
-    step(*batch) -> losses                    one iteration; raises diverged.DivergedError
-    model                                     its name in weights/
-    notes                                     lines on its first weights, where there is something to say
-    averaged, shown                           names: networks to keep a running mean of, losses for the progress bar
-    sheets(networks, tests)                   pictures to look at, name -> uint8 (H,W,3)
-    generated(networks, tests)                what the KID is measured on, see evaluation.py
-and, where it has numbers besides that a resumed run needs, `scalars`, a dict of them by name.
-Its data have `iterate(first, last)`, which gives the batches, `rank` and `fingerprint`.
+What is trained is a `TrainedSystem`, see system.py.
 """
 
 import signal
 import threading
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import Any
 
 import numpy as np
 import paddle
+from paddle import nn
 
 from paddle_ugatit import formats
 from paddle_ugatit.backend.errors import InputError
 from paddle_ugatit.backend.progress import Progress
+from paddle_ugatit.data.folders import TrainingData
 from paddle_ugatit.formats import Checkpoint, CheckpointError
 from paddle_ugatit.training import distributed, state
 from paddle_ugatit.training.average import Average
 from paddle_ugatit.training.checkpoints import Checkpoints
 from paddle_ugatit.training.diverged import DivergedError, require_finite_weights
+from paddle_ugatit.training.evaluation import Evaluation
+from paddle_ugatit.training.records import Records
+from paddle_ugatit.training.system import TrainedSystem
 
 WEIGHTS, REST, MEAN = "weights.pdparams", "state.safetensors", "ema.pdparams"
 
 
 class Run:
-    """A `system` trained on `data` in a `folder`, looked at on `tests`; `records` is a records.Records."""
+    """The training of a `system` on `data` in a `folder`.
 
-    def __init__(self, system, data, tests, folder, records, evaluation=None):
+    `tests` are test images for the sample sheets, domain -> float32 (n,3,S,S) in [-1,1]. With an `evaluation` the KID
+    is measured too.
+    """
+
+    def __init__(
+        self,
+        system: TrainedSystem,
+        data: TrainingData,
+        tests: dict[str, np.ndarray],
+        folder: Path,
+        records: Records,
+        evaluation: Evaluation | None = None,
+    ):
         self.system, self.data, self.tests, self.records = system, data, tests, records
         self.config, self.evaluation = system.config, evaluation
         self.checkpoints = Checkpoints(folder / "checkpoints", self.config.keep, self.config.keep_every)
-        self.average = None
+        self.average: Average | None = None
         if self.config.ema:
             self.average = Average({name: system.networks[name] for name in system.averaged}, self.config.ema)
-        self.saved = None  # iteration of the newest checkpoint of this process
+        self.saved: int | None = None  # iteration of the newest checkpoint that this process wrote or read
         self._stop = threading.Event()
 
     # --- beginning -----------------------------------------------------------------------------------------
 
-    def resume(self):
-        """Go on from the newest checkpoint that is whole; says so for each that is not. InputError for none."""
+    def resume(self) -> None:
+        """Continue from the newest intact checkpoint, with a message for each that is damaged.
+
+        Raises InputError if there is none, or if its options are others than this run's.
+        """
         for step in reversed(self.checkpoints.steps()):
             try:
                 self._restore(step)
@@ -64,13 +78,15 @@ class Run:
             self.saved = step
             self.records.say(f"resumed after iteration {step}")
             return
-        raise InputError(f"{self.checkpoints.folder}: holds no checkpoint to go on from")
+        raise InputError(f"{self.checkpoints.folder}: holds no checkpoint to resume from")
 
-    def _restore(self, step):
+    def _restore(self, step: int) -> None:
         manifest = self.checkpoints.manifest(step)
         self._require_same_options(manifest)
         if manifest.get("data") != self.data.fingerprint:
-            self.records.say("note: the training images are not those of the run so far: it goes on with other batches")
+            self.records.say(
+                "note: the training images are not those of the run so far, so it continues with other batches"
+            )
         folder = self.checkpoints.path(step)
         rest, system = formats.read(folder / REST).networks, self.system
         weights = formats.read(folder / WEIGHTS).networks
@@ -78,36 +94,37 @@ class Run:
             arrays = rest.get(f"optimizer.{kind}", {})
             state.fill_optimizer(optimizer, system.named_parameters(kind), arrays, folder / REST)
         state.fill_all(system.networks, weights, folder / WEIGHTS)
-        if hasattr(system, "scalars"):
-            system.scalars.update({name: array.item() for name, array in rest.get("scalars", {}).items()})
+        system.scalars.update({name: array.item() for name, array in rest.get("scalars", {}).items()})
         if self.average:
             state.fill_all(self.average.networks, formats.read(folder / MEAN).networks, folder / MEAN)
         system.iteration = step
 
-    def _require_same_options(self, manifest):
+    def _require_same_options(self, manifest: dict[str, Any]) -> None:
         try:
             then = type(self.config).from_dict(manifest.get("config", {}))
         except ValueError as error:
-            raise CheckpointError(f"{self.checkpoints.folder}: its configuration is not understood: {error}") from error
+            raise CheckpointError(f"{self.checkpoints.folder}: its configuration is not valid: {error}") from error
         world, processes = distributed.world_size(), manifest.get("processes", 1)
         ours = self.config.replaced(batch_size=self.config.batch_size * world)
         changed = then.replaced(batch_size=then.batch_size * processes).differences(ours)
-        changed.pop("accumulate", None)  # the same update in other parts
+        changed.pop("accumulate", None)  # does not change the updates
         if changed:
-            told = ", ".join(f"{name} was {before!r}, is {now!r}" for name, (before, now) in changed.items())
+            listed = ", ".join(f"{name} was {before!r}, is {now!r}" for name, (before, now) in changed.items())
             per = " (batch_size times processes)" if "batch_size" in changed else ""
-            raise InputError(f"cannot resume with other options{per}: {told}")
+            raise InputError(f"cannot resume with other options{per}: {listed}")
 
     # --- running -------------------------------------------------------------------------------------------
 
-    def train(self):
-        """Every iteration that is left. KeyboardInterrupt once an interrupted run is saved; DivergedError."""
+    def train(self) -> None:
+        """Run all remaining iterations.
+
+        Raises KeyboardInterrupt after saving an interrupted run, and DivergedError if a loss or a weight is not finite.
+        """
         first, last = self.system.iteration + 1, self.config.iteration
         distributed.share_networks(self.system.networks)
         if first == 1:
             self._look(0)
-            if self.evaluation:
-                self._evaluate(0)
+            self._evaluate(0)
         with (
             _Stopping(self._stop, self.records),
             Progress("training", last, done=first - 1) as progress,
@@ -127,9 +144,9 @@ class Run:
                 if stop and step < last:
                     raise KeyboardInterrupt
 
-    def _step(self, step, batch):
-        """One iteration: the losses as numbers, and whether any process was asked to stop."""
-        # Whatever a step draws depends on seed and step alone, so a resumed run draws the same.
+    def _step(self, step: int, batch: tuple[np.ndarray, ...]) -> tuple[dict[str, float], bool]:
+        """Run one iteration, and return the losses and whether any process was asked to stop."""
+        # The random numbers of a step depend on the seed and the step alone, so a resumed run draws the same.
         paddle.seed(int(np.random.SeedSequence([self.config.seed, step, self.data.rank]).generate_state(1)[0]))
         dtype = paddle.get_default_dtype()
         try:
@@ -146,8 +163,8 @@ class Run:
 
     # --- keeping -------------------------------------------------------------------------------------------
 
-    def _save(self, step, must):
-        """A checkpoint; where the disk refuses, only a line, unless it is the last chance."""
+    def _save(self, step: int, must: bool) -> None:
+        """Write a checkpoint. If that fails, only print a line, unless it `must` be written."""
         if self.saved == step or self.data.rank != 0:
             return
         require_finite_weights(self.system.networks, step)
@@ -158,51 +175,51 @@ class Run:
             if must:
                 raise
             self.records.say(
-                f"{error}; training goes on, the next try is after iteration {step + self.config.save_freq}"
+                f"{error}; training goes on, the next attempt is after iteration {step + self.config.save_freq}"
             )
 
-    def _files(self):
-        system, model = self.system, self.system.model
+    def _files(self) -> dict[str, Callable[[], Checkpoint]]:
+        system, model, average = self.system, self.system.model, self.average
         files = {
             WEIGHTS: lambda: state.weights_checkpoint(system.networks, model, WEIGHTS),
             REST: lambda: Checkpoint(self._rest(), "paddle", {}),
         }
-        if self.average:
-            files[MEAN] = lambda: state.weights_checkpoint(self.average.networks, model, MEAN)
+        if average:
+            files[MEAN] = lambda: state.weights_checkpoint(average.networks, model, MEAN)
         return files
 
-    def _rest(self):
+    def _rest(self) -> dict[str, dict[str, np.ndarray]]:
         found = {
             f"optimizer.{kind}": state.optimizer_arrays(optimizer, self.system.named_parameters(kind))
             for kind, optimizer in self.system.optimizers.items()
         }
-        if scalars := getattr(self.system, "scalars", {}):
-            found["scalars"] = {name: np.float64([value]) for name, value in scalars.items()}
+        if self.system.scalars:
+            found["scalars"] = {name: np.array([value], np.float64) for name, value in self.system.scalars.items()}
         return found
 
-    def _about(self):
+    def _about(self) -> dict[str, Any]:
         versions = {"paddle": paddle.__version__, "numpy": np.__version__}
         about = {"model": self.system.model, "data": self.data.fingerprint}
         return about | {"config": self.config.as_dict(), "processes": distributed.world_size(), "versions": versions}
 
-    def _shown_networks(self):
+    def _shown_networks(self) -> dict[str, nn.Layer]:
         return self.system.networks | (self.average.networks if self.average else {})
 
-    def _look(self, step):
+    def _look(self, step: int) -> None:
         if self.data.rank == 0:
             for name, picture in self.system.sheets(self._shown_networks(), self.tests).items():
                 self.records.picture(step, name, picture)
 
-    def _evaluate(self, step):
-        """Measure the KID to the target domain; keep the networks if they are trained and it is the least so far."""
-        if self.data.rank != 0:
+    def _evaluate(self, step: int) -> None:
+        """Measure the KID to the target domain, and keep the networks if it is the lowest since training began."""
+        if self.evaluation is None or self.data.rank != 0:
             return
         found = self.evaluation.measure(self.system, self._shown_networks())
         self.records.scalars(step, "KID", found)
-        told = ", ".join(f"{name} {value:.5f}" for name, value in found.items())
+        listed = ", ".join(f"{name} {value:.5f}" for name, value in found.items())
         best, score = self.checkpoints.best_score(), next(iter(found.values()))
-        self.records.say(f"KID after iteration {step}, {self.evaluation.features}: {told}")
-        if score >= best or step == 0:  # nothing is learnt yet: only told, to hold the others against
+        self.records.say(f"KID after iteration {step}, {self.evaluation.features}: {listed}")
+        if score >= best or step == 0:  # step 0 is untrained: printed for comparison only
             return
         files = {WEIGHTS: lambda: state.weights_checkpoint(self._shown_networks(), self.system.model, WEIGHTS)}
         try:
@@ -212,22 +229,25 @@ class Run:
 
 
 class _Stopping:
-    """Have the first Ctrl-C or SIGTERM finish the iteration and save; the second one ends at once."""
+    """On the first Ctrl-C or SIGTERM, finish the iteration and save; on the second, end at once."""
 
-    def __init__(self, stop, records):
-        self.stop, self.records, self.before = stop, records, {}
+    def __init__(self, stop: threading.Event, records: Records):
+        self.stop, self.records = stop, records
+        self.before: dict[int, Any] = {}  # signal -> handler
 
-    def __enter__(self):
+    def __enter__(self) -> None:
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):
                 self.before[number] = signal.signal(number, self._asked)
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         for number, handler in self.before.items():
             signal.signal(number, handler)
 
-    def _asked(self, _number, _frame):
+    def _asked(self, _number: int, _frame: FrameType | None) -> None:
         if self.stop.is_set():
             raise KeyboardInterrupt
         self.stop.set()
-        self.records.say("stopping after this iteration, with a checkpoint (again: at once, without)")
+        self.records.say(
+            "stopping after this iteration with a checkpoint; interrupt again to stop at once, without one"
+        )

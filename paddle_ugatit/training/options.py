@@ -1,6 +1,7 @@
-"""The options of any run, whatever is trained: how long, how often, how exactly. Read from YAML, checked at once."""
+"""The options that every system's training has in common, read from YAML and checked at once."""
 
 import typing
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
@@ -9,50 +10,57 @@ from paddle_ugatit.data.folders import DOMAINS
 
 AMP = ("off", "bfloat16", "float16")
 
+Own = typing.TypeVar("Own", bound="RunOptions")
+
 
 @dataclass(frozen=True)
 class RunOptions:
-    """What every system's configuration holds. ValueError for a value that cannot be."""
+    """The options that every system's configuration holds. Raises ValueError if a value is invalid."""
 
     iteration: int = 1_000_000  # iterations of the whole run
     batch_size: int = 1  # images of each domain in one iteration, on each device
-    accumulate: int = 1  # parts in which a batch is computed: less memory, the same update
+    accumulate: int = 1  # parts in which a batch is computed, for the same update with less memory
     seed: int = 0  # of initial weights, data order and augmentation
-    deterministic: bool = False  # choose only operations that repeat bit for bit (GPU; a CPU's always do)
+    deterministic: bool = False  # use only operations that repeat bit for bit (on a GPU; on a CPU they always do)
     amp: str = "off"  # automatic mixed precision on a GPU: off, bfloat16 or float16
-    ema: float = 0.0  # decay of the running mean of the generators' weights, say 0.999; 0 keeps none
-    workers: int = 2  # threads that read images ahead
-    strict: bool = False  # refuse a folder with an unreadable image, rather than skip and count it
+    ema: float = 0.0  # decay of the running mean of the generators' weights, for example 0.999; 0 is none
+    workers: int = 2  # threads that prefetch images
+    strict: bool = False  # fail if an image is unreadable, instead of skipping it
     log_freq: int = 10  # iterations between two records of the losses
     print_freq: int = 1000  # iterations between two sample sheets
     save_freq: int = 5000  # iterations between two checkpoints
-    keep: int = 2  # newest checkpoints that are kept
-    keep_every: int = 100_000  # besides, every checkpoint whose iteration this divides
-    eval_every: int = 0  # iterations between two evaluations of the KID on the test set; 0 is never
-    eval_features: str = "inception"  # the KID is measured on; stand-ins without weights are random and pixels
-    eval_weights: str = ""  # file with Inception's weights; by default the one that tools/eval_kid.py finds
+    keep: int = 2  # number of the newest checkpoints that are kept
+    keep_every: int = 100_000  # checkpoints at multiples of this iteration are kept too
+    eval_every: int = 0  # iterations between two measurements of the KID on the test set; 0 is never
+    eval_features: str = "inception"  # features for the KID; random and pixels need no weights
+    eval_weights: str = ""  # file with Inception's weights; by default the one that tools/eval_kid.py uses
 
-    # A system with an option of this name has pictures resized to it and cropped at random, not mirrored.
+    img_size = 0  # every system has an option of this name: pixels, height and width
+    # If a system has an option of this name, images are resized to it and cropped at random, but not mirrored.
     load_size = typing.cast("int | None", None)
-    # Options that may change where a run is resumed: none of them enters an update.
+    # Options that may be changed when a run is resumed, since none of them affects an update.
     FREE: typing.ClassVar[tuple[str, ...]] = (
         *("workers", "log_freq", "print_freq", "save_freq", "keep", "keep_every"),
         *("eval_every", "eval_features", "eval_weights"),
     )
-    # Smallest values; a number not named here may be 0.
-    LEAST: typing.ClassVar = {
+    # Smallest values of numbers; 0 if not named here.
+    LEAST: typing.ClassVar[dict[str, int]] = {
         **dict.fromkeys(("iteration", "batch_size", "accumulate", "workers", "keep"), 1),
         **dict.fromkeys(("log_freq", "print_freq", "save_freq", "keep_every"), 1),
     }
 
-    domains = ("A", "B")  # whose pictures a run reads, train<domain> and test<domain>; one batch each, in this order
+    @property
+    def domains(self) -> tuple[str, ...]:
+        """The domains whose images a run reads, from train<domain> and test<domain>; one batch each, in this order."""
+        return ("A", "B")
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
-            if type(value) is not field.type and not (field.type is float and type(value) is int):
-                raise ValueError(f"{field.name} must be of type {field.type.__name__}, got {value!r}")
-            if field.type in (int, float):
+            wanted: typing.Any = field.type
+            if type(value) is not wanted and not (wanted is float and type(value) is int):
+                raise ValueError(f"{field.name} must be of type {wanted.__name__}, got {value!r}")
+            if wanted in (int, float):
                 least = self.LEAST.get(field.name, 0)
                 if not least <= value < float("inf"):
                     raise ValueError(f"{field.name} must be {least} or more and finite, got {value}")
@@ -69,35 +77,38 @@ class RunOptions:
             raise ValueError(f"load_size {self.load_size} is less than img_size {self.img_size}, the crop from it")
 
     @classmethod
-    def from_dict(cls, options):
-        """From names and values; ValueError names those it does not know."""
+    def from_dict(cls: type[Own], options: dict[str, typing.Any]) -> Own:
+        """Make a configuration from names and values. Raises ValueError if a name is unknown or a value invalid."""
         known = [field.name for field in fields(cls)]
         if unknown := sorted(map(str, set(options) - set(known))):
             raise ValueError(f"unknown option {', '.join(unknown)}; the options are {', '.join(known)}")
         return cls(**options)
 
-    def as_dict(self):
-        """Names and values, which `from_dict` takes."""
+    def as_dict(self) -> dict[str, typing.Any]:
+        """Return names and values; the inverse of `from_dict`."""
         return asdict(self)
 
-    def replaced(self, **changes):
-        """A copy with other values."""
+    def replaced(self: Own, **changes: typing.Any) -> Own:
+        """Return a copy with some values changed."""
         return replace(self, **changes)
 
-    def differences(self, other):
-        """The options in which `other` would make other updates: name -> (own value, its value)."""
+    def differences(self, other: "RunOptions") -> dict[str, tuple[typing.Any, typing.Any]]:
+        """Return the options by which the updates of `other` would differ: name -> (own value, its value)."""
         ours, theirs = self.as_dict(), other.as_dict()
         names = [name for name in ours if name not in self.FREE and ours[name] != theirs.get(name)]
         return {name: (ours[name], theirs.get(name)) for name in names}
 
 
-def read_options(path, assignments=()):
-    """Names and values from a YAML file, changed by "KEY=VALUE" assignments. Raises InputError in one line."""
+def read_options(path: Path | str, assignments: Sequence[str] = ()) -> dict[str, typing.Any]:
+    """Return the names and values in a YAML file, changed by "KEY=VALUE" assignments.
+
+    Raises InputError if the file cannot be read, or if file or assignments are malformed.
+    """
     import yaml
 
     try:
         found = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-        source = path
+        source = str(path)
         for assignment in assignments:
             source = assignment
             name, equals, value = assignment.partition("=")
@@ -107,14 +118,14 @@ def read_options(path, assignments=()):
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
     except yaml.YAMLError as error:
-        raise InputError(f"{source}: is not YAML: {error}") from error
+        raise InputError(f"{source}: is not valid YAML: {error}") from error
     if not isinstance(found, dict):
-        raise InputError(f"{path}: must hold lines of the form option: value")
+        raise InputError(f"{path}: must consist of lines of the form option: value")
     return {name: _number(value) for name, value in found.items()}
 
 
-def _number(value):
-    """quirk: YAML 1.1 takes 1e-4 for a word, since there is no point in it."""
+def _number(value: typing.Any) -> typing.Any:
+    """Convert text such as 1e-4 to a number; quirk: YAML 1.1 takes it for a word, as it has no decimal point."""
     if isinstance(value, str):
         try:
             return float(value) if "e" in value.lower() else value
@@ -123,7 +134,7 @@ def _number(value):
     return value
 
 
-def write_options(config, file):
+def write_options(config: RunOptions, file: typing.IO[str]) -> None:
     """Write a configuration as YAML to an open text file."""
     import yaml
 

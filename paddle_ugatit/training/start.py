@@ -1,6 +1,7 @@
-"""How a run begins: its options, its device, its folder, its first weights. Every refusal is one line."""
+"""The start of a run: its options, device, folder, data and initial weights."""
 
 import os
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,12 +15,16 @@ from paddle_ugatit.metrics import FeatureExtractor
 from paddle_ugatit.systems import trained
 from paddle_ugatit.training.checkpoints import Checkpoints
 from paddle_ugatit.training.evaluation import Evaluation
-from paddle_ugatit.training.options import read_options
+from paddle_ugatit.training.options import RunOptions, read_options
 from paddle_ugatit.training.state import fill
+from paddle_ugatit.training.system import TrainedSystem
 
 
-def configuration(path, assignments=()):
-    """The options in a YAML file, changed by "KEY=VALUE" assignments; InputError names what is wrong with them."""
+def configuration(path: Path | str, assignments: Sequence[str] = ()) -> RunOptions:
+    """Return the configuration in a YAML file, changed by "KEY=VALUE" assignments.
+
+    Raises InputError if an option is unknown or invalid, or if there is no such system.
+    """
     options = read_options(path, assignments)
     system = options.pop("system", "ugatit")
     known = trained()
@@ -31,10 +36,10 @@ def configuration(path, assignments=()):
         raise InputError(f"{path}: {error}") from error
 
 
-def system_of(config, dtype="float32"):
-    """The untrained system that a configuration describes; the same weights for the same seed.
+def system_of(config: RunOptions, dtype: str = "float32") -> TrainedSystem:
+    """Return the untrained system that a configuration describes, with the same weights for the same seed.
 
-    `dtype` becomes Paddle's default, and thereby the whole system's.
+    `dtype` becomes Paddle's default, and so that of the whole system. Raises InputError if the system cannot be built.
     """
     paddle.set_default_dtype(dtype)
     paddle.seed(config.seed)
@@ -45,20 +50,28 @@ def system_of(config, dtype="float32"):
         raise InputError(str(error)) from error
 
 
-def choose_device(name, config):
-    """Compute on "cpu", "gpu" or "gpu:1", or on what Paddle chooses (None)."""
+def choose_device(name: str | None, config: RunOptions) -> None:
+    """Compute on "cpu", "gpu" or "gpu:1", or by default on the device that Paddle chooses.
+
+    Raises InputError if the device is absent, or if the configuration needs a GPU and this is none.
+    """
     on_gpu = device.choose(name).startswith("gpu")
     if config.amp != "off" and not on_gpu:
-        raise InputError(f"amp={config.amp} needs a GPU: on a CPU Paddle computes as without it, only slower")
+        raise InputError(f"amp={config.amp} needs a GPU: on a CPU, Paddle computes the same without it, and faster")
     if config.deterministic and on_gpu:
         paddle.set_flags({"FLAGS_cudnn_deterministic": True})
 
 
-def prepare_folder(folder, resume):
-    """Make the run's folder; InputError if it cannot be written, or holds another run that is not resumed."""
+def prepare_folder(folder: Path | str, resume: bool) -> Path:
+    """Make the run's folder and return its path.
+
+    Raises InputError if it cannot be written, and UsageError if it holds a run that is not to be resumed.
+    """
     folder = Path(folder)
     if not resume and Checkpoints(folder / "checkpoints").steps():
-        raise UsageError(f"{folder}: holds a run already: --resume goes on with it, another --out begins a new one")
+        raise UsageError(
+            f"{folder}: already holds a run: use --resume to continue it, or another --out to start a new one"
+        )
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with open(folder / "log.txt", "a", encoding="utf-8"):
@@ -69,12 +82,15 @@ def prepare_folder(folder, resume):
     return folder
 
 
-def take_weights(system, path):
-    """Start from a file of either framework: all the networks in it that the system has. InputError in one line."""
+def take_weights(system: TrainedSystem, path: Path | str) -> list[str]:
+    """Set the system's networks from a file of either framework, and return notes; it need not hold all of them.
+
+    Raises InputError if the file is of another model or holds other networks.
+    """
     checkpoint, notes = weights.convert(formats.read(path), "paddle", path)
     if checkpoint.metadata["model"] != system.model:
         model = checkpoint.metadata["model"]
-        raise InputError(f"{path}: is of the model {model}, the configuration is of {system.model}")
+        raise InputError(f"{path}: is of the model {model}, but the configuration is of {system.model}")
     kinds = {name: options["kind"] for name, options in checkpoint.metadata["networks"].items()}
     given = {name or kinds[name]: arrays for name, arrays in checkpoint.networks.items()}
     if strange := [name for name in given if name not in system.networks]:
@@ -88,8 +104,10 @@ def take_weights(system, path):
     return notes
 
 
-def data_of(config, folder, rank, world_size, say):
-    """The batches of a run and its test pictures, as a context manager."""
+def data_of(
+    config: RunOptions, folder: Path | str, rank: int, world_size: int, say: Callable[[str], None]
+) -> TrainingData:
+    """Return the batches of a run, as a context manager. Raises InputError if a folder cannot be used."""
     return TrainingData(
         folder,
         config.img_size,
@@ -105,16 +123,21 @@ def data_of(config, folder, rank, world_size, say):
     )
 
 
-def tests_of(config, folder, say, limit=5):
-    """The first test pictures of each domain, for the sample sheets: domain -> float32 (n,3,S,S) in [-1,1]."""
+def tests_of(
+    config: RunOptions, folder: Path | str, say: Callable[[str], None], limit: int | None = 5
+) -> dict[str, np.ndarray]:
+    """Return the first `limit` test images of each domain: domain -> float32 (n,3,S,S) in [-1,1]."""
     found = {
         domain: test_images(folder, domain, config.img_size, limit, config.strict, say) for domain in config.domains
     }
     return {domain: np.stack([pixels for _, pixels in images]) for domain, images in found.items()}
 
 
-def evaluation_of(config, folder, say):
-    """What measures the KID every `eval_every` iterations; None where that is 0. InputError where it cannot be had."""
+def evaluation_of(config: RunOptions, folder: Path | str, say: Callable[[str], None]) -> Evaluation | None:
+    """Return what measures the KID every `eval_every` iterations, or None if that is 0.
+
+    Raises InputError if the feature extractor or the test images cannot be read.
+    """
     if not config.eval_every:
         return None
     extractor = FeatureExtractor(config.eval_features, config.eval_weights or None)

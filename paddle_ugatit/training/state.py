@@ -1,25 +1,36 @@
-"""The whole state of a system as arrays under lasting names, and back.
+"""The whole state of a system as arrays with permanent names, and back.
 
-Paddle names optimiser moments after a counter of the process ("conv2d_17.w_0_moment1_0"), which another process need
-not reproduce. Here they are named after network and key, like the weights.
+Paddle names optimiser moments after a counter of the process ("conv2d_17.w_0_moment1_0"), which may differ in another
+process. Here they are named after network and key, like the weights.
 """
 
+from collections.abc import Collection, Sequence
+
+import numpy as np
 import paddle
+from paddle import nn
 
 from paddle_ugatit import weights
 from paddle_ugatit.formats import Checkpoint, CheckpointError, cast
+from paddle_ugatit.formats.checkpoint import FilePath
+
+Arrays = dict[str, np.ndarray]
+Named = Sequence[tuple[str, paddle.Tensor]]  # (name, parameter)
 
 ACCUMULATORS = ("moment1", "moment2", "beta1_pow_acc", "beta2_pow_acc")  # of Paddle's Adam
 
 
-def weights_checkpoint(networks, model, where):
-    """The networks as a file that every tool of the project takes: a copy of every parameter and buffer."""
+def weights_checkpoint(networks: dict[str, nn.Layer], model: str, where: str) -> Checkpoint:
+    """Return a checkpoint that every tool of the project reads, with a copy of every parameter and buffer."""
     arrays = {name: {key: value.numpy() for key, value in net.state_dict().items()} for name, net in networks.items()}
     return weights.convert(Checkpoint(arrays, "paddle", {}), "paddle", where, model)[0]
 
 
-def fill(network, arrays, where):
-    """Give a network its arrays, in Paddle's layout. CheckpointError unless keys and shapes are its own."""
+def fill(network: nn.Layer, arrays: Arrays, where: FilePath) -> None:
+    """Set every parameter and buffer of a network from arrays in Paddle's layout.
+
+    Raises CheckpointError if keys or shapes differ from those of the network.
+    """
     own = network.state_dict()
     _require_names(own, arrays, where)
     for key, tensor in own.items():
@@ -29,15 +40,18 @@ def fill(network, arrays, where):
         tensor.set_value(cast(arrays[key], str(tensor.dtype).rpartition(".")[2]))
 
 
-def fill_all(networks, arrays, where):
-    """`fill` every network: name -> key -> array; CheckpointError unless they are the same networks."""
+def fill_all(networks: dict[str, nn.Layer], arrays: dict[str, Arrays], where: FilePath) -> None:
+    """Set every network from arrays, name -> key -> array. Raises CheckpointError if they are not the same networks."""
     _require_names(networks, arrays, where)
     for name, network in networks.items():
         fill(network, arrays[name], f"{where}: {name}")
 
 
-def optimizer_arrays(optimizer, parameters):
-    """Name of a parameter and accumulator -> array; `parameters` are (lasting name, parameter). {} before any step."""
+def optimizer_arrays(optimizer: paddle.optimizer.Optimizer, parameters: Named) -> Arrays:
+    """Return the accumulators of an optimiser, "name.accumulator" -> array; empty before the first step.
+
+    `parameters` holds (permanent name, parameter).
+    """
     found = {key: tensor for key, tensor in optimizer.state_dict().items() if hasattr(tensor, "numpy")}
     names = {
         f"{parameter.name}_{accumulator}_0": f"{name}.{accumulator}"
@@ -49,8 +63,11 @@ def optimizer_arrays(optimizer, parameters):
     return {names[key]: tensor.numpy() for key, tensor in found.items()}
 
 
-def fill_optimizer(optimizer, parameters, arrays, where):
-    """The way back, into an optimiser that has made no step yet. CheckpointError unless every array is there."""
+def fill_optimizer(optimizer: paddle.optimizer.Optimizer, parameters: Named, arrays: Arrays, where: FilePath) -> None:
+    """Set the accumulators of an optimiser that has made no step yet; the inverse of `optimizer_arrays`.
+
+    Raises CheckpointError if an array is missing or has another shape.
+    """
     state = {}
     for name, parameter in parameters:
         for accumulator in ACCUMULATORS:
@@ -63,8 +80,10 @@ def fill_optimizer(optimizer, parameters, arrays, where):
     optimizer.set_state_dict(state)
 
 
-def _require_names(wanted, found, where):
+def _require_names(wanted: Collection[str], found: Collection[str], where: FilePath) -> None:
     if missing := [name for name in wanted if name not in found]:
         raise CheckpointError(f"{where}: lacks {', '.join(missing[:3])}: built with other options?")
     if extra := [name for name in found if name not in wanted]:
-        raise CheckpointError(f"{where}: has {', '.join(extra[:3])}, which the run does not: built with other options?")
+        raise CheckpointError(
+            f"{where}: has {', '.join(extra[:3])}, which the run does not have: built with other options?"
+        )

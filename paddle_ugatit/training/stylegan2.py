@@ -1,15 +1,18 @@
-"""The options and one training iteration of StyleGAN2 in its small public form. Twin: torch_ref/training/stylegan2.py.
+"""Training of StyleGAN2 (Karras et al. 2020) in its small public form: the options, and one iteration.
 
-Contents: Config, Trainer. Two of its losses contain a gradient, the penalty on the discriminator's and the length of
-the generator's paths, so their own gradients are second derivatives (layers/twice_differentiable.py).
+Twin: torch_ref/training/stylegan2.py. Two of the losses contain a gradient, the discriminator's gradient penalty and
+the generator's path length, so their own gradients are second derivatives (layers/twice_differentiable.py).
 """
 
 import copy
 import typing
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import paddle
+from paddle import nn
 
 from paddle_ugatit.backend.compat import constant
 from paddle_ugatit.inference.sample_stylegan2 import TRUNCATION, StyleGAN2Sampler
@@ -28,46 +31,52 @@ from paddle_ugatit.training.frozen import frozen
 from paddle_ugatit.training.options import RunOptions
 from paddle_ugatit.training.precision import Precision
 
-SIGN = -1  # quirk: the public code has its discriminator give real images less, generated ones more
+SIGN = -1  # quirk: in the public code, the discriminator's logits are low for real images and high for generated ones
+
+Losses = dict[str, paddle.Tensor]
+Random = dict[str, paddle.Tensor]  # the random numbers of a step by name
 
 
 @dataclass(frozen=True)
 class StyleGAN2Config(RunOptions):
-    """Every option, with the public default; steps are counted from 0. ValueError for a value that cannot be."""
+    """The options of a run, with the defaults of the public code; steps are counted from 0.
+
+    Raises ValueError if a value is invalid.
+    """
 
     domain: str = "B"  # trained on train<domain>, compared with test<domain>
     img_size: int = 64  # pixels, a power of 2
-    load_size: int = 64  # pixels to which a picture is resized before it is cropped at random to img_size
-    latent_dim: int = 512  # numbers in a latent, and in a style
+    load_size: int = 64  # pixels to which an image is resized before a random crop to img_size
+    latent_dim: int = 512  # length of a latent and of a style
     style_depth: int = 8  # layers of the style network
-    network_capacity: int = 16  # channels before the image are twice as many
-    fmap_max: int = 512  # channels of a layer at most
+    network_capacity: int = 16  # half the channels of the layer with the largest map
+    fmap_max: int = 512  # maximum channels of a layer
     lr: float = 2e-4  # Adam's learning rate
-    lr_dis_factor: float = 1.5  # times that, for the discriminator
-    mixing: float = 0.9  # probability that a batch has styles of two latents
-    augment: float = 0.0  # probability that the discriminator sees a batch augmented
-    augment_kinds: str = ",".join(AUGMENTATIONS)  # how
+    lr_dis_factor: float = 1.5  # the discriminator's learning rate, relative to lr
+    mixing: float = 0.9  # probability that a batch mixes the styles of two latents
+    augment: float = 0.0  # probability that a batch is augmented for the discriminator
+    augment_kinds: str = ",".join(AUGMENTATIONS)  # which augmentations, separated by commas
     penalty_weight: float = 10.0  # of the gradient penalty
-    penalty_every: int = 4  # steps from one gradient penalty to the next
-    path_every: int = 32  # steps from one path length to the next
-    path_after: int = 5000  # the step after which they begin
-    path_decay: float = 0.99  # of the running mean of path lengths
-    mean_decay: float = 0.995  # of SE and GE, the running means of S and G
+    penalty_every: int = 4  # steps between two gradient penalties
+    path_every: int = 32  # steps between two path lengths
+    path_after: int = 5000  # the step after which path lengths begin
+    path_decay: float = 0.99  # decay of the running mean of path lengths
+    mean_decay: float = 0.995  # decay of SE and GE, the running means of S and G
     mean_every: int = 10  # steps between two updates of them
-    mean_after: int = 20_000  # the step after which they begin
+    mean_after: int = 20_000  # the step after which the updates begin
     copy_every: int = 1000  # steps between two copies of S and G to SE and GE
     copy_until: int = 25_000  # the last step that may copy
-    truncation: float = TRUNCATION  # of the samples that are shown and measured
+    truncation: float = TRUNCATION  # truncation of the samples that are shown and measured
 
-    LEAST: typing.ClassVar = {
+    LEAST: typing.ClassVar[dict[str, int]] = {
         **RunOptions.LEAST,
         **dict.fromkeys(("latent_dim", "style_depth", "network_capacity", "fmap_max"), 1),
         **dict.fromkeys(("penalty_every", "path_every", "mean_every", "copy_every"), 1),
     }
-    FREE: typing.ClassVar = (*RunOptions.FREE, "truncation")
-    img_ch: typing.ClassVar = 3
+    FREE: typing.ClassVar[tuple[str, ...]] = (*RunOptions.FREE, "truncation")
+    img_ch: typing.ClassVar = 3  # channels of an image
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         require_image_size(self.img_size)
         if self.ema:
@@ -76,56 +85,62 @@ class StyleGAN2Config(RunOptions):
             if getattr(self, name) > 1:
                 raise ValueError(f"{name} must be 1 at most, got {getattr(self, name)}")
         if self.amp != "off":
-            raise ValueError("amp must be off: losses of gradients need more digits")
+            raise ValueError("amp must be off: losses that contain gradients need more precision")
         if strange := set(self.kinds()) - set(AUGMENTATIONS):
-            raise ValueError(f"augment_kinds are {', '.join(AUGMENTATIONS)}, not {', '.join(sorted(strange))}")
+            raise ValueError(f"augment_kinds may be {', '.join(AUGMENTATIONS)}, got {', '.join(sorted(strange))}")
 
     @property
-    def domains(self):
-        """The folders that are read."""
+    def domains(self) -> tuple[str, ...]:
+        """The one domain whose images a run reads."""
         return (self.domain,)
 
-    def kinds(self):
-        """The names in `augment_kinds`."""
+    def kinds(self) -> tuple[str, ...]:
+        """Return the names in `augment_kinds`."""
         return tuple(self.augment_kinds.split(",")) if self.augment_kinds else ()
 
 
 class StyleGAN2Trainer:
-    """S, G, D and the running means SE, GE; one optimiser for "gen", G and S, and one for "dis", D."""
+    """S, G, D and the running means SE, GE; an optimiser for G and S, "gen", and one for D, "dis"."""
 
     model = "stylegan2"
-    averaged = ()  # the running means here are networks of their own
-    shown = ("d_loss", "g_loss")
-    parts = {"gen": ("G", "S"), "dis": ("D",)}
+    averaged: tuple[str, ...] = ()  # the running means are networks of their own
+    shown = ("d_loss", "g_loss")  # losses beside a progress bar
+    parts: typing.ClassVar[dict[str, tuple[str, ...]]] = {"gen": ("G", "S"), "dis": ("D",)}
 
-    def __init__(self, config):
+    def __init__(self, config: StyleGAN2Config):
         self.config, self.iteration, self.precision = config, 0, Precision(config.amp)
+        self.notes: list[str] = []
         style = StyleVectorizer(config.latent_dim, config.style_depth)
         widths = config.network_capacity, config.fmap_max
         generator = StyleGAN2Generator(config.img_size, config.latent_dim, *widths)
-        self.networks = {"S": style, "G": generator, "D": StyleGAN2Discriminator(config.img_size, *widths)}
+        self.networks: dict[str, nn.Layer] = {
+            "S": style,
+            "G": generator,
+            "D": StyleGAN2Discriminator(config.img_size, *widths),
+        }
         self.networks |= {"SE": copy.deepcopy(style), "GE": copy.deepcopy(generator)}
         rates = {"gen": float(config.lr), "dis": float(config.lr * config.lr_dis_factor)}
         self.optimizers = {
             kind: paddle.optimizer.Adam(rate, 0.5, 0.9, parameters=self.parameters(kind))
             for kind, rate in rates.items()
         }
-        self.scalars = {}  # what a checkpoint must hold besides: the running mean of path lengths, once there is one
+        self.scalars: dict[str, float] = {}  # the running mean of path lengths, and losses that are not made every step
 
-    def named_parameters(self, kind):
-        """(name, parameter) of one optimiser, in its order."""
+    def named_parameters(self, kind: str) -> list[tuple[str, paddle.Tensor]]:
+        """Return (name, parameter) of "gen" or "dis", in the optimiser's order."""
         nets = [(name, self.networks[name]) for name in self.parts[kind]]
         return [(f"{name}.{key}", parameter) for name, net in nets for key, parameter in net.named_parameters()]
 
-    def parameters(self, kind):
+    def parameters(self, kind: str) -> list[paddle.Tensor]:
+        """Return the parameters of "gen" or "dis", in the optimiser's order."""
         return [parameter for _, parameter in self.named_parameters(kind)]
 
-    def draw(self, batch):
-        """The random numbers of one step, by name; all but the `mix` have one row for each image."""
+    def draw(self, batch: int) -> dict[str, paddle.Tensor]:
+        """Return the random numbers of one step by name; all but those ending in "_mix" have one row for each image."""
         config, layers, size = self.config, self.networks["G"].num_layers, self.config.img_size
         random = {"path": paddle.randn([batch, 3, size, size])}
         for half in ("d", "g"):
-            first = layers  # how many blocks get the first latent
+            first = layers  # number of blocks that get the style of the first latent
             if paddle.rand([1]).item() < config.mixing:
                 first = paddle.randint(0, layers, [1]).item()
             random[f"{half}_latents"] = paddle.randn([batch, 2, config.latent_dim])
@@ -136,17 +151,20 @@ class StyleGAN2Trainer:
                 random[f"{images}_augment"] = paddle.rand([batch, COUNT])
         return random
 
-    def step(self, real, random=None):
-        """One iteration on images (B,3,S,S) in [-1,1]; the named losses, () each. `random` as `draw` makes it."""
+    def step(self, real: paddle.Tensor, random: dict[str, paddle.Tensor] | None = None) -> dict[str, paddle.Tensor]:
+        """Run one iteration on images (B,3,S,S) in [-1,1]; returns the named losses, () each.
+
+        `random` is what `draw` returns, by default drawn anew. Raises DivergedError if a loss is not finite.
+        """
         config, count = self.config, self.iteration
         self.iteration += 1
         real = (real + 1) / 2
         parts = self._parts(real, self.draw(len(real)) if random is None else random)
         penalised = count % config.penalty_every == 0
         measured = count > config.path_after and count % config.path_every == 0
-        losses = self._accumulated("dis", "d_loss", [lambda p=p: self._d_losses(*p, penalised) for p in parts])
+        losses = self._accumulated("dis", "d_loss", [partial(self._d_losses, *part, penalised) for part in parts])
         with frozen(self.parameters("dis")):
-            halves = [lambda p=p: self._g_losses(p[1], measured) for p in parts]
+            halves = [partial(self._g_losses, numbers, measured) for _, numbers in parts]
             losses |= self._accumulated("gen", "g_loss", halves)
         if measured:
             self._note_path_length(losses["g_path_length"])
@@ -154,21 +172,23 @@ class StyleGAN2Trainer:
         made = {"d_penalty": penalised, "g_path": measured, "g_path_length": measured}
         return losses | {name: self._latest(name, losses[name], now) for name, now in made.items()}
 
-    def sheets(self, networks, tests):
-        """Samples by S and G, "samples", and by their running means, "mean"."""
+    def sheets(self, networks: dict[str, nn.Layer], tests: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Return sheets of samples by S and G, "samples", and by their running means, "mean"."""
         return {name: grid(np.stack(list(images)), 4) for name, images, _ in self._sampled(networks, 16)}
 
-    def generated(self, networks, tests):
-        """As many samples as there are test pictures, and the domain they should look like."""
+    def generated(
+        self, networks: dict[str, nn.Layer], tests: dict[str, np.ndarray]
+    ) -> Iterator[tuple[str, Iterator[np.ndarray], str]]:
+        """Yield as many samples as there are test images of the domain, which they should look like."""
         yield from self._sampled(networks, len(tests[self.config.domain]))
 
-    def _sampled(self, networks, count):
+    def _sampled(self, networks: dict[str, nn.Layer], count: int) -> Iterator[tuple[str, Iterator[np.ndarray], str]]:
         for name, style, generator in (("mean", "SE", "GE"), ("samples", "S", "G")):
             sampler = StyleGAN2Sampler(networks[style], networks[generator], self.config.truncation)
             yield name, sampler.stream(sampler.latents(range(count))), self.config.domain
 
-    def _parts(self, real, random):
-        """(images, random numbers) of each part in which the batch is computed."""
+    def _parts(self, real: paddle.Tensor, random: Random) -> list[tuple[paddle.Tensor, Random]]:
+        """Return (images, random numbers) of each part in which the batch is computed."""
         count = self.config.accumulate
         if count == 1:
             return [(real, random)]
@@ -177,8 +197,11 @@ class StyleGAN2Trainer:
         }
         return [(part, {name: arrays[i] for name, arrays in split.items()}) for i, part in enumerate(real.chunk(count))]
 
-    def _accumulated(self, kind, total, parts):
-        """One update from the means of the parts' losses; each of `parts` computes some by name."""
+    def _accumulated(self, kind: str, total: str, parts: Sequence[Callable[[], Losses]]) -> Losses:
+        """Make one update of "gen" or "dis" from the mean losses of the parts, and return them by name.
+
+        Each of `parts` computes the losses of a part.
+        """
         means = MeanLosses(len(parts), self.iteration, self.precision.backward)
         for part in parts:
             losses = part()
@@ -189,18 +212,18 @@ class StyleGAN2Trainer:
         self.optimizers[kind].clear_grad(set_to_zero=False)
         return means.found
 
-    def _styles(self, random, half):
-        """Styles (B,layers,latent) for the discriminator's half of a step, "d", or the generator's, "g"."""
+    def _styles(self, random: Random, half: str) -> paddle.Tensor:
+        """Return styles (B,layers,latent) for the discriminator's half of a step, "d", or the generator's, "g"."""
         latents, mix = random[f"{half}_latents"], random[f"{half}_mix"].reshape([1, -1, 1])
         first, second = (self.networks["S"](z).unsqueeze(1) for z in latents.unbind(1))
         return first * mix + second * (1 - mix)
 
-    def _verdict(self, images, random, name):
-        """The discriminator's logits, through the augmentation that was drawn for these images, if one was."""
+    def _verdict(self, images: paddle.Tensor, random: Random, name: str) -> paddle.Tensor:
+        """Return the discriminator's logits for the images, augmented if that was drawn for them."""
         numbers = random.get(f"{name}_augment")
         return self.networks["D"](images if numbers is None else augment(images, numbers, self.config.kinds()))
 
-    def _d_losses(self, real, random, penalised):
+    def _d_losses(self, real: paddle.Tensor, random: Random, penalised: bool) -> Losses:
         with paddle.no_grad():
             fake = self.networks["G"](self._styles(random, "d"), random["d_noise"])
         images = {"real": real.detach(), "d": fake.detach()}
@@ -214,7 +237,7 @@ class StyleGAN2Trainer:
             penalty = self.config.penalty_weight * sum(gradient_penalty(gradient) for gradient in gradients)
         return {"d_adv": adversarial, "d_penalty": penalty, "d_loss": adversarial + penalty}
 
-    def _g_losses(self, random, measured):
+    def _g_losses(self, random: Random, measured: bool) -> Losses:
         styles = self._styles(random, "g")
         fake = self.networks["G"](styles, random["g_noise"])
         adversarial = hinge_generator_loss(self._verdict(fake, random, "g"), SIGN)
@@ -223,29 +246,30 @@ class StyleGAN2Trainer:
             directions = random["path"] / self.config.img_size
             lengths = path_lengths(paddle.grad((fake * directions).sum(), [styles], create_graph=True)[0])
             length = lengths.mean()
-            if "path_length" in self.scalars:  # the first one only begins the running mean
+            if "path_length" in self.scalars:  # the first one only starts the running mean
                 path = ((lengths - constant(self.scalars["path_length"], lengths)) ** 2).mean()
         return {"g_adv": adversarial, "g_path": path, "g_path_length": length, "g_loss": adversarial + path}
 
-    def _note_path_length(self, length):
-        length, decay = float(distributed.mean([length.item()])[0]), self.config.path_decay
-        self.scalars["path_length"] = decay * self.scalars.get("path_length", length) + (1 - decay) * length
+    def _note_path_length(self, length: paddle.Tensor) -> None:
+        """Update the running mean of path lengths."""
+        new, decay = float(distributed.mean([length.item()])[0]), self.config.path_decay
+        self.scalars["path_length"] = decay * self.scalars.get("path_length", new) + (1 - decay) * new
 
-    def _latest(self, name, loss, made):
-        """What is not made in every step is told as it was last."""
+    def _latest(self, name: str, loss: paddle.Tensor, made: bool) -> paddle.Tensor:
+        """Return the last value of a loss that is not computed in every step."""
         if made:
             self.scalars[f"latest {name}"] = loss.item()
         return constant(self.scalars.get(f"latest {name}", 0.0), loss)
 
-    def _move_means(self, count):
-        """SE and GE after step `count`."""
+    def _move_means(self, count: int) -> None:
+        """Update SE and GE after step `count`."""
         config = self.config
         if count % config.mean_every == 0 and count > config.mean_after:
             self._set_means(config.mean_decay)
         if count <= config.copy_until and count % config.copy_every == min(2, config.copy_every - 1):
             self._set_means(0.0)
 
-    def _set_means(self, decay):
+    def _set_means(self, decay: float) -> None:
         with paddle.no_grad():
             for mean, source in (("SE", "S"), ("GE", "G")):
                 pairs = zip(self.networks[mean].parameters(), self.networks[source].parameters(), strict=True)

@@ -1,19 +1,20 @@
 """Training of U-GAT-IT (Kim et al., ICLR 2020, section 2.2): the options, and one iteration.
 
-Twin: torch_ref/training/ugatit.py, which runs the same iteration plainly: `step` there and here can be read side by
-side. What is saved here, without changing what is computed, and the lines of the twin that it replaces:
+Twin: torch_ref/training/ugatit.py, which runs the same iteration plainly, so that `step` can be read side by side.
+What is saved here, without changing what is computed, and the lines of the twin that it replaces:
 
-- `translations` once for both halves of the step. The twin calls `nets["genA2B"](real_a)` in both: the generators do
-  not change in between, and the graph serves the second half.
-- `translate` runs `generator(source)` and `generator(target)` as one batch, since the norms are of one image each.
-- `real_and_fake` runs `net(real), net(fake)` as one batch; each half has the power iteration of its own pass.
-- `frozen`: `loss.backward()` in the generators' half computes no gradient of a discriminator's weight.
-- `into_a.fake.detach()`: the twin's discriminator loss goes back through the generators, whose gradients it discards.
-- `MeanLosses.backward` is called for one translation at a time, so that memory holds the graph of one.
+- `translations` is computed once for both halves of the step. The twin calls `nets["genA2B"](real_a)` in both, but the
+  generators do not change in between, so the graph can be used again.
+- `translate` runs `generator(source)` and `generator(target)` as one batch, since the norms are over single images.
+- `real_and_fake` runs `net(real), net(fake)` as one batch, where each half has the power iteration of its own pass.
+- `frozen`: `loss.backward()` in the generators' half computes no gradients of the discriminators' weights.
+- `into_a.fake.detach()`: the twin's discriminator loss goes back through the generators, whose gradients are discarded.
+- `MeanLosses.backward` is called for one translation at a time, so that only one graph is in memory.
 
-With `accumulate` above 1 the same step runs over parts of the batch. Every loss is a mean over the batch, so the
-gradients of equal parts average to the batch's; power iterations are made with the first part and reused for the others
-(`same_iterations`). The translations are then computed twice, so that memory holds the graphs of one part.
+If `accumulate` is above 1, the same step runs over parts of the batch. Every loss is a mean over the batch, so the mean
+of the gradients of equal parts is the gradient of the batch. Power iterations are made with the first part and reused
+for the others (`same_iterations`). The translations are then computed twice, so that the graphs of only one part are in
+memory.
 """
 
 import typing
@@ -30,6 +31,7 @@ from paddle_ugatit.inference.translate import generate
 from paddle_ugatit.layers.norm import require_revision
 from paddle_ugatit.layers.spectral_norm import passes_in_one, same_iterations
 from paddle_ugatit.losses import adversarial_loss, cam_loss, discriminator_loss, l1
+from paddle_ugatit.losses.ugatit import Verdict
 from paddle_ugatit.models.ugatit import Discriminator, ResnetGenerator, require_discriminator_size, require_img_size
 from paddle_ugatit.training.accumulation import MeanLosses
 from paddle_ugatit.training.distributed import average_gradients
@@ -46,23 +48,23 @@ class Config(RunOptions):
     Raises ValueError if a value is invalid.
     """
 
-    light: bool = False  # the light generator: pools before its gamma-beta network
-    revision: str = "current"  # of the public code: "current", or "initial" (to 2019-08-27)
+    light: bool = False  # the light generator, which pools before its gamma-beta network
+    revision: str = "current"  # of the public code: "current", or "initial" (until 2019-08-27)
     ch: int = 64  # channels of the first layer, of generators and discriminators
-    n_res: int = 4  # residual blocks on either side of a generator
+    n_res: int = 4  # residual blocks in a generator's encoder, and as many in its decoder
     img_size: int = 256  # pixels, height and width
     img_ch: int = 3  # channels of an image
     global_layers: int = 7  # of the global discriminators; fewer for images under 96 px
     local_layers: int = 5  # of the local discriminators
     lr: float = 1e-4  # Adam's learning rate
     decay_flag: bool = True  # lower the learning rate to 0 over the second half
-    weight_decay: float = 1e-4  # L2, added to every gradient, of rho and biases too
+    weight_decay: float = 1e-4  # L2 penalty, also for rho and biases
     adv_weight: float = 1.0  # of the adversarial loss
     cycle_weight: float = 10.0  # of the cycle loss
     identity_weight: float = 10.0  # of the identity loss
     cam_weight: float = 1000.0  # of the generators' CAM loss
 
-    LEAST: typing.ClassVar = {
+    LEAST: typing.ClassVar[dict[str, int]] = {
         **RunOptions.LEAST,
         **dict.fromkeys(("ch", "img_size", "img_ch"), 1),
         **dict.fromkeys(("global_layers", "local_layers"), 3),
@@ -76,7 +78,7 @@ class Config(RunOptions):
             require_discriminator_size(self.img_size, self.img_size, layers)
 
     def lr_at(self, step: int) -> float:
-        """Learning rate of iteration `step`, counted from 1: constant, then linearly down to 0 at the last one."""
+        """Return the learning rate of iteration `step`, counted from 1: constant, then linear down to 0 at the last."""
         half = self.iteration // 2
         if not self.decay_flag or step <= half or half == 0:
             return self.lr
@@ -84,13 +86,13 @@ class Config(RunOptions):
 
 
 class Translation(NamedTuple):
-    """What one generator gives for one part of a batch; images (B,C,H,W), CAM logits (B,2)."""
+    """The outputs of one generator for one part of a batch: images (B,C,H,W), CAM logits (B,2)."""
 
-    real: paddle.Tensor  # images of the domain it translates into
-    fake: paddle.Tensor  # translations into that domain
-    identity: paddle.Tensor  # `real` through the same generator
-    fake_cam: paddle.Tensor  # CAM logits of the two
-    identity_cam: paddle.Tensor
+    real: paddle.Tensor  # images of the target domain
+    fake: paddle.Tensor  # translations into the target domain
+    identity: paddle.Tensor  # `real` passed through the same generator
+    fake_cam: paddle.Tensor  # CAM logits of `fake`
+    identity_cam: paddle.Tensor  # CAM logits of `identity`
 
 
 def translate(generator: nn.Layer, source: paddle.Tensor, target: paddle.Tensor) -> Translation:
@@ -99,21 +101,23 @@ def translate(generator: nn.Layer, source: paddle.Tensor, target: paddle.Tensor)
     return Translation(target, *images.chunk(2), *cams.chunk(2))
 
 
-def real_and_fake(discriminator: nn.Layer, real: paddle.Tensor, fake: paddle.Tensor) -> Iterator[tuple]:
-    """The discriminator's outputs for real and, after that, for translated images, as one batch."""
+def real_and_fake(discriminator: nn.Layer, real: paddle.Tensor, fake: paddle.Tensor) -> Iterator[Verdict]:
+    """Yield the discriminator's outputs for real and then for translated images, computed as one batch."""
     with passes_in_one(discriminator, 2):
         outputs = discriminator(paddle.concat([real, fake]))
     return zip(*(output.chunk(2) for output in outputs), strict=True)
 
 
 class Trainer:
-    """Six networks, under the checkpoint's names in `networks`, and one optimiser each for "gen" and "dis"."""
+    """Six networks, in `networks` under the checkpoint's names, and two optimisers, "gen" and "dis"."""
 
     averaged = ("genA2B", "genB2A")  # networks of which a running mean may be kept
     shown = ("d_loss", "g_loss")  # losses beside a progress bar
 
     def __init__(self, config: Config):
         self.config, self.iteration, self.precision = config, 0, Precision(config.amp)
+        self.notes: list[str] = []
+        self.scalars: dict[str, float] = {}
         self.model = {revision: model for model, revision in MODELS.items()}[config.revision]
         options: dict[str, Any] = {
             "ngf": config.ch,
@@ -132,7 +136,7 @@ class Trainer:
         }
         self.optimizers = {kind: self._adam(kind) for kind in ("gen", "dis")}
 
-    def _adam(self, kind):
+    def _adam(self, kind: str) -> paddle.optimizer.Adam:
         options = {"parameters": self.parameters(kind), "weight_decay": self.config.weight_decay}
         return paddle.optimizer.Adam(self.config.lr, 0.5, 0.999, **options)
 
@@ -149,17 +153,17 @@ class Trainer:
         losses = MeanLosses(count, self.iteration, self.precision.backward)
         discriminators = [net for name, net in self.networks.items() if name.startswith("dis")]
 
-        # The discriminators learn to tell real images, 1, from translations, 0.
+        # The discriminators learn to tell real images, target 1, from translations, target 0.
         for number, (a, b) in enumerate(parts):
             with same_iterations(discriminators, number > 0), self.precision.forward():
-                with paddle.set_grad_enabled(count == 1):  # the only part's graph serves the generators' half too
+                with paddle.set_grad_enabled(count == 1):  # a single part's graph is used again in the generators' half
                     into_a, into_b = self.translations(a, b)
                 terms = self.discriminator_losses(into_a, into_b)
             losses.backward(terms, "d_loss")
             losses.note(terms)
         self.update("dis")
 
-        # The generators learn to be taken for real, to repeat images of their domain, and to come back from the other.
+        # The generators learn to pass as real, to keep images of their target domain, and to translate back.
         with frozen(self.parameters("dis")):
             for number, (a, b) in enumerate(parts):
                 with same_iterations(discriminators, number > 0):
@@ -172,11 +176,11 @@ class Trainer:
         return losses.found
 
     def translations(self, real_a: paddle.Tensor, real_b: paddle.Tensor) -> tuple[Translation, Translation]:
-        """Everything that ends in domain A, and everything that ends in domain B."""
+        """Return the translations into domain A and those into domain B."""
         return translate(self.networks["genB2A"], real_b, real_a), translate(self.networks["genA2B"], real_a, real_b)
 
     def discriminator_losses(self, into_a: Translation, into_b: Translation) -> dict[str, paddle.Tensor]:
-        """The losses of both domains' discriminators, and their sum as "d_loss"."""
+        """Return the losses of the discriminators of both domains, and their sum as "d_loss"."""
         losses = {}
         for domain, images in (("a", into_a), ("b", into_b)):
             real, fake = images.real, images.fake.detach()
@@ -187,8 +191,8 @@ class Trainer:
     def generator_gradients(
         self, into_a: Translation, into_b: Translation, losses: MeanLosses
     ) -> dict[str, paddle.Tensor]:
-        """Compute the generators' losses and add their gradients to the parameters'; returns the losses by name."""
-        # Each translation is judged, and translated back, on a graph of its own, which is freed before the next one.
+        """Compute the generators' losses, accumulate their gradients, and return the losses by name."""
+        # Each translation is judged and translated back on a graph of its own, which is freed before the next one.
         fake_a, adv_a, cycle_b = self._judged_and_cycled("a", into_a.fake, into_b.real, losses)
         fake_b, adv_b, cycle_a = self._judged_and_cycled("b", into_b.fake, into_a.real, losses)
         config = self.config
@@ -198,17 +202,19 @@ class Trainer:
             cam_a = config.cam_weight * cam_loss(into_a.fake_cam, into_a.identity_cam)
             cam_b = config.cam_weight * cam_loss(into_b.fake_cam, into_b.identity_cam)
         terms = {"g_identity_a": identity_a, "g_cam_a": cam_a, "g_identity_b": identity_b, "g_cam_b": cam_b}
-        # With the gradients that have arrived at the translations.
+        # Together with the gradients that have arrived at the translations.
         losses.backward_sum(terms, "g_loss", [into_a.fake, into_b.fake], [fake_a.grad, fake_b.grad])
         found_a = {"g_adv_a": adv_a, "g_cycle_a": cycle_a, "g_identity_a": identity_a, "g_cam_a": cam_a}
         found_b = {"g_cycle_b": cycle_b, "g_adv_b": adv_b, "g_identity_b": identity_b, "g_cam_b": cam_b}
         found = {name: loss.detach() for name, loss in (found_a | found_b).items()}
         return found | {"g_loss": sum(found.values())}
 
-    def _judged_and_cycled(self, domain, translated, source, losses):
-        """The adversarial loss of a translation into `domain`, and its cycle loss against `source`, sent backward.
+    def _judged_and_cycled(
+        self, domain: str, translated: paddle.Tensor, source: paddle.Tensor, losses: MeanLosses
+    ) -> tuple[paddle.Tensor, paddle.Tensor, paddle.Tensor]:
+        """Run the backward pass of a translation's adversarial loss in `domain` and of its cycle loss against `source`.
 
-        Returns the translation as a leaf, which holds the gradient, and the two losses.
+        Returns the translation as a leaf tensor, which holds the gradient, and the two losses.
         """
         fake, config = translated.detach(), self.config
         fake.stop_gradient = False
@@ -235,23 +241,23 @@ class Trainer:
                     if key.rpartition(".")[2] == "rho":
                         parameter.set_value(parameter.clip(0, 1))
 
-    # --- what the run asks of it -----------------------------------------------------------------------------
+    # --- what a run needs of it -----------------------------------------------------------------------------
 
     def named_parameters(self, kind: str) -> list[tuple[str, paddle.Tensor]]:
-        """(name, parameter) of the generators, "gen", or the discriminators, "dis", in the optimiser's order."""
+        """Return (name, parameter) of the generators, "gen", or the discriminators, "dis", in the optimiser's order."""
         nets = [(name, net) for name, net in self.networks.items() if name.startswith(kind)]
         return [(f"{name}.{key}", parameter) for name, net in nets for key, parameter in net.named_parameters()]
 
     def parameters(self, kind: str) -> list[paddle.Tensor]:
-        """The parameters of "gen" or "dis", in the optimiser's order."""
+        """Return the parameters of "gen" or "dis", in the optimiser's order."""
         return [parameter for _, parameter in self.named_parameters(kind)]
 
     def discriminators(self, domain: str) -> tuple[nn.Layer, nn.Layer]:
-        """The global and the local discriminator of domain "a" or "b"."""
+        """Return the global and the local discriminator of domain "a" or "b"."""
         return self.networks[f"disG{domain.upper()}"], self.networks[f"disL{domain.upper()}"]
 
     def sheets(self, networks: dict[str, nn.Layer], tests: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Sample sheets of both directions by these networks, for test pictures "A" and "B", (n,3,S,S) each."""
+        """Return a sample sheet for each direction, made from the test images with these networks."""
         return {
             "A2B": sample_sheet(networks, tests["A"], "a2b"),
             "B2A": sample_sheet(networks, tests["B"], "b2a"),
@@ -260,7 +266,7 @@ class Trainer:
     def generated(
         self, networks: dict[str, nn.Layer], tests: dict[str, np.ndarray]
     ) -> Iterator[tuple[str, Iterator[np.ndarray], str]]:
-        """Translations of the test pictures, and the domain they should look like; the first is what is optimised."""
+        """Yield the translations of the test images, and the domain that they should look like."""
         for name, source, target in (("A2B", "A", "B"), ("B2A", "B", "A")):
             images = (generate(networks[f"gen{name}"], image[None])[0][0] for image in tests[source])
             yield name, images, target

@@ -18,7 +18,7 @@ from paddle_ugatit.formats import Checkpoint, FilePath
 from paddle_ugatit.formats.checkpoint import held_dtype, is_text
 from paddle_ugatit.formats.torch_upgrade import modernised
 from paddle_ugatit.layers.norm import require_revision
-from paddle_ugatit.systems import SYSTEMS, Checkpoints, System
+from paddle_ugatit.systems import SYSTEMS, CheckpointRules, System
 from paddle_ugatit.weights.rules import FLOATS, Options, Rule, State, WeightError, layout, listed, to_paddle, to_torch
 
 
@@ -45,7 +45,7 @@ def system_of(kind: str) -> System:
     return next(system for system in SYSTEMS if kind in system.checkpoints.KINDS)
 
 
-def _checkpoints_of(options: Options) -> Checkpoints:
+def _checkpoints_of(options: Options) -> CheckpointRules:
     return system_of(options["kind"]).checkpoints
 
 

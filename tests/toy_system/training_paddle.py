@@ -27,14 +27,15 @@ class Trainer:
 
     def __init__(self, config):
         self.config, self.iteration, self.networks = config, 0, {"net": ToyNetwork(config.width)}
+        self.notes, self.scalars = [], {}
         self.optimizers = {"net": paddle.optimizer.Adam(config.lr, parameters=self.networks["net"].parameters())}
 
     def named_parameters(self, kind):
-        """(name, parameter) in the optimiser's order."""
+        """Return (name, parameter) in the optimiser's order."""
         return [(f"net.{key}", parameter) for key, parameter in self.networks[kind].named_parameters()]
 
     def step(self, a, b):
-        """One iteration on images (B,3,S,S)."""
+        """Run one iteration on images (B,3,S,S); returns the loss."""
         self.iteration += 1
         loss = l1(self.networks["net"](a), -a)
         loss.backward()
@@ -43,9 +44,9 @@ class Trainer:
         return {"loss": loss.detach()}
 
     def sheets(self, networks, tests):
-        """The test pictures' negatives."""
+        """Return a sheet of the test images' negatives."""
         return {"negatives": grid(networks["net"](paddle.to_tensor(tests["A"])).numpy().clip(-1, 1), 4)}
 
     def generated(self, networks, tests):
-        """The same, one by one."""
+        """Yield the negatives one by one."""
         yield "negatives", (networks["net"](paddle.to_tensor(x[None]))[0].numpy() for x in tests["A"]), "B"

@@ -1,1 +1,1 @@
-"""Layers of the reference that PyTorch does not bring: adaptive layer-instance normalisation."""
+"""Layers that PyTorch does not have, or not in the form of the public code."""

@@ -1,8 +1,8 @@
 """Spectral normalisation (Miyato et al., ICLR 2018, arXiv 1802.05957, algorithm 1).
 
-W / sigma(W) with sigma = u^T W v, W reshaped to (its first axis, -1); one power iteration per forward in training mode,
-none in evaluation. Two faces: spectral_norm, the framework's own hook, with the state `weight_orig`, `weight_u`,
-`weight_v`; and SpectralNormWrapper, the layer of the public SAGAN, with `module.weight_bar`, `module.weight_u`,
+W / sigma(W) with sigma = u^T W v and W reshaped to (first axis, -1); one power iteration per forward in training mode,
+none in evaluation mode. Contents: spectral_norm, PyTorch's own hook, with the state `weight_orig`, `weight_u` and
+`weight_v`; SpectralNormWrapper, the layer of the public SAGAN, with `module.weight_bar`, `module.weight_u` and
 `module.weight_v`. Twin: paddle_ugatit/layers/spectral_norm.py.
 """
 
@@ -14,8 +14,10 @@ from torch.nn.utils import spectral_norm
 __all__ = ["SpectralNormWrapper", "power_iteration", "spectral_norm"]
 
 
-def power_iteration(weight, u, v, eps):
-    """One step of algorithm 1, without a gradient: (out,in), (out,), (in,) -> new u (out,) and v (in,)."""
+def power_iteration(
+    weight: torch.Tensor, u: torch.Tensor, v: torch.Tensor, eps: float
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Make one step of algorithm 1, without a gradient: (out,in), (out,), (in,) -> new u (out,) and v (in,)."""
     with torch.no_grad():
         v = F.normalize(weight.t().mv(u), dim=0, eps=eps)
         u = F.normalize(weight.mv(v), dim=0, eps=eps)
@@ -23,13 +25,13 @@ def power_iteration(weight, u, v, eps):
 
 
 class SpectralNormWrapper(nn.Module):
-    """`module` with its weight divided by sigma: the shapes are the module's.
+    """Apply `module` with its weight divided by sigma; the shapes are those of the module.
 
-    quirk: the public one iterates in evaluation mode too, and moves u and v under a forward whose backward pass is
-    still to come; this one does neither, and gives the gradients of what its forward computed.
+    quirk: the public layer also iterates in evaluation mode, and changes u and v before the backward pass of an earlier
+    forward. This one does neither, so its gradients are those of what its forward computed.
     """
 
-    def __init__(self, module, eps=1e-12):
+    def __init__(self, module: nn.Module, eps: float = 1e-12):
         super().__init__()
         self.module, self.eps = module, eps
         weight = module.weight
@@ -39,7 +41,7 @@ class SpectralNormWrapper(nn.Module):
         for name, size in (("weight_u", matrix.shape[0]), ("weight_v", matrix.shape[1])):
             module.register_buffer(name, F.normalize(torch.randn(size, dtype=weight.dtype), dim=0, eps=eps))
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         module = self.module
         matrix = module.weight_bar.flatten(1)
         u, v = module.weight_u.clone(), module.weight_v.clone()

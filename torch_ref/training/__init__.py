@@ -1,1 +1,1 @@
-"""Training iterations, as the papers say them."""
+"""Training iterations, written plainly as in the papers."""

@@ -1,7 +1,10 @@
-"""One training iteration of AdaIN (Huang and Belongie, ICCV 2017, section 6.2) as the public code runs it, plainly.
+"""Training of AdaIN (Huang and Belongie, ICCV 2017, section 6.2): one iteration of the public code, written plainly.
 
+Only the decoder learns; the encoder is frozen. Contents are from domain A, styles from domain B.
 Twin: paddle_ugatit/training/adain.py.
 """
+
+from typing import Any
 
 import torch
 from torch import nn
@@ -11,32 +14,35 @@ from torch_ref.losses import least_squares, style_loss
 from torch_ref.models.adain import Decoder, Encoder
 
 
-class Trainer:
-    """The frozen encoder, the decoder that learns; `config` has the fields of paddle_ugatit.training.adain.Config."""
+class AdaINTrainer:
+    """The frozen encoder and the decoder that learns, in `networks` under these names, and the decoder's optimiser.
 
-    def __init__(self, config):
+    `config` has the fields of paddle_ugatit.training.adain.Config.
+    """
+
+    def __init__(self, config: Any):
         self.config, self.iteration = config, 0
         self.networks = {"encoder": Encoder(config.ch), "decoder": Decoder(config.ch)}
         self.networks["encoder"].requires_grad_(False)
         self.adain = AdaIN()
         self.optimizers = {"decoder": torch.optim.Adam(self.networks["decoder"].parameters(), config.lr)}
-        for layer in self.networks["encoder"]:  # where a file's weights do not take their place
+        for layer in self.networks["encoder"]:  # replaced if the weights are read from a file
             if isinstance(layer, nn.Conv2d):
                 nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
 
-    def step(self, content, style):
-        """One iteration on a batch of contents and one of styles, (B,3,S,S) in [-1,1]; the named losses."""
+    def step(self, contents: torch.Tensor, styles: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Run one iteration on contents and styles, (B,3,S,S) in [-1,1]; returns the named losses, () each."""
         self.iteration += 1
         optimizer = self.optimizers["decoder"]
         optimizer.param_groups[0]["lr"] = self.config.lr_at(self.iteration)
-        losses = self._losses((content + 1) / 2, (style + 1) / 2)
+        losses = self._losses((contents + 1) / 2, (styles + 1) / 2)
         optimizer.zero_grad()
         losses["loss"].backward()
         optimizer.step()
         return {name: loss.detach() for name, loss in losses.items()}
 
-    def _losses(self, content, style):
-        """The weighted terms of images in [0,1], eq. 11 to 13."""
+    def _losses(self, content: torch.Tensor, style: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Return the weighted terms for images in [0,1], eq. 11 to 13."""
         encoder, decoder = self.networks["encoder"], self.networks["decoder"]
         styles = encoder(style)
         target = self.adain(encoder(content)[-1], styles[-1])
@@ -47,3 +53,7 @@ class Trainer:
             "style": self.config.style_weight * style_loss(moments, wanted),
         }
         return losses | {"loss": losses["content"] + losses["style"]}
+
+
+# The name that scripts import.
+Trainer = AdaINTrainer

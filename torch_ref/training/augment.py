@@ -1,17 +1,23 @@
-"""Augmentation that a discriminator sees all images through, real and generated (Zhao et al. 2020, arXiv 2006.10738).
+"""Differentiable augmentation of a discriminator's images, real and generated (Zhao et al. 2020, arXiv 2006.10738).
 
-Contents: AUGMENTATIONS, names in the order in which they are made; augment. Twin: paddle_ugatit/training/augment.py.
+Contents: AUGMENTATIONS, the names in the order in which they are applied; augment.
+Twin: paddle_ugatit/training/augment.py.
 """
+
+from collections.abc import Collection
 
 import torch
 
 AUGMENTATIONS = ("color", "translation", "cutout")
-COUNT = 7  # random numbers for an image
-TRANSLATION, CUTOUT = 1 / 8, 1 / 2  # largest shift and side of the hole, in parts of the image
+COUNT = 7  # random numbers per image
+TRANSLATION, CUTOUT = 1 / 8, 1 / 2  # largest shift and side of the hole, relative to the image's side
 
 
-def augment(images, numbers, kinds=AUGMENTATIONS):
-    """Images (B,3,S,S) in [0,1] and uniform random numbers (B,COUNT) in [0,1) -> images, changed by `kinds`."""
+def augment(images: torch.Tensor, numbers: torch.Tensor, kinds: Collection[str] = AUGMENTATIONS) -> torch.Tensor:
+    """Apply the augmentations `kinds` to images in [0,1], given uniform random numbers in [0,1).
+
+    (B,3,S,S), (B,COUNT) -> (B,3,S,S).
+    """
     if "color" in kinds:
         images = _colour(images, *(numbers[:, i, None, None, None] for i in range(3)))
     if "translation" in kinds:
@@ -21,7 +27,10 @@ def augment(images, numbers, kinds=AUGMENTATIONS):
     return images
 
 
-def _colour(images, brightness, saturation, contrast):
+def _colour(
+    images: torch.Tensor, brightness: torch.Tensor, saturation: torch.Tensor, contrast: torch.Tensor
+) -> torch.Tensor:
+    """Change brightness, saturation and contrast, each by a number in [0,1), (B,1,1,1)."""
     images = images + (brightness - 0.5)
     grey = images.mean(1, keepdim=True)
     images = (images - grey) * (2 * saturation) + grey
@@ -29,8 +38,8 @@ def _colour(images, brightness, saturation, contrast):
     return (images - level) * (contrast + 0.5) + level
 
 
-def _translation(images, down, right):
-    """Shifted by whole pixels, zeros following."""
+def _translation(images: torch.Tensor, down: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
+    """Shift the images by whole pixels, filling with zeros."""
     size, moved = images.shape[2], []
     most = int(size * TRANSLATION + 0.5)
     for image, u, v in zip(images, down, right, strict=True):
@@ -40,8 +49,8 @@ def _translation(images, down, right):
     return torch.stack(moved)
 
 
-def _cutout(images, down, right):
-    """A square hole of zeros about any pixel; part of it may lie outside."""
+def _cutout(images: torch.Tensor, down: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
+    """Set a square around any pixel to zero; part of it may lie outside the image."""
     size = images.shape[2]
     side = int(size * CUTOUT + 0.5)
     mask = torch.ones_like(images)

@@ -1,7 +1,10 @@
-"""Training of SAGAN (Zhang et al. 2018, sections 3 and 4) as the public code runs it: every pass on its own.
+"""Training of SAGAN (Zhang et al. 2018, sections 3 and 4): one iteration of the public code, written plainly.
 
+Hinge loss, one step of each network with learning rates of their own; every pass is run by itself.
 Twin: paddle_ugatit/training/sagan.py, which makes the same updates with less work.
 """
+
+from typing import Any
 
 import torch
 
@@ -9,10 +12,13 @@ from torch_ref.losses import hinge, hinge_generator_loss
 from torch_ref.models.sagan import SAGANDiscriminator, SAGANGenerator
 
 
-class Trainer:
-    """Generator and discriminator, and an optimiser each; `config` has the fields of the twin's Config."""
+class SAGANTrainer:
+    """Generator and discriminator, in `networks` as G and D, and an optimiser each.
 
-    def __init__(self, config):
+    `config` has the fields of paddle_ugatit.training.sagan.Config.
+    """
+
+    def __init__(self, config: Any):
         self.config, self.iteration = config, 0
         self.networks = {
             "G": SAGANGenerator(config.img_size, config.z_dim, config.conv_dim),
@@ -20,16 +26,19 @@ class Trainer:
         }
         self.optimizers = {"G": self._adam("G", config.lr_g), "D": self._adam("D", config.lr_d)}
 
-    def _adam(self, kind, rate):
+    def _adam(self, kind: str, rate: float) -> torch.optim.Adam:
         betas = self.config.beta1, self.config.beta2
         return torch.optim.Adam(self.networks[kind].parameters(), rate, betas=betas)
 
-    def draw(self, count):
-        """The latents of the discriminator's and of the generator's step, (B,z) each."""
+    def draw(self, count: int) -> dict[str, torch.Tensor]:
+        """Return random latents for the step of the discriminator, "D", and of the generator, "G": (B,z) each."""
         return {kind: torch.randn(count, self.config.z_dim) for kind in "DG"}
 
-    def step(self, real, random=None):
-        """One iteration on a batch of images (B,3,S,S) in [-1,1]; the named losses and attention's gammas."""
+    def step(self, real: torch.Tensor, random: dict[str, torch.Tensor] | None = None) -> dict[str, torch.Tensor]:
+        """Run one iteration on images (B,3,S,S) in [-1,1]; returns the named losses and the gammas, () each.
+
+        `random` is what `draw` returns, by default drawn anew.
+        """
         self.iteration += 1
         random = random or self.draw(real.shape[0])
         losses = self._discriminator_losses(real, random["D"])
@@ -38,25 +47,29 @@ class Trainer:
         self._update("G", losses["g_loss"])
         return {name: loss.detach() for name, loss in losses.items()} | self._gammas()
 
-    def _discriminator_losses(self, real, z):
+    def _discriminator_losses(self, real: torch.Tensor, z: torch.Tensor) -> dict[str, torch.Tensor]:
         on_real = self.networks["D"](real)[0]
         fake = self.networks["G"](z)[0]
         on_fake = self.networks["D"](fake.detach())[0]
         losses = {"d_real": hinge(on_real, 1), "d_fake": hinge(on_fake, -1)}
         return losses | {"d_loss": losses["d_real"] + losses["d_fake"]}
 
-    def _generator_losses(self, z):
+    def _generator_losses(self, z: torch.Tensor) -> dict[str, torch.Tensor]:
         fake = self.networks["G"](z)[0]
         return {"g_loss": hinge_generator_loss(self.networks["D"](fake)[0])}
 
-    def _update(self, kind, loss):
+    def _update(self, kind: str, loss: torch.Tensor) -> None:
         for optimizer in self.optimizers.values():
             optimizer.zero_grad()
         loss.backward()
         self.optimizers[kind].step()
 
-    def _gammas(self):
-        """How much of its attention each map takes, after the step: 0 at first."""
+    def _gammas(self) -> dict[str, torch.Tensor]:
+        """Return the gamma of every attention after the step; they are 0 at first."""
         places = [(kind, number) for kind in "gd" for number in (1, 2)]
         layers = {(kind, n): getattr(self.networks[kind.upper()], f"attn{n}") for kind, n in places}
         return {f"{kind}_gamma{n}": layer.gamma.detach().clone().reshape(()) for (kind, n), layer in layers.items()}
+
+
+# The name that scripts import.
+Trainer = SAGANTrainer

@@ -1,6 +1,10 @@
-"""One training iteration of StyleGAN2 in its small public form, plainly. Twin: paddle_ugatit/training/stylegan2.py."""
+"""Training of StyleGAN2 (Karras et al. 2020) in its small public form: one iteration, written plainly.
+
+Twin: paddle_ugatit/training/stylegan2.py.
+"""
 
 import copy
+from typing import Any
 
 import torch
 
@@ -8,13 +12,19 @@ from torch_ref.losses import gradient_penalty, hinge_discriminator_loss, hinge_g
 from torch_ref.models.stylegan2 import StyleGAN2Discriminator, StyleGAN2Generator, StyleVectorizer
 from torch_ref.training.augment import augment
 
-SIGN = -1  # quirk: the public code has its discriminator give real images less, generated ones more
+SIGN = -1  # quirk: in the public code, the discriminator's logits are low for real images and high for generated ones
+
+Losses = dict[str, torch.Tensor]
+Random = dict[str, torch.Tensor]  # the random numbers of a step by name
 
 
-class Trainer:
-    """S, G, D and the running means SE, GE; `config` has the fields of paddle_ugatit.training.stylegan2.Config."""
+class StyleGAN2Trainer:
+    """S, G, D and the running means SE, GE; an optimiser for G and S, "gen", and one for D, "dis".
 
-    def __init__(self, config):
+    `config` has the fields of paddle_ugatit.training.stylegan2.Config.
+    """
+
+    def __init__(self, config: Any):
         self.config, self.iteration, self.path_length, self.latest = config, 0, None, {}
         style = StyleVectorizer(config.latent_dim, config.style_depth)
         widths = config.network_capacity, config.fmap_max
@@ -26,8 +36,11 @@ class Trainer:
             "dis": torch.optim.Adam(self.networks["D"].parameters(), config.lr * config.lr_dis_factor, (0.5, 0.9)),
         }
 
-    def step(self, real, random):
-        """One iteration on images (B,3,S,S) in [-1,1], with the random numbers that our trainer's `draw` makes."""
+    def step(self, real: torch.Tensor, random: Random) -> Losses:
+        """Run one iteration on images (B,3,S,S) in [-1,1]; returns the named losses, () each.
+
+        `random` is what `draw` of the twin returns.
+        """
         count = self.iteration
         self.iteration += 1
         losses = self._d_losses((real + 1) / 2, random, count % self.config.penalty_every == 0)
@@ -39,21 +52,23 @@ class Trainer:
             self._note_path_length(losses["g_path_length"].item())
         self._move_means(count)
         made = {"d_penalty": count % self.config.penalty_every == 0, "g_path": measured, "g_path_length": measured}
-        for name, now in made.items():  # what is not made in every step is told as it was last
+        for name, now in made.items():  # the last value of a loss that is not computed in every step
             losses[name] = self.latest[name] = losses[name] if now else self.latest.get(name, losses[name])
         return {name: loss.detach() for name, loss in losses.items()}
 
-    def _styles(self, random, half):
+    def _styles(self, random: Random, half: str) -> torch.Tensor:
+        """Return styles (B,layers,latent) for the discriminator's half of a step, "d", or the generator's, "g"."""
         latents, mix = random[f"{half}_latents"], random[f"{half}_mix"]
         first, second = self.networks["S"](latents[:, 0]), self.networks["S"](latents[:, 1])
         return torch.stack([first if use else second for use in mix], 1)
 
-    def _verdict(self, images, random, name):
+    def _verdict(self, images: torch.Tensor, random: Random, name: str) -> torch.Tensor:
+        """Return the discriminator's logits for the images, augmented if that was drawn for them."""
         if f"{name}_augment" in random:
             images = augment(images, random[f"{name}_augment"], self.config.kinds())
         return self.networks["D"](images)
 
-    def _d_losses(self, real, random, penalised):
+    def _d_losses(self, real: torch.Tensor, random: Random, penalised: bool) -> Losses:
         fake = self.networks["G"](self._styles(random, "d"), random["d_noise"]).detach()
         real, fake = real.requires_grad_(), fake.requires_grad_()
         on_real, on_fake = self._verdict(real, random, "real"), self._verdict(fake, random, "d")
@@ -65,7 +80,7 @@ class Trainer:
             penalty = self.config.penalty_weight * sum(gradient_penalty(gradient) for gradient in gradients)
         return {"d_adv": adversarial, "d_penalty": penalty, "d_loss": adversarial + penalty}
 
-    def _g_losses(self, random, measured):
+    def _g_losses(self, random: Random, measured: bool) -> Losses:
         styles = self._styles(random, "g")
         fake = self.networks["G"](styles, random["g_noise"])
         adversarial = hinge_generator_loss(self._verdict(fake, random, "g"), SIGN)
@@ -74,29 +89,35 @@ class Trainer:
             directions = random["path"] / self.config.img_size
             lengths = path_lengths(torch.autograd.grad((fake * directions).sum(), styles, create_graph=True)[0])
             length = lengths.mean()
-            if self.path_length is not None:  # the first one only begins the running mean
+            if self.path_length is not None:  # the first one only starts the running mean
                 path = ((lengths - self.path_length) ** 2).mean()
         return {"g_adv": adversarial, "g_path": path, "g_path_length": length, "g_loss": adversarial + path}
 
-    def _note_path_length(self, length):
+    def _note_path_length(self, length: float) -> None:
+        """Update the running mean of path lengths."""
         before, decay = self.path_length, self.config.path_decay
         self.path_length = length if before is None else decay * before + (1 - decay) * length
 
-    def _move_means(self, count):
+    def _move_means(self, count: int) -> None:
+        """Update SE and GE after step `count`."""
         config = self.config
         if count > config.mean_after and count % config.mean_every == 0:
             self._set_means(config.mean_decay)
         if count <= config.copy_until and count % config.copy_every == min(2, config.copy_every - 1):
             self._set_means(0.0)
 
-    def _set_means(self, decay):
+    def _set_means(self, decay: float) -> None:
         with torch.no_grad():
             for mean, source in (("SE", "S"), ("GE", "G")):
                 pairs = zip(self.networks[mean].parameters(), self.networks[source].parameters(), strict=True)
                 for slow, fast in pairs:
                     slow.mul_(decay).add_(fast, alpha=1 - decay)
 
-    def _update(self, kind, loss):
+    def _update(self, kind: str, loss: torch.Tensor) -> None:
         self.optimizers[kind].zero_grad()
         loss.backward()
         self.optimizers[kind].step()
+
+
+# The name that scripts import.
+Trainer = StyleGAN2Trainer

@@ -1,7 +1,11 @@
-"""One training iteration of U-GAT-IT as the public code runs it, plainly: every pass on its own, nothing reused.
+"""Training of U-GAT-IT (Kim et al., ICLR 2020, section 2.2): one iteration of the public code, written plainly.
+
+Every pass is run by itself, and nothing is reused.
 
 Twin: paddle_ugatit/training/ugatit.py, which makes the same updates with less work.
 """
+
+from typing import Any
 
 import torch
 
@@ -10,9 +14,12 @@ from torch_ref.models.ugatit import Discriminator, ResnetGenerator
 
 
 class Trainer:
-    """Six networks and two optimisers; `config` has the fields of paddle_ugatit.training.Config."""
+    """Six networks, in `networks` under the checkpoint's names, and two optimisers, "gen" and "dis".
 
-    def __init__(self, config):
+    `config` has the fields of paddle_ugatit.training.Config.
+    """
+
+    def __init__(self, config: Any):
         self.config, self.iteration = config, 0
         options = {
             "ngf": config.ch,
@@ -31,13 +38,13 @@ class Trainer:
         }
         self.optimizers = {kind: self._adam(kind) for kind in ("gen", "dis")}
 
-    def _adam(self, kind):
+    def _adam(self, kind: str) -> torch.optim.Adam:
         parameters = [p for name, net in self.networks.items() if name.startswith(kind) for p in net.parameters()]
         decay = self.config.weight_decay
         return torch.optim.Adam(parameters, self.config.lr, betas=(0.5, 0.999), weight_decay=decay)
 
-    def step(self, real_a, real_b):
-        """One iteration on a batch of each domain, (B,C,H,W) in [-1,1]; the named losses."""
+    def step(self, real_a: torch.Tensor, real_b: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Run one iteration on a batch of each domain, (B,C,H,W) in [-1,1]; returns the named losses, () each."""
         self.iteration += 1
         for optimizer in self.optimizers.values():
             optimizer.param_groups[0]["lr"] = self.config.lr_at(self.iteration)
@@ -48,7 +55,8 @@ class Trainer:
         self._clip_rho()
         return {name: loss.detach() for name, loss in losses.items()}
 
-    def _discriminator_losses(self, real_a, real_b):
+    def _discriminator_losses(self, real_a: torch.Tensor, real_b: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Return the losses of the discriminators of both domains, and their sum as "d_loss"."""
         nets = self.networks
         fake_a2b, fake_b2a = nets["genA2B"](real_a)[0], nets["genB2A"](real_b)[0]
         losses = {}
@@ -57,7 +65,8 @@ class Trainer:
             losses[f"d_loss_{domain}"] = self.config.adv_weight * sum(terms)
         return losses | {"d_loss": losses["d_loss_a"] + losses["d_loss_b"]}
 
-    def _generator_losses(self, real_a, real_b):
+    def _generator_losses(self, real_a: torch.Tensor, real_b: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Return the losses of both generators, and their sum as "g_loss"."""
         nets, losses = self.networks, {}
         fake_a2b, cam_a2b, _ = nets["genA2B"](real_a)
         fake_b2a, cam_b2a, _ = nets["genB2A"](real_b)
@@ -68,8 +77,17 @@ class Trainer:
         losses |= self._direction("b", real_b, fake_a2b, cycled_b, same_b, cam_a2b, same_cam_b)
         return losses | {"g_loss": sum(losses.values())}
 
-    def _direction(self, domain, real, fake, cycled, same, fake_cam, same_cam):
-        """The weighted terms of everything that ends in `domain`."""
+    def _direction(
+        self,
+        domain: str,
+        real: torch.Tensor,
+        fake: torch.Tensor,
+        cycled: torch.Tensor,
+        same: torch.Tensor,
+        fake_cam: torch.Tensor,
+        same_cam: torch.Tensor,
+    ) -> dict[str, torch.Tensor]:
+        """Return the weighted terms of all images that end in `domain`."""
         config = self.config
         verdicts = [adversarial_loss(net(fake)) for net in self._discriminators(domain)]
         return {
@@ -79,15 +97,17 @@ class Trainer:
             f"g_cam_{domain}": config.cam_weight * cam_loss(fake_cam, same_cam),
         }
 
-    def _discriminators(self, domain):
+    def _discriminators(self, domain: str) -> tuple[Discriminator, Discriminator]:
+        """Return the global and the local discriminator of domain "a" or "b"."""
         return self.networks[f"disG{domain.upper()}"], self.networks[f"disL{domain.upper()}"]
 
-    def _update(self, kind, loss):
+    def _update(self, kind: str, loss: torch.Tensor) -> None:
         self.optimizers[kind].zero_grad()
         loss.backward()
         self.optimizers[kind].step()
 
-    def _clip_rho(self):
+    def _clip_rho(self) -> None:
+        """Clip every rho of the generators to [0, 1]."""
         with torch.no_grad():
             for name in ("genA2B", "genB2A"):
                 for key, parameter in self.networks[name].named_parameters():

@@ -1,6 +1,7 @@
 """A reflected border, and an upsampling before it, within a 3x3 convolution by Winograd's tiles."""
 
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import paddle
@@ -11,9 +12,9 @@ from paddle_ugatit.layers.fast import winograd
 
 
 def bordered_conv(x: paddle.Tensor, weight: paddle.Tensor, twice: bool = False) -> paddle.Tensor:
-    """Convolve a map within a reflected border of one pixel: (B,in,H,W), (out,in,3,3) -> (B,out,H,W).
+    """Convolve a map with a reflected border of one pixel: (B,in,H,W), (out,in,3,3) -> (B,out,H,W).
 
-    With `twice` the map is first doubled by nearest neighbours: (B,out,2H,2W). Each of the four kinds of output pixels
+    With `twice`, the map is first doubled by nearest neighbours: (B,out,2H,2W). Each of the four phases of the output
     is then a convolution of the small map, whose border repeats its edge, with sums of the weights.
     """
     if not twice:
@@ -26,8 +27,8 @@ def bordered_conv(x: paddle.Tensor, weight: paddle.Tensor, twice: bool = False) 
 
 
 @lru_cache
-def _phases(dtype):
-    """The matrix (4*9,9) of which weights meet which pixel of the small map, for output pixels (2y + i, 2x + j)."""
+def _phases(dtype: Any) -> paddle.Tensor:
+    """Return the 0/1 matrix (4*9,9) that sums the weights for output pixels (2y + i, 2x + j), each i, j in {0,1}."""
     one = np.zeros((2, 3, 3))  # along one axis: (i, pixel of the small map, pixel of the large one)
     for i in range(2):
         for tap in range(3):

@@ -1,8 +1,8 @@
-"""Which way a layer is computed: by its plain formula, or by a faster way that equals it up to the order of additions.
+"""Decides how a layer is computed: by its plain formula, or by a faster way, equal up to the order of additions.
 
-Contents: WAYS, plain (a context in which ways are switched off), taken, convolution, fused. A faster way is taken only
-on a CPU, in dynamic mode (an exporter needs plain operations) and for float32 and float64; each function below adds
-what it requires of the shapes. The limits are the sizes from which a way was measured to be faster (docs/speed.md).
+Contents: WAYS, plain (a context in which ways are switched off), taken, convolution, fused, mirrored. A faster way is
+taken only on a CPU, in dynamic mode (an exporter needs plain operations) and for float32 and float64; the functions
+below add conditions on the shapes. The limits are the sizes from which a way was measured to be faster (docs/speed.md).
 """
 
 from collections.abc import Callable, Iterator
@@ -27,15 +27,15 @@ WAYS = {
     "fused": "a reflected border, and an upsampling before it, within the convolution that follows",
 }
 MANY, FEW = 64, 4  # channels
-SMALL_BATCH = 128  # pixels of a batch up to which `unfolded` is faster
-SMALL_MAP = 16  # pixels along a map's longer side up to which products reflect its border; backward twice as many
+SMALL_BATCH = 128  # output pixels of a batch up to which `unfolded` is faster
+SMALL_MAP = 16  # longer side up to which a map is reflected by products; twice that in the backward pass
 
 _switched_off: set[str] = set()
 
 
 @contextmanager
 def plain(*ways: str) -> Iterator[None]:
-    """Within the block the named ways of WAYS are switched off; without a name, all of them.
+    """Within the block, switch off the named ways of WAYS, or all of them if none is named.
 
     Raises ValueError if a name is not in WAYS.
     """
@@ -51,7 +51,7 @@ def plain(*ways: str) -> Iterator[None]:
 
 
 def taken(way: str, x: paddle.Tensor) -> bool:
-    """Return whether a faster way may be taken for this tensor: by device, dtype and switch."""
+    """Return whether a faster way may be taken for this tensor, by its device, its dtype and the switches."""
     if way in _switched_off or not paddle.in_dynamic_mode():
         return False
     return x.place.is_cpu_place() and x.dtype in (paddle.float32, paddle.float64)
@@ -78,7 +78,7 @@ def convolution(x: paddle.Tensor, weight: paddle.Tensor, stride: int, padding: i
 
 
 def fused(x: paddle.Tensor, weight: paddle.Tensor) -> bool:
-    """Return whether a reflected border of one pixel is laid around this map within its 3x3 convolution.
+    """Return whether a reflected border of one pixel is fused with the 3x3 convolution that follows.
 
     x (B,in,H,W), weight (out,in,3,3).
     """
@@ -86,13 +86,13 @@ def fused(x: paddle.Tensor, weight: paddle.Tensor) -> bool:
 
 
 def mirrored(x: paddle.Tensor, height: int, width: int, limit: int = 1) -> bool:
-    """Return whether a border is reflected by products: for maps of up to `limit` times SMALL_MAP pixels a side."""
+    """Return whether a border is reflected by products, as in maps of up to `limit` * SMALL_MAP pixels a side."""
     return max(height, width) <= limit * SMALL_MAP and x.place.is_cpu_place()
 
 
 def _tiles_suit(weight: paddle.Tensor, height: int, width: int) -> bool:
-    """Whether Winograd's tiles suit this weight (out,in,k,k) and a map of the output's size."""
+    """Return whether Winograd's tiles suit this weight (out,in,k,k) and an output of this height and width."""
     outputs, inputs, kernel, _ = weight.shape
-    # With fewer inputs the sums are so short that Winograd's rounding in float32 would stand out.
+    # With fewer inputs, the sums are so short that Winograd's rounding error in float32 would dominate.
     fits = not (height % winograd.STEP or width % winograd.STEP)
     return kernel == 3 and outputs >= MANY and inputs >= 2 * MANY and fits

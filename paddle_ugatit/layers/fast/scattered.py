@@ -9,9 +9,9 @@ import paddle.nn.functional as F
 def scattered_conv(x: paddle.Tensor, weight: paddle.Tensor, stride: int = 1) -> paddle.Tensor:
     """Convolve by scattering: (B,in,H,W), (out,in,k,k) -> (B,out,H-k+1,W-k+1); the stride must be 1.
 
-    Every pixel scatters its contribution to each output, k*k of them. That is one product of (k k out, in) with the map
-    as it is, where Paddle's convolution first copies each pixel k*k times for all inputs: 5 times as fast for the
-    generator's last layer.
+    Every input pixel adds its contribution to the k*k output pixels around it. This is one product of (k k out,in) with
+    the map as it is, where Paddle's convolution first copies each pixel k*k times for all inputs: 5 times as fast for
+    the generator's last layer.
     """
     kernel = weight.shape[2]
     return F.conv2d_transpose(x, weight.transpose([1, 0, 2, 3]).flip([2, 3]), padding=kernel - 1)
@@ -20,8 +20,8 @@ def scattered_conv(x: paddle.Tensor, weight: paddle.Tensor, stride: int = 1) -> 
 def partial_sums_conv(x: paddle.Tensor, weight: paddle.Tensor, stride: int = 1) -> paddle.Tensor:
     """Convolve with one output channel in up to 64 partial sums: (B,in,H,W), (1,in,k,k) -> (B,1,H',W').
 
-    Paddle's convolution keeps a single running total over all weights there (32768 in a global discriminator). This
-    costs the same and keeps one more digit in float32.
+    Paddle's convolution adds all products of an output to a single running sum (32768 in a global discriminator).
+    Partial sums cost the same and keep one more digit in float32.
     """
     _, channels, height, width = weight.shape
     groups = math.gcd(channels, 64)

@@ -1,4 +1,6 @@
-"""Convolutions of small maps by a large weight, unfolded into one product."""
+"""Convolutions of small maps with a large weight, unfolded into one product."""
+
+from typing import Any
 
 import paddle
 import paddle.nn.functional as F
@@ -8,7 +10,7 @@ from paddle_ugatit.backend.compat import copied_transpose
 
 class _UnfoldedConv(paddle.autograd.PyLayer):
     @staticmethod
-    def forward(ctx, x, weight, stride):
+    def forward(ctx: Any, x: paddle.Tensor, weight: paddle.Tensor, stride: int) -> paddle.Tensor:
         (batch, _, *size), (outputs, _, kernel, _) = x.shape, weight.shape
         ctx.wanted = not x.stop_gradient, not weight.stop_gradient
         ctx.stride, ctx.shape = stride, x.shape
@@ -19,7 +21,7 @@ class _UnfoldedConv(paddle.autograd.PyLayer):
         return copied_transpose(out, [1, 0, 2]).reshape([batch, outputs, *[(n - kernel) // stride + 1 for n in size]])
 
     @staticmethod
-    def backward(ctx, grad):
+    def backward(ctx: Any, grad: paddle.Tensor) -> tuple[paddle.Tensor | None, paddle.Tensor | None]:
         columns, weight = ctx.saved_tensor()
         want_x, want_weight = ctx.wanted
         (batch, outputs), kernel = grad.shape[:2], weight.shape[2]
@@ -36,7 +38,7 @@ class _UnfoldedConv(paddle.autograd.PyLayer):
 def unfolded_conv(x: paddle.Tensor, weight: paddle.Tensor, stride: int = 1) -> paddle.Tensor:
     """Convolve by one product for the whole batch: (B,in,H,W), (out,in,k,k) -> (B,out,H',W').
 
-    For small maps and a large weight, reading and writing the weight takes most of the time, and Paddle does it for
+    With small maps and a large weight, reading and writing the weight takes most of the time, and Paddle does so for
     each image of a batch.
     """
     return _UnfoldedConv.apply(x, weight, stride)
