@@ -44,7 +44,7 @@ class Pictures:
         self.bad_files: list[str] = []
         self._lock = threading.Lock()
 
-    def read(self, order: Sequence[int], position: int) -> Image.Image:
+    def read(self, order: Sequence[int] | np.ndarray, position: int) -> Image.Image:
         """Read the image at a position of `order`, or the next readable one, wrapping around at the end.
 
         The choice depends on the files alone, so that it is the same when a run is repeated. Raises ImageError if a
@@ -60,13 +60,13 @@ class Pictures:
                 self._note(path, error)
         raise InputError(f"{os.path.commonpath([path.parent for path in self.files])}: none of its images can be read")
 
-    def _read(self, path):
+    def _read(self, path: Path) -> Image.Image:
         picture = read_picture(path)
         if self.strict and min(picture.size) < self.size:
             raise ImageError(_too_small(path, picture.size, self.size))
         return picture
 
-    def _note(self, path, error):
+    def _note(self, path: Path, error: ImageError) -> None:
         with self._lock:
             if str(path) in self.bad_files:
                 return
@@ -74,7 +74,7 @@ class Pictures:
         self.say(f"skipped: {error}")
 
 
-def _too_small(path, found, size):
+def _too_small(path: Path, found: tuple[int, int], size: int) -> str:
     return f"{path}: {found[0]}x{found[1]} pixels, smaller than the {size}x{size} crop"
 
 
@@ -115,7 +115,7 @@ class ImageFolder(Dataset):
     ):
         super().__init__()
         self.pictures = Pictures(image_files(folder), size, strict, say)
-        self.seed, self.epoch = _checked(seed, "seed"), 0
+        self.seed, self.epoch = None if seed is None else _checked(seed, "seed"), 0
 
     def set_epoch(self, epoch: int) -> None:
         """Change the random choices for the next pass."""
@@ -135,8 +135,8 @@ class ImageFolder(Dataset):
         return transforms.to_input(transforms.train_pixels(picture, size, choice))
 
 
-def _checked(number, name):
-    if number is not None and number < 0:
+def _checked(number: int, name: str) -> int:
+    if number < 0:
         raise InputError(f"the {name} must be 0 or more, got {number}")
     return number
 
@@ -171,7 +171,7 @@ class Stream:
         picture = self.pictures.read(self._order(epoch), position)
         return transforms.to_input(self._varied(picture, self.pictures.size, self.seed, self.domain, _CHOICE, number))
 
-    def _varied(self, picture, size, *key):
+    def _varied(self, picture: Image.Image, size: int, *key: int) -> np.ndarray:
         if self.load_size is None:
             return transforms.train_pixels(picture, size, transforms.draw_choice(*key))
         corner = transforms.draw_corner(self.load_size - size, *key)
@@ -185,7 +185,7 @@ class Stream:
         first = ((step - 1) * world_size + rank) * self.batch_size
         return np.stack([self.sample(number) for number in range(first, first + self.batch_size)])
 
-    def _order(self, epoch):
+    def _order(self, epoch: int) -> np.ndarray:
         order = self._orders.get(epoch)
         if order is None:
             order = transforms.draw_order(len(self.pictures.files), self.seed, self.domain, _ORDER, epoch)

@@ -67,7 +67,7 @@ def read_picture(path: Path | str) -> Image.Image:
         raise ImageError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
 
 
-def _rgb(picture, path):
+def _rgb(picture: Image.Image, path: Path | str) -> Image.Image:
     if picture.mode == "F":
         raise ImageError(f"{path}: has floating-point pixels of unknown range")
     if picture.mode.startswith("I"):  # 16 bits, which convert() would clip to 255

@@ -28,7 +28,7 @@ def collect(values: Iterable[Path | str], outs: Iterable[Path | str] = ()) -> li
     return _distinct(found)
 
 
-def _meant(value, outs):
+def _meant(value: Path | str, outs: Iterable[Path | str]) -> list[tuple[Path, str]]:
     path = Path(value)
     if path.is_dir():
         return _searched(image_files(path), path, outs, value)
@@ -41,7 +41,7 @@ def _meant(value, outs):
     return _searched(files, _plain_part(path), outs, value)
 
 
-def _searched(files, base, outs, value):
+def _searched(files: list[Path], base: Path, outs: Iterable[Path | str], value: Path | str) -> list[tuple[Path, str]]:
     """Files with their names below `base`, leaving out what lies in a folder of `outs` inside `base`."""
     place = os.path.realpath(base)
     for out in map(os.path.realpath, outs):
@@ -52,7 +52,7 @@ def _searched(files, base, outs, value):
     return [(file, file.relative_to(base).as_posix()) for file in files]
 
 
-def _plain_part(pattern):
+def _plain_part(pattern: Path) -> Path:
     """The leading folders of a pattern, up to the first wildcard."""
     base = Path(pattern.anchor)
     for part in pattern.parts[len(base.parts) : -1]:
@@ -62,16 +62,17 @@ def _plain_part(pattern):
     return base
 
 
-def _below(path, folder):
+def _below(path: Path | str, folder: Path | str) -> bool:
     return Path(path).is_relative_to(folder)
 
 
-def _distinct(pairs):
+def _distinct(pairs: list[tuple[Path, str]]) -> list[tuple[Path, str]]:
     """Make the names unique, with a suffix that can be written: a second a.png becomes a_2.png."""
-    taken, result = set(), []
-    for path, name in pairs:
-        name = PurePosixPath(name)
-        if Image.registered_extensions().get(name.suffix.lower()) not in Image.SAVE:
+    taken: set[str] = set()
+    result = []
+    for path, text in pairs:
+        name = PurePosixPath(text)
+        if Image.registered_extensions().get(name.suffix.lower(), "") not in Image.SAVE:
             name = name.with_name(f"{name.name}.png")
         unique, count = name, 1
         while str(unique) in taken:

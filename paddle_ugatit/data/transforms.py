@@ -72,7 +72,7 @@ def test_pixels(picture: Image.Image, size: int) -> np.ndarray:
     return np.asarray(_resized(picture, size))
 
 
-def _resized(picture, side):
+def _resized(picture: Image.Image, side: int) -> Image.Image:
     return picture.resize((side, side), Image.Resampling.BILINEAR)
 
 

@@ -32,7 +32,7 @@ def translation_figure(
     return labelled([list(row) for row in zip(*columns, strict=True)], ROWS)
 
 
-def _column(there, back, pixels, side):
+def _column(there: ResnetGenerator, back: ResnetGenerator, pixels: np.ndarray, side: int) -> list[np.ndarray]:
     translated, maps = generate(there, to_input(pixels)[None])
     cycled, _ = generate(back, translated)
     photo = _enlarged(pixels, side)
@@ -41,7 +41,7 @@ def _column(there, back, pixels, side):
     return [photo, seen, *(_enlarged(to_pixels(images[0]), side) for images in (translated, cycled))]
 
 
-def _enlarged(pixels, side):
+def _enlarged(pixels: np.ndarray, side: int) -> np.ndarray:
     return cv2.resize(pixels, (side, side), interpolation=cv2.INTER_CUBIC)
 
 
@@ -56,7 +56,7 @@ def labelled(rows: list[list[np.ndarray]], names: tuple[str, ...]) -> np.ndarray
     return sheet(lines)
 
 
-def _edged(pixels, left):
+def _edged(pixels: np.ndarray, left: int) -> np.ndarray:
     return cv2.copyMakeBorder(pixels, 0, _GAP, left, 0, cv2.BORDER_CONSTANT, value=(255, 255, 255))
 
 

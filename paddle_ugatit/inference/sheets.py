@@ -39,7 +39,7 @@ def sample_sheet(
     return sheet(zip(*columns, strict=True))
 
 
-def _column(there, back, image):
+def _column(there: ResnetGenerator, back: ResnetGenerator, image: np.ndarray) -> list[np.ndarray]:
     """The seven rows of one image (1,3,H,W)."""
     translated, translation_map = generate(there, image)
     cycled, cycle_map = generate(back, translated)

@@ -44,7 +44,7 @@ def stylise(
     return np.rint(found.clip(0, 1).transpose(1, 2, 0) * 255).astype(np.uint8)
 
 
-def _batch(pixels):
+def _batch(pixels: np.ndarray) -> paddle.Tensor:
     """uint8 (H,W,3) -> (1,3,H,W) in [0,1]."""
     return paddle.to_tensor(np.ascontiguousarray(pixels.transpose(2, 0, 1)[None], np.float32) / 255)
 
@@ -79,7 +79,7 @@ def matched_colours(picture: np.ndarray, target: np.ndarray) -> np.ndarray:
     return np.rint(moved.clip(0, 1) * 255).astype(np.uint8).reshape(picture.shape)
 
 
-def _colours(pixels):
+def _colours(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Colours (n,3) in [0,1], their mean (3,) and covariance (3,3)."""
     colours = pixels.reshape(-1, 3) / 255
     mean = colours.mean(0)
@@ -87,7 +87,7 @@ def _colours(pixels):
     return colours, mean, centred.T @ centred / len(colours) + _LEAST_VARIANCE * np.eye(3)
 
 
-def _power(matrix, exponent):
+def _power(matrix: np.ndarray, exponent: float) -> np.ndarray:
     """The power of a symmetric positive definite matrix."""
     values, vectors = np.linalg.eigh(matrix)
     return vectors * values**exponent @ vectors.T

@@ -7,6 +7,7 @@ import platform
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import paddle
@@ -99,19 +100,21 @@ def evaluate(
     return _evaluated(sets, extractor, options | {"permutations": permutations}, protocol)
 
 
-def _require_two(path, count):
+def _require_two(path: Path, count: int) -> None:
     if count < 2:
         raise InputError(f"{path}: holds {count} image{'' if count == 1 else 's'}; 2 or more are needed")
 
 
-def _measured(name, images, extractor, cache, skip_bad):
+def _measured(
+    name: str, images: ImageSet, extractor: FeatureExtractor | None, cache: Path | str | None, skip_bad: bool
+) -> Measured:
     with Progress(f"features of {name}", len(images), "image") as progress:
         result = Measured(images, *sources.features_of(images, extractor, cache, skip_bad, progress))
     _require_two(images.path, len(result.features))
     return result
 
 
-def _evaluated(sets, extractor, options, chosen):
+def _evaluated(sets: dict[str, Measured], extractor: FeatureExtractor | None, options: dict, chosen: str) -> Comparison:
     fake, real = sets["fake"].features, sets["real"].features
     try:
         mmd.checked(fake, real)
@@ -125,8 +128,8 @@ def _evaluated(sets, extractor, options, chosen):
         "schema": SCHEMA,
         "kid": kid_entry(kid),
         "fid": frechet.frechet_distance(fake, real),
-        "precision": neighbours.precision if cheap else None,
-        "recall": neighbours.recall if cheap else None,
+        "precision": neighbours.precision if neighbours else None,
+        "recall": neighbours.recall if neighbours else None,
         "protocol": chosen,
         "features": extractor.about() if extractor else {"kind": "given", "dimensions": fake.shape[1], "resize": None},
         "seed": options["seed"],
@@ -165,10 +168,10 @@ def kid_entry(kid: mmd.Kid) -> dict:
     }
 
 
-def _paper(sets):
+def _paper(sets: dict[str, Measured]) -> dict:
     """The paper's numbers, unscaled and, as the paper prints them, times 100."""
     target = paper.block_kid(sets["real"].features, sets["fake"].features)
-    entry = {"kid": target.mean, "standard_error": target.standard_error, "blocks": len(target.values)}
+    entry: dict[str, Any] = {"kid": target.mean, "standard_error": target.standard_error, "blocks": len(target.values)}
     if "source" in sets:
         source = paper.block_kid(sets["source"].features, sets["fake"].features)
         entry |= {
@@ -181,7 +184,7 @@ def _paper(sets):
     return entry | scaled | {"published_x100": {name: list(value) for name, value in paper.PUBLISHED.items()}}
 
 
-def _versions():
+def _versions() -> dict:
     return {
         "python": platform.python_version(),
         "numpy": np.__version__,

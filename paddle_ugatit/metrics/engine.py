@@ -8,6 +8,7 @@ import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import paddle
@@ -34,7 +35,7 @@ def runner(network: InceptionV3, fast: bool | None = None) -> Callable[[np.ndarr
         if predictor is not None:
             return lambda x: _predict(predictor, x)
 
-    def run(x):
+    def run(x: np.ndarray) -> np.ndarray:
         with paddle.no_grad():
             return network(paddle.to_tensor(x))[0].numpy()
 
@@ -55,7 +56,7 @@ class FoldedConv(nn.Layer):
         self.weight = self._constant(weight * scale[:, None, None, None])
         self.bias = self._constant(beta - mean * scale)
 
-    def _constant(self, values):
+    def _constant(self, values: np.ndarray) -> paddle.Tensor:
         parameter = self.create_parameter(list(values.shape))
         parameter.set_value(values.astype(np.float32))
         return parameter
@@ -81,7 +82,7 @@ def folded(network: InceptionV3) -> InceptionV3:
     return copy
 
 
-def _fold_into(copy, layer):
+def _fold_into(copy: nn.Layer, layer: nn.Layer) -> None:
     for name, child in layer.named_children():
         if isinstance(child, BasicConv2d):
             setattr(copy, name, FoldedConv(child))
@@ -91,7 +92,7 @@ def _fold_into(copy, layer):
             _fold_into(getattr(copy, name), child)
 
 
-def _predictor(network):
+def _predictor(network: nn.Layer) -> Any:
     """Paddle's predictor for the network, or None if this build of Paddle has no inference library."""
     try:
         from paddle.inference import Config, create_predictor
@@ -109,7 +110,7 @@ def _predictor(network):
         return create_predictor(config)
 
 
-def _predict(predictor, x):
+def _predict(predictor: Any, x: np.ndarray) -> np.ndarray:
     """(B,3,299,299) -> (B,d), CHUNK images at a time; the last chunk is padded with zeros."""
     handle = predictor.get_input_handle(predictor.get_input_names()[0])
     features = []

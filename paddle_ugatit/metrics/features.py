@@ -60,7 +60,8 @@ class FeatureExtractor:
         self.loaded: inception_weights.Loaded | None = None
         if kind != "pixels":
             self.loaded = inception_weights.load(weights) if kind == "inception" else _random()
-        self._fast, self._run = fast, None
+        self._fast = fast
+        self._run: Callable[[np.ndarray], np.ndarray] | None = None
 
     @property
     def dimensions(self) -> int:
@@ -109,13 +110,13 @@ class FeatureExtractor:
                     progress(len(batch))
         return np.concatenate(batches) if batches else np.zeros((0, self.dimensions), np.float32)
 
-    def _prepare(self, image):
+    def _prepare(self, image: np.ndarray | Callable[[], np.ndarray]) -> np.ndarray:
         image = image() if callable(image) else image
         if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or 0 in image.shape:
             raise InputError(f"an image must be (H,W,3) uint8, not {image.dtype} of shape {image.shape}")
         return RESIZES[self.resize](image)
 
-    def _features(self, pixels):
+    def _features(self, pixels: np.ndarray) -> np.ndarray:
         """(B,299,299,3) in [0, 255] -> (B,d) float32."""
         x = to_network(pixels, self.resize)
         if self.loaded is None:
@@ -125,12 +126,12 @@ class FeatureExtractor:
         return self._run(x)
 
 
-def _random():
+def _random() -> inception_weights.Loaded:
     network = inception_weights.random_network(_RANDOM_NARROW, _RANDOM_SEED)
     return inception_weights.Loaded(network, "", "", "")
 
 
-def _pixel_means(x):
+def _pixel_means(x: np.ndarray) -> np.ndarray:
     """Average over a 16x16 grid of nearly equal cells: (B,3,299,299) -> (B,768)."""
     starts = np.linspace(0, x.shape[2], _PIXELS_SIDE, endpoint=False).astype(int)
     sizes = np.diff([*starts, x.shape[2]])

@@ -1,5 +1,6 @@
 """FID, precision and recall of two sets of features, in NumPy."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,7 +20,7 @@ def frechet_distance(x: np.ndarray, y: np.ndarray) -> float:
     return float(((mean_x - mean_y) ** 2).sum() + traces - 2 * np.linalg.svd(root_x @ root_y.T, compute_uv=False).sum())
 
 
-def _moments(features):
+def _moments(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Mean (d,) and a root A (r,d) of the covariance A^T A, with r = min(N, d); float64."""
     n, d = features.shape
     mean = features.mean(0, dtype=np.float64)
@@ -61,13 +62,13 @@ def neighbours(fake: np.ndarray, real: np.ndarray, k: int = NEIGHBOURS) -> Neigh
     return Neighbours(float(precise.mean()), float(recalled.mean()), nearest, distance)
 
 
-def _radii(features, k):
+def _radii(features: np.ndarray, k: int) -> np.ndarray:
     """The squared distance of each sample to its k-th neighbour: (N,d) -> (N,)."""
     found = [np.partition(squares, k, 1)[:, k] for _, squares in _distances(features, features)]
     return np.concatenate(found)  # place 0 is the sample itself
 
 
-def _distances(x, y):
+def _distances(x: np.ndarray, y: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
     """Yield blocks (start, squared distances (b,M)): float32 products about the common mean, summed in float64."""
     centre = y.mean(0, dtype=np.float64).astype(np.float32)
     y = np.asarray(y, np.float32) - centre

@@ -103,16 +103,16 @@ def mmd2(x: np.ndarray, y: np.ndarray) -> float:
     return float(unbiased(*sums, len(x), len(y)))
 
 
-def _centre(x, y):
+def _centre(x: np.ndarray, y: np.ndarray) -> float:
     """The mean of gamma x.y over the first samples, which is close enough to that of all."""
     return float(x[:512].mean(0, dtype=np.float64) @ y[:512].mean(0, dtype=np.float64)) * gamma(x.shape[1])
 
 
-def _rows(x, y, begin, end):
+def _rows(x: np.ndarray, y: np.ndarray, begin: int, end: int) -> np.ndarray:
     return x[begin:end] if end <= len(x) else y[begin - len(x) : end - len(x)]
 
 
-def _kernel(left, right, centre, room):
+def _kernel(left: np.ndarray, right: np.ndarray, centre: float, room: np.ndarray) -> np.ndarray:
     """(1 + left right^T)^3 minus a constant, computed within `room`.
 
     With p = centre + q it is a^3 + q (3 a^2 + q (3 a + q)), a = 1 + centre. Without a^3 the values lie around zero, so

@@ -103,7 +103,7 @@ def random_network(narrow: int = 1, seed: int = 0) -> InceptionV3:
     return network
 
 
-def _random_value(key, shape, rng):
+def _random_value(key: str, shape: list[int], rng: np.random.Generator) -> np.ndarray:
     leaf = key.rpartition(".")[2]
     if "running" in leaf:
         return np.ones(shape, np.float32)
@@ -114,14 +114,14 @@ def _random_value(key, shape, rng):
     return (rng.standard_normal(shape) * np.sqrt(2 / fan_in)).astype(np.float32)
 
 
-def _calibrate(norm, inputs):
+def _calibrate(norm: FrozenBatchNorm2D, inputs: tuple[paddle.Tensor]) -> None:
     (x,) = inputs
     values = x.numpy().astype(np.float64)
     norm.running_mean.set_value(values.mean((0, 2, 3)).astype(np.float32))
     norm.running_var.set_value(values.var((0, 2, 3)).astype(np.float32))
 
 
-def _pictures(rng):
+def _pictures(rng: np.random.Generator) -> np.ndarray:
     """Eight images of coarse and fine random patches, varied in contrast and brightness: float32 (8,3,299,299)."""
     picture = np.zeros((8, 3, 299, 299))
     for side in (3, 10, 40, 299):

@@ -1,5 +1,7 @@
 """Notes that a reader of the numbers needs, and the report as lines of text."""
 
+from collections.abc import Iterator
+
 from paddle_ugatit.metrics.inception_weights import SHA256_PREFIX
 from paddle_ugatit.metrics.spread import WIDE
 
@@ -11,7 +13,7 @@ def of(report: dict) -> list[str]:
     return [*_on_features(report["features"]), *_on_kid(report), *_on_sets(report)]
 
 
-def _on_features(features):
+def _on_features(features: dict) -> Iterator[str]:
     if features["kind"] == "given":
         yield "features were given, not extracted: whether the numbers are comparable depends on them"
         return
@@ -26,7 +28,7 @@ def _on_features(features):
         yield f"resize is {features['resize']}, not the standard tf1, which alone changes KID by several per cent"
 
 
-def _on_kid(report):
+def _on_kid(report: dict) -> Iterator[str]:
     kid = report["kid"]
     low, high = kid["ci95"]
     least = min(entry["samples"] for entry in report["sets"].values())
@@ -44,7 +46,7 @@ def _on_kid(report):
         yield f"only {least} images: too few for a reliable estimate"
 
 
-def _on_sets(report):
+def _on_sets(report: dict) -> Iterator[str]:
     for name, entry in report["sets"].items():
         if entry["left_out"]:
             first = ", ".join(entry["left_out"][:3])
@@ -76,7 +78,7 @@ def lines(report: dict) -> list[str]:
     return shown + [f"note: {note}" for note in report["notes"]]
 
 
-def _paper_lines(report):
+def _paper_lines(report: dict) -> list[str]:
     if "ugatit" not in report:
         return []
     paper = report["ugatit"]

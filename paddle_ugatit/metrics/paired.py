@@ -50,14 +50,14 @@ def mean_of(results: list[dict[str, float]]) -> dict[str, float]:
     return {name: float(np.mean([result[name] for result in results])) for name in results[0]}
 
 
-def _difference(found, truth):
+def _difference(found: np.ndarray, truth: np.ndarray) -> np.ndarray:
     if found.shape != truth.shape:
         sizes = [f"{picture.shape[1]}x{picture.shape[0]}" for picture in (found, truth)]
         raise InputError(f"images of {sizes[0]} and {sizes[1]} pixels cannot be compared")
     return found.astype(np.float64) - truth.astype(np.float64)
 
 
-def _local_mean(field):
+def _local_mean(field: np.ndarray) -> np.ndarray:
     """Gaussian means over all windows inside the image: (H,W,C) -> (H-10,W-10,C)."""
     offsets = np.arange(_WINDOW) - _WINDOW // 2
     weights = np.exp(-(offsets**2) / (2 * _DEVIATION**2))

@@ -18,8 +18,8 @@ def start() -> None:
         paddle.distributed.init_parallel_env()
 
 
-def _gathered(array):
-    tensors = []
+def _gathered(array: np.ndarray) -> list[np.ndarray]:
+    tensors: list[paddle.Tensor] = []
     paddle.distributed.all_gather(tensors, paddle.to_tensor(array))
     return [tensor.numpy() for tensor in tensors]
 

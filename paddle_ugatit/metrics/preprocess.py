@@ -33,7 +33,7 @@ def resize_tf1(image: np.ndarray) -> np.ndarray:
 
 
 @functools.lru_cache(maxsize=64)
-def _taps(length):
+def _taps(length: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """For each output pixel of a side of `length` pixels: the pixels before and after, and the weight of the latter."""
     place = np.arange(SIZE, dtype=np.float32) * np.float32(length / SIZE)
     low = place.astype(np.int64)

@@ -106,7 +106,7 @@ def open_set(path: Path | str) -> ImageSet:
     )
 
 
-def _npz_array(path):
+def _npz_array(path: Path) -> np.ndarray:
     try:
         with np.load(path, allow_pickle=False) as file:
             names = [name for name in ("images", "features", "arr_0") if name in file] or file.files
@@ -137,13 +137,13 @@ def features_of(
         return images.array, everyone, [], digest
     assert extractor is not None, "images need an extractor"
     kept = _cached(cache, extractor, digest)
-    if parallel.all_agree(kept is not None):
+    if parallel.all_agree(kept is not None) and kept is not None:
         return kept, everyone, [], digest
     rank, world = parallel.place()
     bad = {}
 
-    def reader(index):
-        def read():
+    def reader(index: int) -> Callable[[], np.ndarray]:
+        def read() -> np.ndarray:
             try:
                 return images.image(index)
             except ImageError as error:
@@ -166,14 +166,14 @@ def features_of(
     return features[good], good, [images.label(int(i)) for i in left_out], digest
 
 
-def _flags(bad, rank, world, total):
+def _flags(bad: dict[int, str], rank: int, world: int, total: int) -> np.ndarray:
     return np.array([[float(i in bad)] for i in range(rank, total, world)], np.float32).reshape(-1, 1)
 
 
-def _refusal(images):
+def _refusal(images: ImageSet) -> InputError:
     """An InputError with the number of unreadable images and the first of them."""
 
-    def problem(index):
+    def problem(index: int) -> str | None:
         try:
             images.image(index)
         except ImageError as error:
@@ -189,12 +189,12 @@ def _refusal(images):
     )
 
 
-def _cache_file(cache, extractor, digest):
+def _cache_file(cache: Path | str, extractor: FeatureExtractor, digest: str) -> Path:
     key = hashlib.sha256(f"{digest} {extractor.identity}".encode()).hexdigest()
     return Path(cache) / f"features-{key[:32]}.npy"
 
 
-def _cached(cache, extractor, digest):
+def _cached(cache: Path | str | None, extractor: FeatureExtractor, digest: str) -> np.ndarray | None:
     if cache is None:
         return None
     try:
@@ -204,7 +204,7 @@ def _cached(cache, extractor, digest):
     return features if features.ndim == 2 and features.shape[1] == extractor.dimensions else None
 
 
-def _keep(cache, extractor, digest, features, rank):
+def _keep(cache: Path | str | None, extractor: FeatureExtractor, digest: str, features: np.ndarray, rank: int) -> None:
     if cache is None or rank:
         return
     Path(cache).mkdir(parents=True, exist_ok=True)

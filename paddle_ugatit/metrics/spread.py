@@ -41,7 +41,7 @@ def variance(sums: GramSums) -> tuple[float, float, list[np.ndarray]]:
     return first, second, projections
 
 
-def _within(rows, squares):
+def _within(rows: np.ndarray, squares: float) -> tuple[np.ndarray, float]:
     """The effects of the samples and the variance of the rest, among the pairs of one set."""
     n = len(rows)
     if n < 4:  # too few pairs to tell effects from the rest
@@ -75,7 +75,7 @@ def interval(sums: GramSums, estimate: float, seed: int, draws: int) -> tuple[fl
     return error, (float(estimate + low), float(estimate + high))
 
 
-def _stretch(n):
+def _stretch(n: int) -> float:
     """The ratio of the 97.5 % quantiles of Student's t and the normal distribution for n samples, by its series."""
     return 1 + 1.21 / (n - 1) + 1.44 / (n - 1) ** 2
 

@@ -46,7 +46,7 @@ class Canvas:
         return np.rint(255 * reduced(self.pixels.clip(0, 1), size)).astype(np.uint8)
 
 
-def _covered(mask):
+def _covered(mask: np.ndarray) -> tuple[slice, slice] | None:
     """The rows and columns where a mask is not zero, None if it is zero everywhere."""
     rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     if len(rows) == 0:
@@ -54,7 +54,7 @@ def _covered(mask):
     return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
 
 
-def _flat(colour, height, width):
+def _flat(colour: np.ndarray, height: int, width: int) -> np.ndarray:
     """An array (height,width,3) of one colour; a row at a time, as NumPy is slow with an inner axis of 3."""
     rows = np.empty((height, 3 * width), np.float32)
     rows[:] = np.tile(colour, width)

@@ -4,7 +4,7 @@ import numpy as np
 
 from paddle_ugatit.data.faces import shapes
 from paddle_ugatit.data.faces.canvas import Canvas, spread
-from paddle_ugatit.data.faces.latents import Face, colours
+from paddle_ugatit.data.faces.latents import Colours, Face, colours
 from paddle_ugatit.data.faces.shapes import Grid, Proportions, distance, ellipse, smooth
 
 CARTOON = Proportions(
@@ -44,13 +44,13 @@ def paint(face: Face, size: int) -> np.ndarray:
     return canvas.finished(size)
 
 
-def _fill(canvas, grid, field, colour):
+def _fill(canvas: Canvas, grid: Grid, field: np.ndarray, colour: np.ndarray) -> None:
     """A flat shape with its outline."""
     canvas.cover(grid.inside(field), colour)
     canvas.cover(grid.outline(field, _LINE), _INK)
 
 
-def _background(grid, tones):
+def _background(grid: Grid, tones: Colours) -> np.ndarray:
     """A flat background, plain or with a lighter disc, lighter stripes or a darker floor."""
     face = grid.face
     pixel = 2 / grid.size
@@ -65,7 +65,7 @@ def _background(grid, tones):
     return tones.ground + spread((0.5 - field / pixel).clip(0, 1), 0.45 * (1 - tones.ground))
 
 
-def _body(canvas, grid, tones):
+def _body(canvas: Canvas, grid: Grid, tones: Colours) -> None:
     _fill(canvas, grid, shapes.neck(grid), tones.skin)
     shadow = np.maximum(shapes.neck(grid), grid.body_v - grid.face.chin * CARTOON.chin - 0.16)
     canvas.cover(grid.inside(shadow), _shaded(tones.skin))
@@ -75,12 +75,12 @@ def _body(canvas, grid, tones):
     canvas.cover(grid.inside(np.maximum(chest + 0.01, away + 0.3)), tones.cloth * 0.8)
 
 
-def _shaded(skin):
+def _shaded(skin: np.ndarray) -> np.ndarray:
     """The tone of shaded skin: one step darker and redder."""
     return skin * np.float32((0.88, 0.74, 0.74))
 
 
-def _head(canvas, grid, tones):
+def _head(canvas: Canvas, grid: Grid, tones: Colours) -> None:
     face, head = grid.face, shapes.head(grid)
     canvas.cover(grid.inside(head), tones.skin)
     terminator = ellipse(grid.u, grid.v, (0.13 * face.bright, -0.1), (face.width * 1.0, face.chin * 1.02))
@@ -93,7 +93,7 @@ def _head(canvas, grid, tones):
         _beard(canvas, grid, tones)
 
 
-def _cheeks(canvas, grid, tones):
+def _cheeks(canvas: Canvas, grid: Grid, tones: Colours) -> None:
     """Blush, freckles, and the nose as a dot."""
     face = grid.face
     grid, place = grid.near((0, 0.25), 0.4)
@@ -109,14 +109,14 @@ def _cheeks(canvas, grid, tones):
     canvas.cover(grid.inside(nose), tones.skin * (0.62, 0.42, 0.42))
 
 
-def _beard(canvas, grid, tones):
+def _beard(canvas: Canvas, grid: Grid, tones: Colours) -> None:
     """A flat shadow along the jaw, stronger for a fuller beard."""
     jaw = np.maximum(shapes.head(grid), ellipse(-grid.turned, -grid.v, (0, -0.2), (0.28, 0.24)) * -1)
     area = np.maximum(jaw, 0.22 - grid.v)
     canvas.cover(min(0.9, 0.25 + 0.65 * grid.face.beard) * grid.inside(area), tones.hair * 0.9)
 
 
-def _eye(canvas, grid, tones, part):
+def _eye(canvas: Canvas, grid: Grid, tones: Colours, part: int) -> None:
     face, centre = grid.face, shapes.eye_centre(grid, part)
     grid, place = grid.near(centre, 0.23)
     canvas, u, v = canvas.window(place), grid.turned, grid.v
@@ -139,14 +139,14 @@ def _eye(canvas, grid, tones, part):
     canvas.cover(0.8 * grid.outline(almond, 0.012) * (1 - upper), _INK)
 
 
-def _brow(canvas, grid, tones, part):
+def _brow(canvas: Canvas, grid: Grid, tones: Colours, part: int) -> None:
     u, v = shapes.eye_centre(grid, part)
     grid, place = grid.near((u, v - 0.235), 0.2)
     brow = shapes.brow(grid, part, 0.235, 0.115, 0.010 + 0.010 * grid.face.brow_weight)
     canvas.window(place).cover(grid.inside(brow), 0.45 * tones.hair + 0.35 * _INK)
 
 
-def _mouth(canvas, grid, tones):
+def _mouth(canvas: Canvas, grid: Grid, tones: Colours) -> None:
     face = grid.face
     grid, place = grid.near((0, CARTOON.mouth_v), 0.2)
     canvas = canvas.window(place)
@@ -162,7 +162,7 @@ def _mouth(canvas, grid, tones):
         canvas.cover(grid.inside(np.abs(below) - 0.009) * inside, _INK * 0.8 + 0.2 * tones.skin)
 
 
-def _front_hair(canvas, grid, tones):
+def _front_hair(canvas: Canvas, grid: Grid, tones: Colours) -> None:
     """Fringe and crown in one colour, with a shadow at the edge and a highlight."""
     hair = shapes.hair_before(grid, teeth=0.09)
     if grid.face.style == "curly":

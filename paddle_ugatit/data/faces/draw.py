@@ -25,7 +25,7 @@ def draw(split: str, index: int, size: int, seed: int) -> np.ndarray:
     return face_cartoon.paint(face, size)
 
 
-def _generator(*key):
+def _generator(*key: int) -> np.random.Generator:
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence(key)))
 
 

@@ -8,7 +8,7 @@ import os
 import secrets
 import shutil
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
@@ -58,7 +58,7 @@ def make_dataset(
     return True
 
 
-def _require_sensible(options):
+def _require_sensible(options: dict) -> None:
     for name in ("train", "test"):
         if options[name] < 1:
             raise InputError(f"the number of {name} images must be 1 or more, got {options[name]}")
@@ -68,14 +68,14 @@ def _require_sensible(options):
         raise InputError(f"the seed must be 0 or more, got {options['seed']}")
 
 
-def _names(options):
+def _names(options: dict) -> Iterator[tuple[str, int, str]]:
     """Yield split, index and path in the folder of every image."""
     for split in faces.SPLITS:
         for index in range(options["train" if split.startswith("train") else "test"]):
             yield split, index, f"{split}/{index:05d}.png"
 
 
-def _found(target, out):
+def _found(target: Path, out: Path | str) -> dict | None:
     """The options of the data set found there, None if there is nothing. Raises InputError for anything else."""
     try:
         if not target.exists() or not any(target.iterdir()):
@@ -91,7 +91,7 @@ def _found(target, out):
     raise InputError(f"{out}: holds files that are not of such a data set; choose another folder, or empty it")
 
 
-def _fill(folder, options, jobs, progress):
+def _fill(folder: Path, options: dict, jobs: int, progress: Callable[[int], object]) -> None:
     for split in faces.SPLITS:
         (folder / split).mkdir()
     tasks = list(_names(options))
@@ -108,7 +108,7 @@ def _fill(folder, options, jobs, progress):
 
 
 @contextlib.contextmanager
-def _one_opencv_thread():
+def _one_opencv_thread() -> Iterator[None]:
     """Within the block OpenCV uses no threads: the images are too small for them, and the workers fill the cores."""
     before = cv2.getNumThreads()
     cv2.setNumThreads(0)
@@ -118,14 +118,14 @@ def _one_opencv_thread():
         cv2.setNumThreads(before)
 
 
-def _begin_worker():
+def _begin_worker() -> None:
     """Leave Ctrl-C to the parent process, which ends the workers, and draw with one thread."""
     cv2.setNumThreads(0)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
-def _drawn(size, seed, task):
+def _drawn(size: int, seed: int, task: tuple[str, int, str]) -> bytes:
     """One image as the bytes of a PNG file."""
     split, index, _ = task
     buffer = io.BytesIO()
@@ -133,13 +133,15 @@ def _drawn(size, seed, task):
     return buffer.getvalue()
 
 
-def _write(folder, tasks, files, progress):
+def _write(
+    folder: Path, tasks: list[tuple[str, int, str]], files: Iterable[bytes], progress: Callable[[int], object]
+) -> None:
     for (_, _, name), content in zip(tasks, files, strict=True):
         (folder / name).write_bytes(content)
         progress(1)
 
 
-def _put_in_place(temporary, target):
+def _put_in_place(temporary: Path, target: Path) -> None:
     """Rename the folder; an older data set is kept aside until the new one is in place."""
     if not target.exists() or not any(target.iterdir()):
         os.replace(temporary, target)

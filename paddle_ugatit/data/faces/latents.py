@@ -81,10 +81,10 @@ class Face:
 def sample_face(generator: np.random.Generator) -> Face:
     """Sample a person and a pose."""
 
-    def between(low, high):
+    def between(low: float, high: float) -> float:
         return float(generator.uniform(low, high))
 
-    def chance(probability):
+    def chance(probability: float) -> bool:
         return bool(generator.random() < probability)
 
     style = HAIR_STYLES[generator.integers(len(HAIR_STYLES))]
@@ -151,5 +151,5 @@ def colours(face: Face, domain: str) -> Colours:
     )
 
 
-def _mixed(first, second, share):
+def _mixed(first: tuple[float, ...], second: tuple[float, ...], share: float) -> np.ndarray:
     return np.float32(first) * np.float32(1 - share) + np.float32(second) * np.float32(share)

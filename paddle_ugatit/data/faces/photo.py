@@ -4,7 +4,7 @@ import numpy as np
 
 from paddle_ugatit.data.faces import shapes
 from paddle_ugatit.data.faces.canvas import Canvas, noise, spread
-from paddle_ugatit.data.faces.latents import Face, colours
+from paddle_ugatit.data.faces.latents import Colours, Face, colours
 from paddle_ugatit.data.faces.shapes import Grid, Proportions, bump, distance, slopes, smooth
 
 PHOTO = Proportions(
@@ -46,7 +46,7 @@ def paint(face: Face, size: int, generator: np.random.Generator) -> np.ndarray:
     return canvas.finished(size)
 
 
-def _background(grid, tones, generator):
+def _background(grid: Grid, tones: Colours, generator: np.random.Generator) -> np.ndarray:
     """An out-of-focus background: a gradient, clouds, and the blurred pattern."""
     face, size = grid.face, grid.size
     light = 1 + 0.25 * (grid.x * face.light[0] + grid.y * face.light[1]) + 0.06 * noise(generator, size, 3)
@@ -62,7 +62,7 @@ def _background(grid, tones, generator):
     return (ground * spread(light, _WHITE)).clip(0, 1)
 
 
-def _strands(grid, generator):
+def _strands(grid: Grid, generator: np.random.Generator) -> np.ndarray:
     """Streaks that run down from above the crown, mean about 0 and deviation about 1."""
     origin = grid.u - np.float32(0.12 * grid.face.side), grid.v + np.float32(1.0)
     angle = np.arctan2(origin[0], origin[1]) + 0.03 * noise(generator, grid.size, 4)
@@ -75,7 +75,7 @@ def _strands(grid, generator):
     return total
 
 
-def _hair(canvas, grid, tones, strands, field, depth):
+def _hair(canvas: Canvas, grid: Grid, tones: Colours, strands: np.ndarray, field: np.ndarray, depth: float) -> None:
     """One layer of hair: strands, roundness, a band of gloss."""
     face = grid.face
     field = field + np.float32(0.004) * strands
@@ -87,7 +87,7 @@ def _hair(canvas, grid, tones, strands, field, depth):
     canvas.cover(grid.inside(field, 2.5), spread(tone, tones.hair) + spread(shine.clip(0, 1), (1.0, 0.95, 0.88)))
 
 
-def _body(canvas, grid, tones, generator):
+def _body(canvas: Canvas, grid: Grid, tones: Colours, generator: np.random.Generator) -> None:
     """The neck, in the shadow of the chin, and clothes with folds."""
     face = grid.face
     turn = 1 + 0.3 * grid.body_u * face.light[0] - 0.55 * (grid.body_u / 0.3) ** 2 * 0.3
@@ -98,7 +98,7 @@ def _body(canvas, grid, tones, generator):
     canvas.cover(grid.inside(shapes.shoulders(grid), 2.5), spread(lit.clip(0.1, 1.3), tones.cloth))
 
 
-def _relief(grid):
+def _relief(grid: Grid) -> np.ndarray:
     """The height of the face above the image plane, in head units."""
     face, u, v = grid.face, grid.turned, grid.v
     big = 0.75 + 0.5 * face.nose
@@ -114,7 +114,7 @@ def _relief(grid):
     return height
 
 
-def _skin(canvas, grid, tones, generator):
+def _skin(canvas: Canvas, grid: Grid, tones: Colours, generator: np.random.Generator) -> None:
     """Ears and face under one light source, with pores, redness and freckles."""
     face = grid.face
     slope_u, slope_v = slopes(_relief(grid).astype(np.float32), grid.pixel)
@@ -149,7 +149,7 @@ def _skin(canvas, grid, tones, generator):
     canvas.tint(0.35 * bump(grid.turned, grid.v, (0, 0.245), (0.07, 0.02)), (0.6, 0.52, 0.5))
 
 
-def _eye(canvas, grid, tones, part):
+def _eye(canvas: Canvas, grid: Grid, tones: Colours, part: int) -> None:
     face, centre = grid.face, shapes.eye_centre(grid, part)
     grid, place = grid.near(centre, 0.2)
     canvas, u, v = canvas.window(place), grid.turned, grid.v
@@ -171,7 +171,7 @@ def _eye(canvas, grid, tones, part):
     canvas.tint(0.35 * grid.outline(almond - 0.022, 0.008) * upper, (0.5, 0.4, 0.38))
 
 
-def _brow(canvas, grid, tones, part, strands):
+def _brow(canvas: Canvas, grid: Grid, tones: Colours, part: int, strands: np.ndarray) -> None:
     thickness = 0.013 + 0.013 * grid.face.brow_weight
     u, v = shapes.eye_centre(grid, part)
     grid, place = grid.near((u, v - 0.115), 0.2)
@@ -179,7 +179,7 @@ def _brow(canvas, grid, tones, part, strands):
     canvas.window(place).cover(0.85 * grid.inside(band, 3.5), 0.62 * tones.hair + 0.02)
 
 
-def _mouth(canvas, grid, tones):
+def _mouth(canvas: Canvas, grid: Grid, tones: Colours) -> None:
     face, width = grid.face, PHOTO.mouth_width * (1 + 0.16 * grid.face.smile)
     grid, place = grid.near((0, PHOTO.mouth_v), 0.25)
     canvas = canvas.window(place)
@@ -202,7 +202,7 @@ def _mouth(canvas, grid, tones):
     canvas.tint(grid.inside(np.abs(below) - 0.005, 2) * (np.abs(across) < 1.06), (0.42, 0.3, 0.3))
 
 
-def _beard(canvas, grid, tones, generator):
+def _beard(canvas: Canvas, grid: Grid, tones: Colours, generator: np.random.Generator) -> None:
     face = grid.face
     if not face.beard:
         return
@@ -214,14 +214,14 @@ def _beard(canvas, grid, tones, generator):
     canvas.cover(cover * grid.inside(shapes.head(grid)), tones.hair * 0.8)
 
 
-def _glasses(canvas, grid):
+def _glasses(canvas: Canvas, grid: Grid) -> None:
     if grid.face.glasses:
         frames = shapes.glasses(grid, 0.135, 0.018)
         canvas.tint(0.35 * grid.inside(frames - 0.012, 6), (0.6, 0.55, 0.55))
         canvas.cover(0.95 * grid.inside(frames, 1.5), (0.09, 0.08, 0.09))
 
 
-def _camera(canvas, grid, generator):
+def _camera(canvas: Canvas, grid: Grid, generator: np.random.Generator) -> None:
     """Vignette, white balance, grain."""
     canvas.pixels *= spread(1.04 - 0.12 * (grid.x**2 + grid.y**2), _WHITE)
     canvas.pixels *= np.float32(1 + 0.03 * generator.standard_normal(3))

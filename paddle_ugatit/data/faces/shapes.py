@@ -59,7 +59,7 @@ class Grid:
             setattr(part, name, getattr(self, name)[place])
         return part, place
 
-    def _head_radius(self):
+    def _head_radius(self) -> np.ndarray:
         """0 in the middle of the head, 1 on its outline."""
         face, shape = self.face, self.proportions
         chin = shape.chin * face.chin
@@ -159,7 +159,7 @@ def shoulders(grid: Grid) -> np.ndarray:
     return np.maximum(chest, -collar)
 
 
-def _skullcap(grid):
+def _skullcap(grid: Grid) -> np.ndarray:
     """Hair that lies on the skull."""
     return ellipse(grid.u, grid.v, (0, -0.13), (grid.face.width * 1.11, grid.proportions.top * 0.95))
 
@@ -205,7 +205,7 @@ def hairline(grid: Grid, teeth: float = 0.0) -> np.ndarray:
     return line
 
 
-def _beside(grid):
+def _beside(grid: Grid) -> np.ndarray:
     """The strands beside the face, as long as the style has them, endless where the hair falls freely."""
     face = grid.face
     length = {"long": 0.42, "bob": 0.28, "ponytail": -0.02, "buns": -0.05, "curly": -0.1, "short": -0.16}[face.style]
@@ -215,7 +215,7 @@ def _beside(grid):
     return np.minimum(lock, face.width * 1.04 - across) if face.style in _FALLING else lock
 
 
-def _saw(phase):
+def _saw(phase: np.ndarray) -> np.ndarray:
     """A triangle wave, -1 to 1."""
     return (2 * np.abs(2 * (phase - np.floor(phase)) - 1) - 1).astype(np.float32)
 
