@@ -113,7 +113,7 @@ def test_what_has_no_variance_is_refused():
             norm.AdaIN()(x, y)
     share = np.zeros((1, 1, 3, 3), "float32")
     share[0, 0, 1, 1] = 0.7
-    with pytest.raises(ValueError, match="share is of a single pixel"):
+    with pytest.raises(ValueError, match="share covers a single pixel"):
         norm.AdaIN()(many, many, paddle.to_tensor(share))
 
 

@@ -165,7 +165,7 @@ def test_local_discriminator_maps_256_pixels_to_30():
 @pytest.mark.parametrize("room", [paddle_ugatit, torch_ref])
 @pytest.mark.parametrize("size", [4, 7, 10, 255, 0])
 def test_full_generator_refuses_other_sizes(room, size):
-    with pytest.raises(ValueError, match=f"img_size of 8 or more that 4 divides, got {size}$"):
+    with pytest.raises(ValueError, match=f"multiple of 4 and at least 8, got {size}$"):
         room.ResnetGenerator(**SMALL | {"img_size": size})
 
 

@@ -162,7 +162,7 @@ def test_refusals_are_one_line(faces, tmp_path, capsys, unbroken):
         ("iteration=0", "iteration must be 1 or more"),
         ("amp=bfloat16", "needs a GPU"),
         ("system=cyclegan", "system must be one of ugatit"),
-        ("global_layers=9", "take fewer layers or larger images"),
+        ("global_layers=9", "use fewer layers or larger images"),
         ("nonsense", "not of the form KEY=VALUE"),
         ("lr=[", "is not valid YAML"),
         ("revision=first", "revision must be one of"),

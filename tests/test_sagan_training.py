@@ -159,7 +159,7 @@ def test_a_run_leaves_samples_attention_gammas_and_a_kid(finished):
 def test_a_resumed_run_is_the_unbroken_one(finished, faces, tmp_path):
     """Bit for bit, counts of batches and running mean included."""
     code, folder = run(tmp_path, faces, "--resume")
-    assert code == 1  # nothing to go on from
+    assert code == 1  # nothing to resume from
     code, folder = run(tmp_path, faces, iteration=4, save_freq=2)
     (folder / "checkpoints" / "0000004").rename(tmp_path / "put away")
     code, _ = run(tmp_path, faces, "--resume")
@@ -174,7 +174,7 @@ def test_a_resumed_run_is_the_unbroken_one(finished, faces, tmp_path):
 def test_the_generator_alone_can_be_exported_and_drawn_from(finished, tmp_path, capsys):
     weights = finished / "checkpoints/latest/ema.pdparams"
     assert sample.main(["--weights", str(weights), "--out", str(tmp_path / "grid.png"), "--count", "5"]) == 0
-    assert "5 pictures, 16x16 pixels each" in capsys.readouterr().out
+    assert "5 images, 16x16 pixels each" in capsys.readouterr().out
 
 
 @pytest.fixture(scope="module")
@@ -211,7 +211,7 @@ def test_samples_of_a_generator_that_does_not_learn_come_no_nearer(cartoons):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"accumulate": 2}, "batch norms need the whole batch"),
+        ({"accumulate": 2}, "batch norm needs the whole batch"),
         ({"domain": "A"}, "testA"),
         ({"img_size": 24, "load_size": 24}, "16, 32, 64"),
         ({"light": True}, "unknown option light"),

@@ -178,6 +178,28 @@ def test_no_two_public_classes_share_a_name():
     assert shared_names(sources) == {}
 
 
+def first_sentences(source: str) -> dict[str, str]:
+    """The first line of the docstring of every public class and function at the top level, by name."""
+    kinds = (ast.ClassDef, ast.FunctionDef)
+    found = [node for node in ast.parse(source).body if isinstance(node, kinds) and node.name[0] != "_"]
+    return {node.name: (ast.get_docstring(node) or "").partition("\n")[0] for node in found}
+
+
+OWN_WAYS = {"moments", "weighted_moments", "SmoothLinear"}  # of torch_ref: plainer formulas, and the weight's layout
+
+
+@pytest.mark.parametrize("path", [path for path in project_files() if path.parts[0] == "torch_ref"], ids=str)
+def test_the_twin_has_the_same_path_names_and_descriptions(path):
+    theirs = first_sentences((ROOT / path).read_text(encoding="utf-8"))
+    ours = first_sentences((ROOT / "paddle_ugatit" / Path(*path.parts[1:])).read_text(encoding="utf-8"))
+    assert {name: line for name, line in theirs.items() if name not in OWN_WAYS and ours.get(name) != line} == {}
+
+
+def test_first_sentences_are_read():
+    source = "class A:\n    'One.\\n\\nMore.'\n    def b(self): pass\ndef _c(): pass\ndef d(): pass\n"
+    assert first_sentences(source) == {"A": "One.", "d": ""}
+
+
 def test_a_shared_name_is_found():
     sources = {"a.py": "class A: pass\nclass _B: pass", "b.py": "class _B: pass\nclass C:\n    class A: pass"}
     assert shared_names(sources) == {}

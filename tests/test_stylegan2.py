@@ -169,7 +169,7 @@ def test_augmentation_reaches_its_extremes():
         (lambda: stylegan2.Conv2DMod(2, 2, 4), "needs an odd kernel, got 4"),
         (lambda: stylegan2.Generator(48), "a power of 2 and 4 or more, got 48"),
         (lambda: stylegan2.Discriminator(2), "a power of 2 and 4 or more, got 2"),
-        (lambda: stylegan2.Discriminator(8, 1)(paddle.zeros([1, 3, 16, 16])), "takes 8 px only, got 16x16"),
+        (lambda: stylegan2.Discriminator(8, 1)(paddle.zeros([1, 3, 16, 16])), "takes 8x8 images only, got 16x16"),
         (lambda: stylegan2.Generator(8, 4, 1)(paddle.zeros([1, 3, 4]), paddle.zeros([1, 8, 8, 1])), r"\(B,2,4\)"),
         (lambda: stylegan2.Generator(8, 4, 1)(paddle.zeros([1, 2, 4]), paddle.zeros([1, 4, 8, 1])), r"\(B,8,8,1\)"),
         (lambda: smooth.Blur()(paddle.zeros([1, 1, 1, 4])), "cannot reflect the border of a 1x4 map"),

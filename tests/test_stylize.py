@@ -263,7 +263,7 @@ def test_masks_that_cannot_be(files, pictures, capsys):
     dot[:8, :8] = 255
     Image.fromarray(dot).save(pictures / "dot.png")
     code, line = refusal(capsys, files, pictures, "--mask", pictures / "dot.png", **mixed)
-    assert code == 1 and "share is of a single pixel" in line
+    assert code == 1 and "share covers a single pixel" in line
     code, line = refusal(capsys, files, pictures, "--mask", pictures / "dot.png", "--style-weights", "1,1", **mixed)
     assert code == 2 and "takes no --style-weights" in line
 

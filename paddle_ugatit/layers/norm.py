@@ -153,7 +153,7 @@ def weighted_stats(x: paddle.Tensor, share: paddle.Tensor) -> tuple[paddle.Tenso
     """
     total, squares = spatial_sum(share), spatial_sum(share * share)
     if bool((total * total <= squares).any()):
-        raise ValueError("a style's share is of a single pixel of the map, which has no variance")
+        raise ValueError("a style's share covers a single pixel of the map, which has no variance")
     total, squares = total.unsqueeze([2, 3]), squares.unsqueeze([2, 3])
     centred = x - spatial_sum(x * share).unsqueeze([2, 3]) / total
     return centred, spatial_sum(centred * centred * share).unsqueeze([2, 3]) / (total - squares / total)

@@ -2,7 +2,7 @@
 
 Contents: EqualLinear, StyleVectorizer (S), Conv2DMod, RGBBlock, GeneratorBlock, StyleGAN2Generator (G),
 DiscriminatorBlock, StyleGAN2Discriminator (D). Twin: torch_ref/models/stylegan2.py. Attribute names are those of the
-public checkpoint. Images are in [0,1] there, not in [-1,1].
+public checkpoint. Its images are in [0,1], not in [-1,1].
 """
 
 import math
@@ -212,8 +212,9 @@ class StyleGAN2Discriminator(nn.Layer):
         self.to_logit = SmoothLinear(4 * widths[-1], 1)
 
     def forward(self, x: paddle.Tensor) -> paddle.Tensor:
-        if tuple(x.shape[2:]) != (self.image_size, self.image_size):
-            raise ValueError(f"this discriminator takes {self.image_size} px only, got {x.shape[2]}x{x.shape[3]}")
+        size = self.image_size
+        if tuple(x.shape[2:]) != (size, size):
+            raise ValueError(f"this discriminator takes {size}x{size} images only, got {x.shape[2]}x{x.shape[3]}")
         for block in self.blocks:
             x = block(x)
         x = self.final_conv(x)  # (B,C,2,2)

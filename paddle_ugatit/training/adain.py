@@ -184,7 +184,7 @@ def random_filters(encoder: nn.Layer, seed: int) -> None:
 
 
 def he_filters(decoder: nn.Sequential, seed: int) -> None:
-    """Initialise a decoder with normal filters of variance 2 / fan_in, and its image with low contrast around 1/2."""
+    """Set a decoder to normal filters of variance 2 / fan_in, with an image of low contrast around 1/2 at first."""
     rng, last = np.random.default_rng([seed, 1]), len(decoder) - 1
     for place, layer in enumerate(decoder.children()):
         if isinstance(layer, nn.Conv2D):

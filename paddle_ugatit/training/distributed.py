@@ -15,7 +15,7 @@ from paddle import nn
 
 
 def start() -> tuple[int, int]:
-    """Join the other processes if there are any, and return the own rank and the number of processes."""
+    """Join the other processes if there are any, and return this process's rank and the number of processes."""
     if int(os.environ.get("PADDLE_TRAINERS_NUM", "1")) < 2:
         return 0, 1
     dist.init_parallel_env()

@@ -87,7 +87,7 @@ class StyleGAN2Config(RunOptions):
         if self.amp != "off":
             raise ValueError("amp must be off: losses that contain gradients need more precision")
         if strange := set(self.kinds()) - set(AUGMENTATIONS):
-            raise ValueError(f"augment_kinds may be {', '.join(AUGMENTATIONS)}, got {', '.join(sorted(strange))}")
+            raise ValueError(f"augment_kinds may be {', '.join(AUGMENTATIONS)}, not {', '.join(sorted(strange))}")
 
     @property
     def domains(self) -> tuple[str, ...]:

@@ -98,7 +98,7 @@ def weighted_moments(x: torch.Tensor, share: torch.Tensor) -> tuple[torch.Tensor
     """
     total, squares = share.sum((2, 3), keepdim=True), (share**2).sum((2, 3), keepdim=True)
     if bool((total**2 <= squares).any()):
-        raise ValueError("a style's share is of a single pixel of the map, which has no variance")
+        raise ValueError("a style's share covers a single pixel of the map, which has no variance")
     mean = (x * share).sum((2, 3), keepdim=True) / total
     return mean, ((x - mean) ** 2 * share).sum((2, 3), keepdim=True) / (total - squares / total)
 

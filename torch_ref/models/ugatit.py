@@ -185,7 +185,7 @@ class Discriminator(nn.Module):
 def require_img_size(img_size: int, light: bool) -> None:
     """Raise ValueError if a generator cannot be built for this `img_size`."""
     if not light and (img_size < 8 or img_size % 4):
-        raise ValueError(f"the full generator needs an img_size of 8 or more that 4 divides, got {img_size}")
+        raise ValueError(f"the full generator needs an img_size that is a multiple of 4 and at least 8, got {img_size}")
     if light and img_size < 5:
         raise ValueError(f"the light generator needs an img_size of 5 or more, got {img_size}")
 
@@ -211,5 +211,5 @@ def require_discriminator_size(height: int, width: int, n_layers: int) -> None:
     if min(height, width) < smallest:
         raise ValueError(
             f"a discriminator of {n_layers} layers needs images of {smallest}x{smallest} pixels or more, "
-            f"got {height}x{width}: take fewer layers or larger images"
+            f"got {height}x{width}: use fewer layers or larger images"
         )

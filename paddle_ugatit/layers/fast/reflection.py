@@ -35,8 +35,9 @@ def _reflect(x: paddle.Tensor, axis: int, pad: int) -> paddle.Tensor:
 def _reflect_back(grad: paddle.Tensor, axis: int, pad: int) -> paddle.Tensor:
     """Return the gradient of `_reflect`: the borders, mirrored, are added to the elements they are copies of."""
     n = grad.shape[axis] - 2 * pad
-    before = [_part(grad, axis, i, i + 1) for i in range(pad - 1, -1, -1)]  # copies of elements 1 to pad
-    after = [_part(grad, axis, pad + n + i, pad + n + i + 1) for i in range(pad - 1, -1, -1)]  # of n - 1 - pad to n - 2
+    # Copies of elements 1 to pad, and of elements n - 1 - pad to n - 2.
+    before = [_part(grad, axis, i, i + 1) for i in range(pad - 1, -1, -1)]
+    after = [_part(grad, axis, pad + n + i, pad + n + i + 1) for i in range(pad - 1, -1, -1)]
     before, after = (paddle.concat(strip, axis) if pad > 1 else strip[0] for strip in (before, after))
     grad = _part(grad, axis, pad, pad + n)
     if n < 2 * pad + 2:  # an element may be in both borders
