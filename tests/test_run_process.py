@@ -54,5 +54,5 @@ def test_interrupted_run_saves_and_goes_on(faces, tmp_path, number):  # noqa: F8
         time.sleep(0.02)
     process.send_signal(number)
     told = process.communicate(timeout=60)[1].splitlines()
-    assert process.returncode == 130 and told[-1].startswith("train: interrupted; --resume goes on")
+    assert process.returncode == 130 and told[-1].startswith("train: interrupted; --resume continues")
     assert newest(tmp_path / "run") == int((tmp_path / "run/losses.csv").read_text().splitlines()[-1].split(",")[0])

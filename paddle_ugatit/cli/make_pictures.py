@@ -21,7 +21,7 @@ _SHOWN = 96  # pixels of a picture in a figure
 _GENERATORS = ("genA2B", "genB2A")
 EXAMPLES = """\
 examples:
-  python tools/make_pictures.py
+  python tools/make_pictures.py --out pictures
   bash tools/demo.sh --full && python tools/make_pictures.py --run work/outputs/demo/run --out pictures
   python tools/make_pictures.py --weights run/checkpoints/latest/ema.pdparams --size 64
   python tools/make_pictures.py --parity work/outputs/parity/forward.json --only parity
@@ -37,9 +37,7 @@ exit code: 0 done, 1 the input or output is bad, 2 bad usage, 130 interrupted
 
 def parse(argv: Sequence[str] | None, program: str) -> argparse.Namespace:
     """Return the command line's arguments."""
-    parser = argparse.ArgumentParser(
-        prog=program, description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command.parser(program, __doc__, EXAMPLES)
     parser.add_argument("--out", default="docs/img", metavar="DIR", help="folder for the pictures (docs/img)")
     model = parser.add_mutually_exclusive_group()
     model.add_argument("--run", metavar="DIR", help="a run of tools/train.py")
