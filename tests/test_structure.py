@@ -258,7 +258,7 @@ def test_a_forbidden_import_is_found(path, source):
             "align/faults/layers.py",
             "from align.checks import layers\nfrom align.planting import run\nfrom . import data",
         ),
-        ("tests/test_models.py", "import paddle\nimport torch\nfrom tools import convert_weights"),
+        ("tests/models/test_models.py", "import paddle\nimport torch\nfrom tools import convert_weights"),
     ],
 )
 def test_an_allowed_import_is_left_alone(path, source):

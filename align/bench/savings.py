@@ -1,4 +1,4 @@
-"""The savings of a training iteration, and how to do without each; updates stay the same (tests/test_bench.py).
+"""The savings of a training iteration, and how to do without each; updates stay the same (tests/align/test_bench.py).
 
 Contents: SAVINGS, name -> function that returns (owner, attribute, replacement) of what to patch. Nothing of Paddle is
 loaded before such a function runs.

@@ -1,6 +1,6 @@
 """torch_ref's iteration with the savings that PyTorch can make as well, for a fair comparison of speed with Paddle.
 
-Contents: SavingTrainer. Its updates are those of the plain trainer (tests/test_bench.py).
+Contents: SavingTrainer. Its updates are those of the plain trainer (tests/align/test_bench.py).
 """
 
 from contextlib import contextmanager

@@ -39,7 +39,7 @@ def for_console(text: str) -> str:
     """
 
     def spelled(match: re.Match[str]) -> str:
-        subcommand = _SUBCOMMANDS.get(match[2], match[2])
+        subcommand = _SUBCOMMANDS.get(match[2], match[2].replace("_", "-"))
         # paddle.distributed.launch takes the path of a program.
         return f"{match[1]}$(which {CONSOLE}) {subcommand}" if match[1] else f"{CONSOLE} {subcommand}"
 

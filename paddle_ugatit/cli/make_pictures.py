@@ -22,7 +22,7 @@ _GENERATORS = ("genA2B", "genB2A")
 EXAMPLES = """\
 examples:
   python tools/make_pictures.py --out pictures
-  bash tools/demo.sh --full && python tools/make_pictures.py --run work/outputs/demo/run --out pictures
+  python tools/make_pictures.py --run work/outputs/demo/run --out pictures
   python tools/make_pictures.py --weights run/checkpoints/latest/ema.pdparams --size 64
   python tools/make_pictures.py --parity work/outputs/parity/forward.json --only parity
 

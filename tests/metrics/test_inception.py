@@ -209,7 +209,7 @@ def test_png_can_be_read_after_paddle_is_loaded(tmp_path):
         f"print(read_image(r'{tmp_path}/a.png').sum())\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, cwd=Path(__file__).resolve().parents[1]
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=Path(__file__).resolve().parents[2]
     )
     assert done.stdout.strip() == str(7 * 8 * 9 * 3), done.stderr[-500:]
 

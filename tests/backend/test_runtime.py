@@ -8,7 +8,7 @@ import pytest
 
 from paddle_ugatit.backend import runtime
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 AVX2, AVX512 = {"sse2", "avx2"}, {"sse2", "avx2", "avx512f", "avx512dq", "avx512cd", "avx512bw", "avx512vl"}
 
 

@@ -142,7 +142,7 @@ def test_rate_and_options():
 
 
 def test_the_published_configuration_is_the_default():
-    folder = Path(__file__).resolve().parents[1] / "work/configs"
+    folder = Path(__file__).resolve().parents[2] / "work/configs"
     published, demo = (start.configuration(folder / f"{name}.yaml") for name in ("adain", "adain_demo"))
     assert published == Config(print_freq=published.print_freq, save_freq=published.save_freq)
     assert (demo.encoder, demo.he) == ("", True)

@@ -15,7 +15,7 @@ from paddle_ugatit import Discriminator, ResnetGenerator, formats, weights
 from paddle_ugatit.cli import convert as convert_weights
 from paddle_ugatit.models.sagan import SAGANGenerator
 
-SCRIPT = Path(__file__).resolve().parent.parent / "tools" / "convert_weights.py"
+SCRIPT = Path(__file__).resolve().parents[2] / "tools" / "convert_weights.py"
 
 
 def state_of(network, dtype="float32"):

@@ -15,7 +15,7 @@ from paddle_ugatit.models.stylegan2 import Conv2DMod
 from paddle_ugatit.training import loop, start
 from paddle_ugatit.training.records import Records
 from paddle_ugatit.training.stylegan2 import Config, Trainer
-from tests.test_run import assert_same, state_of, weights_of
+from tests.training.test_run import assert_same, state_of, weights_of
 
 SMALL = TRAINING.small
 TINY = SMALL.replaced(augment=0.5, print_freq=100, save_freq=1, keep=50)

@@ -16,7 +16,7 @@ from paddle_ugatit.training import Config, loop, start
 from paddle_ugatit.training.diverged import DivergedError, require_finite
 from paddle_ugatit.training.records import Records
 
-SCRIPT = Path(__file__).resolve().parents[1] / "tools" / "train.py"
+SCRIPT = Path(__file__).resolve().parents[2] / "tools" / "train.py"
 TINY = dict(light=True, img_size=24, ch=2, n_res=1, global_layers=4, local_layers=3, iteration=8)
 TINY |= dict(print_freq=100, save_freq=2, log_freq=1, keep=50)
 

@@ -18,7 +18,7 @@ from paddle_ugatit.backend import device
 from paddle_ugatit.backend.errors import UsageError
 from paddle_ugatit.cli import command, configs
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 SOURCES = ("pyproject.toml", "setup.py", "README.md", "LICENSE", "paddle_ugatit_command.py")
 PACKAGES = ("paddle_ugatit", "torch_ref", "align", "work/configs")
 RECORDING = "align/recordings/small.safetensors"

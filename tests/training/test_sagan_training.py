@@ -188,7 +188,7 @@ def cartoons(tmp_path_factory):
 def distances(folder, iterations, **changes):
     """KID on pixels of the samples to the test pictures, untrained and after some iterations; the demo's options."""
     small = dict(img_size=16, load_size=16, conv_dim=8, z_dim=16, iteration=iterations, ema=0, eval_every=1)
-    path = Path(__file__).resolve().parents[1] / "work/configs/sagan_demo.yaml"
+    path = Path(__file__).resolve().parents[2] / "work/configs/sagan_demo.yaml"
     config = start.configuration(path).replaced(**small, eval_features="pixels", **changes)
     system, evaluation = start.system_of(config), start.evaluation_of(config, folder, print)
     found = [evaluation.measure(system, system.networks)["samples"]]

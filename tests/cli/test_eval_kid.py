@@ -14,7 +14,7 @@ from paddle_ugatit.cli import eval_kid
 from paddle_ugatit.data.images import write_image
 from paddle_ugatit.metrics import FeatureExtractor, evaluate, inception_weights, kid, page
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def write_set(folder, count, seed, shade):

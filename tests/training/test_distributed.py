@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 
-from tests.test_run import SCRIPT, faces, options_file, state_of  # noqa: F401  (faces is a fixture)
+from tests.training.test_run import SCRIPT, faces, options_file, state_of  # noqa: F401  (faces is a fixture)
 
 LIMIT = 1e-9  # relative to the largest value of an array, after 8 steps in float64
 

@@ -18,7 +18,7 @@ from align.compare.reference import NotComparable
 from align.compare.verdict import Judge
 from align.faults import metric_command
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 SHIPPED = ROOT / "align/recordings/small.safetensors"
 BLOCK_TORCH = "import sys; sys.modules['torch'] = None; sys.argv = sys.argv[1:]; import runpy; "
 RUN = BLOCK_TORCH + "runpy.run_path(sys.argv[0], run_name='__main__')"

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from tests.test_run import SCRIPT, assert_same, faces, options_file, state_of  # noqa: F401  (faces is a fixture)
+from tests.training.test_run import SCRIPT, assert_same, faces, options_file, state_of  # noqa: F401  (faces is a fixture)
 
 
 def command(*arguments):

@@ -22,7 +22,7 @@ from paddle_ugatit.inference import heatmaps, sheets
 from paddle_ugatit.inference import translate as inference
 from paddle_ugatit.metrics import paired
 
-SCRIPT = Path(__file__).resolve().parents[1] / "tools" / "translate.py"
+SCRIPT = Path(__file__).resolve().parents[2] / "tools" / "translate.py"
 
 
 def generator(seed, light=True, **options):

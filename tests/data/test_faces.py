@@ -22,7 +22,7 @@ from paddle_ugatit.data.faces.canvas import Canvas
 from paddle_ugatit.data.faces.latents import FRINGES, HAIR_STYLES, sample_face
 from paddle_ugatit.data.images import read_image
 
-SCRIPT = Path(__file__).resolve().parents[1] / "tools" / "make_dataset.py"
+SCRIPT = Path(__file__).resolve().parents[2] / "tools" / "make_dataset.py"
 SPLITS = ("trainA", "trainB", "testA", "testB")
 
 

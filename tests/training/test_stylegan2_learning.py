@@ -21,7 +21,7 @@ def cartoons(tmp_path_factory):
 
 def distances(folder, iterations, **changes):
     """KID on pixels of the samples to the test pictures, untrained and after some iterations; the demo's options."""
-    path = Path(__file__).resolve().parents[1] / "work/configs/stylegan2_demo.yaml"
+    path = Path(__file__).resolve().parents[2] / "work/configs/stylegan2_demo.yaml"
     config = start.configuration(path).replaced(**TINY, iteration=iterations, eval_features="pixels", **changes)
     system, evaluation = start.system_of(config), start.evaluation_of(config, folder, print)
     found = [evaluation.measure(system, system.networks)["mean"]]

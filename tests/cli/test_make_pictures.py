@@ -18,7 +18,7 @@ from paddle_ugatit.data.faces import draw as faces
 from paddle_ugatit.data.images import read_image
 from paddle_ugatit.inference import figures
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = ROOT / "tools" / "make_pictures.py"
 PICTURES = ("translation.png", "faces.png", "parity.svg")
 SVG = "{http://www.w3.org/2000/svg}"

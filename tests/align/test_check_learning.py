@@ -5,7 +5,7 @@ import json
 import pytest
 
 from align.checks import learning as check_learning
-from tests.test_run import faces, options_file  # noqa: F401  (faces is a fixture)
+from tests.training.test_run import faces, options_file  # noqa: F401  (faces is a fixture)
 
 
 def outcome(kid, distance):

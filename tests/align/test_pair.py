@@ -9,7 +9,7 @@ import pytest
 from align.cases.pair import PairError, load_pair
 from align.checks import command
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = ROOT / "align/examples/attention_pair.py"
 SOURCE = EXAMPLE.read_text(encoding="utf-8")
 RIGHT = SOURCE.replace("axis=1)", "axis=-1)")
