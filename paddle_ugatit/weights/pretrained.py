@@ -7,7 +7,7 @@ from paddle_ugatit.formats import FilePath, sha256
 from paddle_ugatit.weights.rules import WeightError
 
 PRETRAINED = {  # name -> SHA-256 of paddle_ugatit/pretrained/NAME.safetensors
-    "faces": "0658e1b8f7b89e98a41b9f16592f349e597141e512ddc0ab2821b7a648b06a32",  # docs/faces.md
+    "faces": "7ab330e2d61a3885d3d82e4e8a75b848d088695517719b05121d7a313e5c726f",  # docs/faces.md
 }
 
 
