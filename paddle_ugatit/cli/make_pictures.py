@@ -40,7 +40,7 @@ def parse(argv: Sequence[str] | None, program: str) -> argparse.Namespace:
     parser = command.parser(program, __doc__, EXAMPLES)
     parser.add_argument("--out", default="docs/img", metavar="DIR", help="folder for the pictures (docs/img)")
     model = parser.add_mutually_exclusive_group()
-    model.add_argument("--run", metavar="DIR", help="a run of tools/train.py")
+    model.add_argument("--run", metavar="DIR", help="a folder of a training run")
     model.add_argument("--weights", default="faces", metavar="FILE", help="a checkpoint with both generators (faces)")
     parser.add_argument("--parity", metavar="FILE", help="report of align/check_forward.py --json")
     parser.add_argument("--case", metavar="NAME", help="the case of the report to draw (its deepest)")
