@@ -123,3 +123,48 @@ def test_other_dtypes_take_no_faster_way():
 def test_an_unknown_way_is_named():
     with pytest.raises(ValueError, match="unknown way 'tile': choose from sums, statistics"), layers.plain("tile"):
         pass
+
+
+def strided(how, shape):
+    """A tensor of this shape that is a view with strides, and its values as an array."""
+    b, c, h, w = shape
+    if how == "transposed":
+        base, view = (b, h, w, c), lambda x: x.transpose([0, 3, 1, 2])
+    elif how == "cropped":
+        base, view = (b, c, h + 5, w + 3), lambda x: x[:, :, 2 : 2 + h, 1 : 1 + w]
+    else:
+        base, view = (b, c, 2 * h, 2 * w), lambda x: x[:, :, ::2, ::2]
+    tensor = view(paddle.to_tensor(np.random.default_rng(5).standard_normal(base)))
+    return tensor, tensor.numpy()
+
+
+@pytest.mark.parametrize("how", ["transposed", "cropped", "every second pixel"])
+@pytest.mark.parametrize("ways", [None, ()], ids=["fast", "plain"])
+def test_views_with_strides_are_taken(how, ways):
+    """As inputs, and as the gradients that come back, through every network and both kinds of layers."""
+
+    def outputs_and_gradient(network, x, cotangent):
+        x.stop_gradient = False
+        image = network(x)
+        image = image[0] if isinstance(image, tuple) else image
+        paddle.autograd.backward([image], [cotangent])
+        for parameter in network.parameters():
+            parameter.clear_gradient(False)
+        return image.numpy(), x.grad.numpy()
+
+    with ExitStack() as stack:
+        stack.enter_context(patch.object(dispatch, "MANY", 4))
+        if ways is not None:
+            stack.enter_context(layers.plain(*ways))
+        for network, shape in networks():
+            network.eval()
+            x, values = strided(how, shape)
+            assert not x.is_contiguous()
+            shown = network(paddle.to_tensor(values))
+            shown = shown[0] if isinstance(shown, tuple) else shown
+            ones = paddle.ones_like(shown)
+            cotangent, back = strided(how, shown.shape) if shown.ndim == 4 else (ones, ones.numpy())
+            found = outputs_and_gradient(network, x.detach(), cotangent)
+            assert not x.is_contiguous()  # it is left the view that it was
+            wanted = outputs_and_gradient(network, paddle.to_tensor(values), paddle.to_tensor(back))
+            assert_same(found, wanted)

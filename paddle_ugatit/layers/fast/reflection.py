@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import paddle
 
-from paddle_ugatit.backend.compat import copying
+from paddle_ugatit.backend.compat import contiguous, copying
 from paddle_ugatit.layers.fast import dispatch
 
 
@@ -71,6 +71,7 @@ class _ReflectionPad(paddle.autograd.PyLayer):
             down, across = (_mirror(size, pad, x.dtype) for size in x.shape[2:])
             x = paddle.matmul(x, across, transpose_y=True)
             return paddle.matmul(down, x)
+        x = contiguous(x)
         with copying():
             return _reflect(_reflect(x, 2, pad), 3, pad)
 
@@ -80,5 +81,6 @@ class _ReflectionPad(paddle.autograd.PyLayer):
         if dispatch.mirrored(grad, height, width, 2):
             grad = paddle.matmul(_mirror(height, ctx.pad, grad.dtype), grad, transpose_x=True)
             return paddle.matmul(grad, _mirror(width, ctx.pad, grad.dtype))
+        grad = contiguous(grad)
         with copying():
             return _reflect_back(_reflect_back(grad, 3, ctx.pad), 2, ctx.pad)
