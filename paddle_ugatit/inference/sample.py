@@ -4,7 +4,7 @@
 `of` builds the sampler for a checkpoint's networks.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -83,7 +83,7 @@ def attention_rows(images: np.ndarray, maps: list[np.ndarray]) -> np.ndarray:
     return sheet(rows)
 
 
-def _attended(pixels, attention, place):
+def _attended(pixels: np.ndarray, attention: np.ndarray, place: int) -> np.ndarray:
     """The attention of one query over the image in grey, with the query marked."""
     side = int(len(attention) ** 0.5)
     down, across = (int(part * side) for part in PLACES[place])
@@ -92,7 +92,7 @@ def _attended(pixels, attention, place):
     return _dotted(heatmaps.overlay(grey, coloured, 0.65), [place])
 
 
-def _dotted(pixels, places):
+def _dotted(pixels: np.ndarray, places: Iterable[int]) -> np.ndarray:
     pixels, size = pixels.copy(), len(pixels)
     radius = max(1, size // 32)
     for place in places:

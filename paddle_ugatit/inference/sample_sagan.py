@@ -40,7 +40,7 @@ class SAGANSampler:
         for i in range(0, len(latents), BATCH):
             yield from self._batch(latents[i : i + BATCH])[0]
 
-    def _batch(self, latents):
+    def _batch(self, latents: np.ndarray) -> tuple[np.ndarray, ...]:
         with evaluating(self.network):
             dtype = next(iter(self.network.parameters())).dtype
             outputs = self.network(paddle.to_tensor(latents).astype(dtype))

@@ -50,7 +50,7 @@ class StyleGAN2Sampler:
             self._mean = self._styles(numbers.reshape(MEAN_OF, -1)).mean(0)
         return self._mean
 
-    def _styles(self, latents):
+    def _styles(self, latents: np.ndarray) -> np.ndarray:
         with evaluating(self.style):
             return self.style(_tensor(latents, self.style)).astype("float64").numpy()
 
@@ -84,7 +84,7 @@ class StyleGAN2Sampler:
         images = np.stack(list(self._drawn(styles.reshape(-1, *styles.shape[2:]), noise)))
         return images.reshape(len(rows), len(columns), *images.shape[1:])
 
-    def _drawn(self, styles, seeds):
+    def _drawn(self, styles: np.ndarray, seeds: np.ndarray) -> Iterator[np.ndarray]:
         """The images of styles (n,layers,latent_dim) and of the seeds (n,) of their noise, one by one."""
         for start in range(0, len(styles), BATCH):
             noise = np.stack([self._noise(int(seed)) for seed in seeds[start : start + BATCH]])
@@ -94,7 +94,7 @@ class StyleGAN2Sampler:
             require_finite(images)
             yield from images.clip(0, 1) * 2 - 1
 
-    def _noise(self, seed):
+    def _noise(self, seed: int) -> np.ndarray:
         return random_bits(seed, _NOISE, count=self.size**2).reshape(self.size, self.size, 1) / 2.0**64
 
 
@@ -112,5 +112,5 @@ def sampler_of(networks: dict[str, nn.Layer], path: Path | str, latest: bool) ->
     return None
 
 
-def _tensor(array, network):
+def _tensor(array: np.ndarray, network: nn.Layer) -> paddle.Tensor:
     return paddle.to_tensor(array).astype(next(iter(network.parameters())).dtype)

@@ -28,7 +28,7 @@ def histogram(kid: dict) -> dict:
     margin = 0.04 * (right - left) or 1e-6
     left, right = left - margin, right + margin
 
-    def x(value):
+    def x(value: float) -> float:
         return (value - left) / (right - left) * WIDTH
 
     counts, edges = np.histogram(values, bins=np.linspace(left, right, _BINS + 1))

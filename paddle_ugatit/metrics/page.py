@@ -10,18 +10,20 @@ import json
 from pathlib import Path
 
 import numpy as np
+from jinja2 import Environment
 from PIL import Image
 
 from paddle_ugatit.data.images import ImageError
 from paddle_ugatit.formats import atomic, html
 from paddle_ugatit.metrics import charts
-from paddle_ugatit.metrics.compare import Comparison
+from paddle_ugatit.metrics.compare import Comparison, Measured
+from paddle_ugatit.metrics.frechet import Neighbours
 
 SHOWN = 8  # images in each row of the grid
 _THUMBNAIL = 128  # px
 
 
-def _environment():
+def _environment() -> Environment:
     pages = html.environment(Path(__file__).with_name("templates"))
     pages.filters["number"] = charts.number
     return pages
@@ -54,7 +56,7 @@ def render(evaluation: Comparison) -> str:
     )
 
 
-def _numbers(report):
+def _numbers(report: dict) -> list[tuple[str, float, str]]:
     """(name, value, what it is) of every number."""
     kid = report["kid"]
     rows = [
@@ -75,7 +77,7 @@ def _numbers(report):
     return rows
 
 
-def _paper(report):
+def _paper(report: dict) -> list[tuple[str, list]]:
     """(heading, rows) of the numbers by the paper's protocol, where they were asked for."""
     if "ugatit" not in report:
         return []
@@ -89,7 +91,7 @@ def _paper(report):
     return [("By the paper's protocol", rows), ("As published, x 100, probably mean_KID", published)]
 
 
-def _samples(evaluation):
+def _samples(evaluation: Comparison) -> list[tuple[str, list[dict]]]:
     """The fakes nearest to a real image and farthest from all of them, each with the real one nearest to it."""
     fake, real, found = evaluation.sets["fake"], evaluation.sets["real"], evaluation.neighbours
     if found is None or "features" in (fake.images.kind, real.images.kind):
@@ -100,12 +102,12 @@ def _samples(evaluation):
     return [(heading, [_pair(fake, real, found, place) for place in places]) for heading, places in rows.items()]
 
 
-def _pair(fake, real, found, place):
+def _pair(fake: Measured, real: Measured, found: Neighbours, place: int) -> dict:
     nearest = found.nearest[place]
     return {"fake": _picture(fake, place), "real": _picture(real, nearest), "distance": found.distance[place]}
 
 
-def _picture(measured, place):
+def _picture(measured: Measured, place: int) -> dict[str, str]:
     """The label of an image and its thumbnail as base64; no thumbnail if the file is gone since it was measured."""
     index = int(measured.indices[place])
     label = measured.images.label(index)
@@ -119,7 +121,7 @@ def _picture(measured, place):
     return {"label": label, "data": base64.b64encode(buffer.getvalue()).decode()}
 
 
-def _made(report):
+def _made(report: dict) -> str:
     left_out = ("notes", "kid", "source", "ugatit", "fid", "precision", "recall")
     facts = {key: value for key, value in report.items() if key not in left_out}
     facts["kernel"] = report["kid"]["kernel"]
