@@ -17,10 +17,11 @@ import numpy as np
 import paddle
 import torch
 
+from align.checks.running import run
 from paddle_ugatit import weights
 from paddle_ugatit.backend.errors import InputError
 from paddle_ugatit.backend.progress import Progress
-from paddle_ugatit.cli.command import failed, run
+from paddle_ugatit.cli.command import failed
 from paddle_ugatit.data.folders import TrainingData, test_images
 from paddle_ugatit.data.images import read_image, write_image
 from paddle_ugatit.data.transforms import to_pixels

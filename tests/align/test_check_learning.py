@@ -44,5 +44,5 @@ def test_the_whole_command_in_small(faces, tmp_path, capsys):  # noqa: F811
         assert results[0]["after"][name] == pytest.approx(results[1]["after"][name], rel=1e-3)
         assert results[0]["after"][name] != results[0]["before"][name]
     assert (tmp_path / "learning.png").stat().st_size > 1000
-    assert check_learning.main([*arguments, "lr=0.5"]) == 1
+    assert check_learning.main([*arguments, "lr=0.5"]) == 2
     assert "belongs to a run with other options" in capsys.readouterr().err
