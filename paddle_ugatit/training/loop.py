@@ -108,10 +108,16 @@ class Run:
         ours = self.config.replaced(batch_size=self.config.batch_size * world)
         changed = then.replaced(batch_size=then.batch_size * processes).differences(ours)
         changed.pop("accumulate", None)  # does not change the updates
+        if length := changed.pop("iteration", None):
+            told = f"note: iteration was {length[0]}, is {length[1]}"
+            self.records.say(f"{told}: learning rates that depend on it follow the new length from here")
         if changed:
             listed = ", ".join(f"{name} was {before!r}, is {now!r}" for name, (before, now) in changed.items())
             per = " (batch_size times processes)" if "batch_size" in changed else ""
-            raise InputError(f"cannot resume with other options{per}: {listed}")
+            raise InputError(
+                f"cannot resume with other options{per}: {listed}; a new run can start from these weights with --init "
+                f"{self.checkpoints.folder / 'latest' / WEIGHTS} and another --out"
+            )
 
     # --- running -------------------------------------------------------------------------------------------
 

@@ -9,6 +9,8 @@ from paddle_ugatit.backend.errors import InputError
 from paddle_ugatit.data.folders import DOMAINS
 
 AMP = ("off", "bfloat16", "float16")
+_LONGEST = 100_000  # characters of a file of options
+_LARGEST_SEED = 2**63 - 1  # that Paddle takes
 
 Own = typing.TypeVar("Own", bound="RunOptions")
 
@@ -64,6 +66,8 @@ class RunOptions:
                 least = self.LEAST.get(field.name, 0)
                 if not least <= value < float("inf"):
                     raise ValueError(f"{field.name} must be {least} or more and finite, got {value}")
+        if self.seed > _LARGEST_SEED:
+            raise ValueError("seed must be below 2^63")
         if self.amp not in AMP:
             raise ValueError(f"amp must be one of {', '.join(AMP)}, got {self.amp!r}")
         if self.ema >= 1:
@@ -82,7 +86,8 @@ class RunOptions:
         known = [field.name for field in fields(cls)]
         if unknown := sorted(map(str, set(options) - set(known))):
             raise ValueError(f"unknown option {', '.join(unknown)}; the options are {', '.join(known)}")
-        return cls(**options)
+        kinds = {field.name: field.type for field in fields(cls)}
+        return cls(**{name: _coerced(value, kinds[name]) for name, value in options.items()})
 
     def as_dict(self) -> dict[str, typing.Any]:
         """Return names and values; the inverse of `from_dict`."""
@@ -99,29 +104,65 @@ class RunOptions:
         return {name: (ours[name], theirs.get(name)) for name in names}
 
 
+def _coerced(value: typing.Any, kind: typing.Any) -> typing.Any:
+    """1e6 as a whole number, and 0 and 1 as truth values, where an option asks for one; other values as they are."""
+    if kind is int and isinstance(value, float) and value.is_integer():
+        return int(value)
+    if kind is bool and type(value) is int and value in (0, 1):
+        return bool(value)
+    return value
+
+
 def read_options(path: Path | str, assignments: Sequence[str] = ()) -> dict[str, typing.Any]:
     """Return the names and values in a YAML file, changed by "KEY=VALUE" assignments.
 
-    Raises InputError if the file cannot be read, or if file or assignments are malformed.
+    Raises InputError if the file cannot be read, or if file or assignments are malformed: no YAML, a name given twice,
+    or a value that is not a single number, text or truth value.
     """
-    import yaml
-
     try:
-        found = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-        source = str(path)
-        for assignment in assignments:
-            source = assignment
-            name, equals, value = assignment.partition("=")
-            if not equals or not name:
-                raise InputError(f"{assignment!r} is not of the form KEY=VALUE")
-            found = {**(found or {}), name.strip(): _number(yaml.safe_load(value))}
+        with open(path, encoding="utf-8") as file:
+            text = file.read(_LONGEST + 1)
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
-    except yaml.YAMLError as error:
-        raise InputError(f"{source}: is not valid YAML: {error}") from error
+    if len(text) > _LONGEST:
+        raise InputError(f"{path}: has more than {_LONGEST} characters, so it is no file of options")
+    found = _parsed(text, str(path))
     if not isinstance(found, dict):
         raise InputError(f"{path}: must consist of lines of the form option: value")
+    for assignment in assignments:
+        name, equals, value = assignment.partition("=")
+        if not equals or not name:
+            raise InputError(f"{assignment[:80]!r} is not of the form KEY=VALUE")
+        found[name.strip()] = _parsed(value, assignment[:80])
+    for key, value in found.items():
+        if not isinstance(key, str):
+            raise InputError(f"{path}: the name of an option must be text, got a {type(key).__name__}")
+        if not isinstance(value, str | bool | int | float | None):
+            raise InputError(f"{path}: {key[:80]} must be a single value, got a {type(value).__name__}")
     return {name: _number(value) for name, value in found.items()}
+
+
+def _parsed(text: str, source: str) -> typing.Any:
+    """The value that YAML text stands for; None stands for an empty text."""
+    import yaml
+
+    class Loader(yaml.SafeLoader):
+        """Refuses a name that is given twice, of which PyYAML silently takes the last."""
+
+        def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
+            names = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+            if twice := sorted({name for name in names if names.count(name) > 1}):
+                raise InputError(f"{source}: {twice[0][:80]} is given twice")
+            return super().construct_mapping(node, deep)
+
+    try:
+        return yaml.load(text, Loader)  # noqa: S506  (a SafeLoader)
+    except yaml.YAMLError as error:
+        raise InputError(f"{source}: is not valid YAML: {error}") from error
+    except ValueError as error:  # a date that does not exist, a number of thousands of digits
+        raise InputError(f"{source}: holds a value that cannot be read: {error}") from error
+    except RecursionError as error:
+        raise InputError(f"{source}: is nested too deeply, so it is no file of options") from error
 
 
 def _number(value: typing.Any) -> typing.Any:

@@ -28,7 +28,7 @@ def configuration(path: Path | str, assignments: Sequence[str] = ()) -> RunOptio
     options = read_options(path, assignments)
     system = options.pop("system", "ugatit")
     known = trained()
-    if system not in known:
+    if not isinstance(system, str) or system not in known:
         raise InputError(f"{path}: system must be one of {', '.join(known)}, got {system!r}")
     try:
         return known[system].config.from_dict(options)

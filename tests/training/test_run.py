@@ -182,6 +182,19 @@ def test_refusals_are_one_line(faces, tmp_path, capsys, unbroken):
     assert refusal(capsys, *held)[0] == 2
     code, line = refusal(capsys, *held, "--resume", "lr=0.5", "ema=0.9")
     assert code == 1 and "cannot resume with other options: lr was 0.0001, is 0.5" in line
+    assert f"--init {tmp_path / 'held/checkpoints/latest/weights.pdparams'} and another --out" in line
+
+
+def test_a_finished_run_can_be_made_longer(faces, tmp_path):
+    finished = new_run(tmp_path / "run", faces, iteration=4, save_freq=2)
+    finished.train()
+    longer = new_run(tmp_path / "run", faces, iteration=8, save_freq=2)
+    longer.resume()
+    longer.train()
+    assert longer.system.iteration == 8 and longer.checkpoints.steps()[-1] == 8
+    told = (tmp_path / "run/log.txt").read_text()
+    assert "note: iteration was 4, is 8: learning rates that depend on it follow the new length from here" in told
+    assert longer.checkpoints.manifest(8)["config"]["iteration"] == 8
 
 
 @pytest.mark.parametrize("name", ["genA2B", "disLB"])

@@ -106,7 +106,7 @@ def test_no_gradient_goes_where_it_is_not_wanted():
     [
         ({"lr": -1.0}, "lr must be 0 or more"),
         ({"ch": 0}, "ch must be 1 or more"),
-        ({"light": 1}, "light must be of type bool"),
+        ({"light": 2}, "light must be of type bool"),
         ({"revision": "first"}, "revision must be one of"),
         ({"learning_rate": 1.0}, "unknown option learning_rate"),
         ({"lr": float("nan")}, "finite"),
