@@ -10,6 +10,7 @@
 What is trained is a `TrainedSystem`, see system.py.
 """
 
+import os
 import signal
 import threading
 from collections.abc import Callable
@@ -235,22 +236,32 @@ class Run:
 
 
 class _Stopping:
-    """On the first Ctrl-C or SIGTERM, finish the iteration and save; on the second, end at once."""
+    """On the first Ctrl-C, SIGTERM or SIGHUP, finish the iteration and save; on the second, end at once.
+
+    SIGHUP says that the terminal is gone: what would still be written to it goes nowhere, so that the saving succeeds.
+    """
 
     def __init__(self, stop: threading.Event, records: Records):
         self.stop, self.records = stop, records
         self.before: dict[int, Any] = {}  # signal -> handler
+        self.terminals: list[int] = []  # file descriptors of stdout and stderr, if they are a terminal
 
     def __enter__(self) -> None:
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
-                self.before[number] = signal.signal(number, self._asked)
+            self.terminals = [number for number in (1, 2) if os.isatty(number)]
+            for name in ("SIGINT", "SIGTERM", "SIGHUP"):  # Windows has no SIGHUP
+                if number := getattr(signal, name, None):
+                    self.before[number] = signal.signal(number, self._asked)
 
     def __exit__(self, *_: object) -> None:
         for number, handler in self.before.items():
             signal.signal(number, handler)
 
-    def _asked(self, _number: int, _frame: FrameType | None) -> None:
+    def _asked(self, number: int, _frame: FrameType | None) -> None:
+        if number == getattr(signal, "SIGHUP", None):
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            for terminal in self.terminals:
+                os.dup2(nowhere, terminal)
         if self.stop.is_set():
             raise KeyboardInterrupt
         self.stop.set()

@@ -216,3 +216,16 @@ def test_terminated_it_leaves_nothing(tmp_path):
 def test_help_has_an_example():
     done = subprocess.run([sys.executable, SCRIPT, "--help"], capture_output=True, text=True)
     assert done.returncode == 0 and "python tools/make_dataset.py --out" in done.stdout
+
+
+def test_what_file_managers_and_jupyter_leave_is_no_stranger(tmp_path, capsys):
+    out, options = tmp_path / "faces", ("--train", 1, "--test", 1, "--size", 32)
+    out.mkdir()
+    (out / ".DS_Store").write_bytes(b"x")
+    assert run("--out", out, *options) == 0
+    for name in (".DS_Store", "trainA/Thumbs.db", "testB/.ipynb_checkpoints/a-checkpoint.png", "desktop.ini"):
+        (out / name).parent.mkdir(exist_ok=True)
+        (out / name).write_bytes(b"x")
+    assert run("--out", out, *options) == 0 and "already there" in capsys.readouterr().out
+    assert run("--out", out, *options, "--seed", 1) == 0
+    assert not (out / "desktop.ini").exists() and len(list((out / "trainA").iterdir())) == 1

@@ -46,7 +46,7 @@ def test_killed_at_random_moments(faces, tmp_path):  # noqa: F811
     assert not list((folder / "checkpoints").glob(".*.unfinished"))
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_interrupted_run_saves_and_goes_on(faces, tmp_path, number):  # noqa: F811
     options = options_file(tmp_path, iteration=100_000, save_freq=100_000)
     process = command("--config", options, "--data", faces, "--out", tmp_path / "run")
@@ -56,3 +56,36 @@ def test_interrupted_run_saves_and_goes_on(faces, tmp_path, number):  # noqa: F8
     told = process.communicate(timeout=60)[1].splitlines()
     assert process.returncode == 130 and told[-1].startswith("train: interrupted; --resume continues")
     assert newest(tmp_path / "run") == int((tmp_path / "run/losses.csv").read_text().splitlines()[-1].split(",")[0])
+
+
+# Runs a command on a terminal of its own, which it closes as soon as a file exists; exits with the command's code.
+CLOSED_TERMINAL = """
+import os, pty, select, sys, time
+path, *line = sys.argv[1:]
+process, terminal = pty.fork()
+if not process:
+    os.execv(line[0], line)
+end = time.monotonic() + 60
+while time.monotonic() < end and not os.path.exists(path):
+    if select.select([terminal], [], [], 0.05)[0]:
+        os.read(terminal, 1 << 16)  # a terminal that nobody reads would hold the command up
+os.close(terminal)
+while time.monotonic() < end:
+    ended, status = os.waitpid(process, os.WNOHANG)
+    if ended:
+        sys.exit(os.waitstatus_to_exitcode(status))
+    time.sleep(0.05)
+os.kill(process, 9)
+sys.exit("hangs")
+"""
+
+
+def test_a_closed_terminal_saves_too(faces, tmp_path):  # noqa: F811
+    """As when a laptop is closed over ssh: the terminal is gone, and writing to it is an error."""
+    options = options_file(tmp_path, iteration=100_000, save_freq=100_000)
+    losses = tmp_path / "run/losses.csv"
+    line = [sys.executable, SCRIPT, "--config", options, "--data", faces, "--out", tmp_path / "run"]
+    whole = [sys.executable, "-c", CLOSED_TERMINAL, losses, *line]
+    done = subprocess.run(list(map(str, whole)), capture_output=True, text=True, timeout=90)
+    assert done.returncode == 130, done.stderr
+    assert newest(tmp_path / "run") == int(losses.read_text().splitlines()[-1].split(",")[0])

@@ -78,10 +78,13 @@ def _names(options: dict) -> Iterator[tuple[str, int, str]]:
 def _found(target: Path, out: Path | str) -> dict | None:
     """The options of the data set found there, None if there is nothing. Raises InputError for anything else."""
     try:
-        if not target.exists() or not any(target.iterdir()):
+        if not target.exists():
+            return None
+        files = [path.relative_to(target) for path in target.rglob("*") if not path.is_dir()]
+        here = {path.as_posix() for path in files if not _left_by_others(path)}
+        if target.is_dir() and not here:
             return None
         options = json.loads((target / NOTE).read_text(encoding="utf-8"))
-        here = {path.relative_to(target).as_posix() for path in target.rglob("*") if not path.is_dir()}
         if options["kind"] == _KIND and here == {NOTE, *(name for _, _, name in _names(options))}:
             return options
     except NotADirectoryError:
@@ -89,6 +92,11 @@ def _found(target: Path, out: Path | str) -> dict | None:
     except (OSError, ValueError, KeyError, TypeError):
         pass  # not a note written here
     raise InputError(f"{out}: holds files that are not of such a data set; choose another folder, or empty it")
+
+
+def _left_by_others(path: Path) -> bool:
+    """Whether a file in a data set was left by a file manager or Jupyter, such as .DS_Store and Thumbs.db."""
+    return any(part.startswith(".") for part in path.parts) or path.name in ("Thumbs.db", "desktop.ini")
 
 
 def _fill(folder: Path, options: dict, jobs: int, progress: Callable[[int], object]) -> None:
