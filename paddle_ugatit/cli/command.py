@@ -16,7 +16,7 @@ from paddle_ugatit.backend.errors import InputError, UsageError
 
 CONSOLE = "paddle-ugatit"  # the console command that the package installs
 # The help texts name the scripts of a checkout; under the console command they name its subcommands instead.
-_SUBCOMMANDS = {"convert_weights": "convert", "eval_kid": "eval-kid", "make_dataset": "make-dataset"}
+_SUBCOMMANDS = {"convert_weights": "convert"}  # of the others, underscores become hyphens
 
 
 def parser(program: str, description: str | None, epilog: str) -> argparse.ArgumentParser:

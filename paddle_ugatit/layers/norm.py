@@ -4,6 +4,8 @@ Contents: AdaILN (gamma and beta are inputs), ILN (they are parameters), Instanc
 are moments of another map; Huang and Belongie, ICCV 2017, arXiv 1703.06868). Twin: torch_ref/layers/norm.py.
 """
 
+import math
+
 import paddle
 from paddle import nn
 
@@ -25,13 +27,14 @@ def instance_stats(x: paddle.Tensor) -> tuple[paddle.Tensor, paddle.Tensor, padd
     if dispatch.taken("statistics", x):
         return statistics.instance_stats(x)
     mean = x.mean([2, 3], keepdim=True)
-    return x - mean, mean, variance(x, (2, 3))
+    centred, pixels = x - mean, x.shape[2] * x.shape[3]
+    return centred, mean, (centred * centred).sum([2, 3], keepdim=True) / (pixels - 1)
 
 
 def variance(x: paddle.Tensor, axes: tuple[int, ...]) -> paddle.Tensor:
     """Return the unbiased variance over the given axes, which are kept with size 1."""
     centred = x - x.mean(axes, keepdim=True)
-    count = x.size // centred.mean(axes).size
+    count = math.prod(x.shape[axis] for axis in axes)
     return (centred * centred).sum(axes, keepdim=True) / (count - 1)
 
 
