@@ -67,7 +67,7 @@ class _ReflectionPad(paddle.autograd.PyLayer):
     @staticmethod
     def forward(ctx: Any, x: paddle.Tensor, pad: int) -> paddle.Tensor:
         ctx.pad = pad
-        if dispatch.mirrored(x, *x.shape[2:]):
+        if dispatch.mirrored(*x.shape[2:]):
             down, across = (_mirror(size, pad, x.dtype) for size in x.shape[2:])
             x = paddle.matmul(x, across, transpose_y=True)
             return paddle.matmul(down, x)
@@ -78,7 +78,7 @@ class _ReflectionPad(paddle.autograd.PyLayer):
     @staticmethod
     def backward(ctx: Any, grad: paddle.Tensor) -> paddle.Tensor:
         height, width = (size - 2 * ctx.pad for size in grad.shape[2:])
-        if dispatch.mirrored(grad, height, width, 2):
+        if dispatch.mirrored(height, width, 2):
             grad = paddle.matmul(_mirror(height, ctx.pad, grad.dtype), grad, transpose_x=True)
             return paddle.matmul(grad, _mirror(width, ctx.pad, grad.dtype))
         grad = contiguous(grad)
