@@ -30,12 +30,12 @@ done
 prepare_python "$paddle" numpy safetensors tqdm PIL yaml scipy cv2 jinja2 pytest ruff mypy
 [ "$HAVE_TORCH" = yes ] || die "the tests compare with torch, which could not be installed"
 
-failed=0
+failed=''
 say "ruff"
-"$PYTHON" -m ruff check . || failed=1
+"$PYTHON" -m ruff check . || failed="$failed ruff"
 say "mypy"
-"$PYTHON" -m mypy || failed=1
+"$PYTHON" -m mypy || failed="$failed mypy"
 say "pytest"
-"$PYTHON" -m pytest "$@" || failed=1
-if [ "$failed" -eq 0 ]; then say "All passed in $SECONDS s"; else say "FAILED after $SECONDS s"; fi
-exit "$failed"
+"$PYTHON" -m pytest "$@" || failed="$failed pytest"
+[ -z "$failed" ] || { say "FAILED after $SECONDS s:$failed" && exit 1; }
+say "All passed in $SECONDS s"

@@ -77,7 +77,7 @@ def _body(canvas: Canvas, grid: Grid, tones: Colours) -> None:
 
 def _shaded(skin: np.ndarray) -> np.ndarray:
     """The tone of shaded skin: one step darker and redder."""
-    return skin * np.float32((0.88, 0.74, 0.74))
+    return skin * np.array((0.88, 0.74, 0.74), np.float32)
 
 
 def _head(canvas: Canvas, grid: Grid, tones: Colours) -> None:

@@ -152,4 +152,4 @@ def colours(face: Face, domain: str) -> Colours:
 
 
 def _mixed(first: tuple[float, ...], second: tuple[float, ...], share: float) -> np.ndarray:
-    return np.float32(first) * np.float32(1 - share) + np.float32(second) * np.float32(share)
+    return np.asarray(first, np.float32) * np.float32(1 - share) + np.asarray(second, np.float32) * np.float32(share)

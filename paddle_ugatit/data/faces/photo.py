@@ -119,7 +119,7 @@ def _skin(canvas: Canvas, grid: Grid, tones: Colours, generator: np.random.Gener
     face = grid.face
     slope_u, slope_v = slopes(_relief(grid).astype(np.float32), grid.pixel)
     length = np.sqrt(slope_u**2 + slope_v**2 + 1)
-    light = np.float32([*face.light, 0.9])
+    light = np.array([*face.light, 0.9], np.float32)
     light /= np.linalg.norm(light)
     facing = (light[2] - light[0] * slope_u - light[1] * slope_v) / length
     half = (light + (0, 0, 1)) / np.linalg.norm(light + (0, 0, 1))

@@ -93,8 +93,8 @@ def slopes(field: np.ndarray, pixel: float) -> tuple[np.ndarray, np.ndarray]:
     """
     edged = cv2.copyMakeBorder(field, 1, 1, 1, 1, cv2.BORDER_REPLICATE)
     half = 0.5 / pixel
-    across = cv2.addWeighted(edged[1:-1, 2:], half, edged[1:-1, :-2], -half, 0)
-    down = cv2.addWeighted(edged[2:, 1:-1], half, edged[:-2, 1:-1], -half, 0)
+    across: np.ndarray = cv2.addWeighted(edged[1:-1, 2:], half, edged[1:-1, :-2], -half, 0)
+    down: np.ndarray = cv2.addWeighted(edged[2:, 1:-1], half, edged[:-2, 1:-1], -half, 0)
     across[:, [0, -1]] *= 2  # a repeated border pixel leaves half of the difference
     down[[0, -1]] *= 2
     return across, down
