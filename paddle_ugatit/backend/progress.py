@@ -1,5 +1,6 @@
 """Progress of long work: a bar on a terminal, a plain line now and then in a log."""
 
+import contextlib
 import sys
 import time
 from types import TracebackType
@@ -7,6 +8,17 @@ from types import TracebackType
 from tqdm import tqdm
 
 _FIRST_SECONDS, _PLAIN_SECONDS = 10, 60  # to the first line where there is no terminal, and between two of them
+
+
+def to_stderr(line: str) -> None:
+    """Print a line on stderr. What its encoding lacks is escaped; a stderr that cannot be written ends no work."""
+    with contextlib.suppress(OSError, ValueError, RuntimeError):  # ValueError: closed; RuntimeError: within a signal
+        print(_encodable(line), file=sys.stderr, flush=True)
+
+
+def _encodable(line: str) -> str:
+    encoding = getattr(sys.stderr, "encoding", None) or "utf-8"
+    return line.encode(encoding, "backslashreplace").decode(encoding)
 
 
 class Progress:
@@ -40,17 +52,19 @@ class Progress:
         if self._bar is not None:
             if note:
                 self._bar.set_postfix_str(note, refresh=False)
-            self._bar.update(n)
+            with contextlib.suppress(OSError):
+                self._bar.update(n)
         elif time.monotonic() >= self._next_line:
-            print(self._line(note), file=sys.stderr, flush=True)
+            to_stderr(self._line(note))
             self._next_line = time.monotonic() + _PLAIN_SECONDS
 
     def say(self, line: str) -> None:
         """Print a line on stderr without breaking the bar."""
         if self._bar is not None:
-            self._bar.write(line, file=sys.stderr)
+            with contextlib.suppress(OSError, ValueError, RuntimeError):
+                self._bar.write(_encodable(line), file=sys.stderr)
         else:
-            print(line, file=sys.stderr, flush=True)
+            to_stderr(line)
 
     def _line(self, note: str) -> str:
         rate = (self.done - self._first) / max(time.monotonic() - self._started, 1e-9)

@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Sequence
+from pathlib import Path
 
 from paddle_ugatit.backend import runtime
 from paddle_ugatit.cli import command, configs
@@ -18,7 +19,7 @@ examples:
   python -m paddle.distributed.launch --nproc_per_node 2 tools/train.py --config FILE --data DIR --out RUN
 
 --out gets config.yaml, log.txt, losses.csv, samples/, vdl/ (visualdl --logdir RUN/vdl) and checkpoints/. Ctrl-C ends
-the run with a checkpoint; --resume continues from it, bit for bit as if the run had never stopped.
+the run with a checkpoint, as most errors do; --resume continues from it, bit for bit as if the run had never stopped.
 
 exit code: 0 done, 1 the input or output is bad or training diverged, 2 bad usage, 130 interrupted
 """
@@ -49,24 +50,29 @@ def train(arguments: argparse.Namespace) -> None:
     config = start.configuration(configs.find(arguments.config), arguments.options)
     start.choose_device(arguments.device, config)
     rank, world_size = distributed.start()
-    folder = start.prepare_folder(arguments.out, arguments.resume)
-    records = Records(folder, silent=rank != 0)
-    for line in runtime.SETTINGS:
-        records.say(line)
-    tests = start.tests_of(config, arguments.data, records.say)
-    evaluation = start.evaluation_of(config, arguments.data, records.say) if rank == 0 else None
-    with start.data_of(config, arguments.data, rank, world_size, records.say) as data:
-        run = loop.Run(start.system_of(config, arguments.dtype), data, tests, folder, records, evaluation)
-        if arguments.resume:
-            run.resume()
-        for note in start.take_weights(run.system, arguments.init) if arguments.init else run.system.notes:
-            records.say(f"note: {note}")
-        records.start(config, run.system.iteration)
-        try:
-            run.train()
-        finally:
-            records.close()
-    records.say(f"done: {config.iteration} iterations, {run.checkpoints.path(config.iteration)}")
+    with start.owned_folder(arguments.out, arguments.resume, rank) as lock:
+        records = Records(Path(arguments.out), silent=rank != 0)
+        for line in runtime.SETTINGS:
+            records.say(line)
+        tests = start.tests_of(config, arguments.data, records.say)
+        evaluation = start.evaluation_of(config, arguments.data, records.say) if rank == 0 else None
+        with start.data_of(config, arguments.data, rank, world_size, records.say) as data:
+            system = start.system_of(config, arguments.dtype)
+            run = loop.Run(system, data, tests, Path(arguments.out), records, evaluation, lock)
+            _train(run, records, arguments)
+
+
+def _train(run: loop.Run, records: Records, arguments: argparse.Namespace) -> None:
+    if arguments.resume:
+        run.resume()
+    for note in start.take_weights(run.system, arguments.init) if arguments.init else run.system.notes:
+        records.say(f"note: {note}")
+    records.start(run.config, run.system.iteration)
+    try:
+        run.train()
+    finally:
+        records.close()
+    records.say(f"done: {run.system.iteration} iterations, {run.checkpoints.path(run.system.iteration)}")
 
 
 def main(argv: Sequence[str] | None = None, program: str = "train") -> int:

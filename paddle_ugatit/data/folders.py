@@ -9,7 +9,6 @@ import contextlib
 import hashlib
 import itertools
 import os
-import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -21,21 +20,21 @@ from paddle.io import Dataset
 from PIL import Image
 
 from paddle_ugatit.backend.errors import InputError
+from paddle_ugatit.backend.progress import to_stderr
 from paddle_ugatit.data import transforms
 from paddle_ugatit.data.images import ImageError, image_files, read_picture
 
 DOMAINS = {"A": 0, "B": 1}
 _ORDER, _CHOICE = 0, 1  # separate streams of random numbers
 _LOOKED_AT = 200  # files whose size is checked before a run
-
-
-def to_stderr(line: str) -> None:
-    """Print a line on stderr; the default for messages about unreadable files."""
-    print(line, file=sys.stderr, flush=True)
+_REPORTED = 20  # unreadable files of a folder that are reported one by one
 
 
 class Pictures:
-    """The image files of a folder. Unreadable ones are reported once and skipped, or raise ImageError if `strict`."""
+    """The image files of a folder. Unreadable ones are reported once and skipped, or raise ImageError if `strict`.
+
+    Whatever a decoder raises makes a file unreadable. Only the first few of many such files are reported.
+    """
 
     def __init__(self, files: Iterable[Path], size: int, strict: bool = False, say: Callable[[str], None] = to_stderr):
         if size < 1:
@@ -48,7 +47,7 @@ class Pictures:
         """Read the image at a position of `order`, or the next readable one, wrapping around at the end.
 
         The choice depends on the files alone, so that it is the same when a run is repeated. Raises ImageError if a
-        file is unreadable and `strict` is set, InputError if no file can be read.
+        file is unreadable and `strict` is set, InputError if no file can be read or their folder has vanished.
         """
         for shift in range(len(order)):
             path = self.files[order[(position + shift) % len(order)]]
@@ -58,10 +57,20 @@ class Pictures:
                 if self.strict:
                     raise
                 self._note(path, error)
-        raise InputError(f"{os.path.commonpath([path.parent for path in self.files])}: none of its images can be read")
+                if not self._folder().is_dir():
+                    raise InputError(f"{self._folder()}: there is no such folder any more") from error
+        raise InputError(f"{self._folder()}: none of its images can be read")
+
+    def _folder(self) -> Path:
+        return Path(os.path.commonpath([path.parent for path in self.files]))
 
     def _read(self, path: Path) -> Image.Image:
-        picture = read_picture(path)
+        try:
+            picture = read_picture(path)
+        except ImageError:
+            raise
+        except Exception as error:
+            raise ImageError(f"{path}: cannot be read: {type(error).__name__}: {error}") from error
         if self.strict and min(picture.size) < self.size:
             raise ImageError(_too_small(path, picture.size, self.size))
         return picture
@@ -71,7 +80,11 @@ class Pictures:
             if str(path) in self.bad_files:
                 return
             self.bad_files.append(str(path))
-        self.say(f"skipped: {error}")
+            count = len(self.bad_files)
+        if count <= _REPORTED:
+            self.say(f"skipped: {error}")
+        if count == _REPORTED:
+            self.say(f"{self._folder()}: further images that cannot be read are skipped without a line")
 
 
 def _too_small(path: Path, found: tuple[int, int], size: int) -> str:

@@ -5,13 +5,12 @@
 `atomic.replacing` writes any file so that it is replaced as a whole or not at all.
 """
 
-import hashlib
 import io
 import os
 from collections.abc import Callable
 from types import ModuleType
 
-from paddle_ugatit.formats import atomic, pdparams, safetensors_file, sidecar, torch_pt
+from paddle_ugatit.formats import atomic, pdparams, safetensors_file, sidecar, torch_pt, verified
 from paddle_ugatit.formats.checkpoint import (
     Checkpoint,
     CheckpointError,
@@ -21,6 +20,7 @@ from paddle_ugatit.formats.checkpoint import (
     require_writable,
     widened,
 )
+from paddle_ugatit.formats.verified import sha256
 
 __all__ = [
     "SUFFIXES",
@@ -60,12 +60,14 @@ def framework_of(path: FilePath) -> str | None:
 def read(path: FilePath) -> Checkpoint:
     """Read a checkpoint. Its arrays are read-only views of the file.
 
-    Raises CheckpointError if the file cannot be read, is damaged or holds anything but tensors.
+    Raises CheckpointError if the file cannot be read, is damaged or holds anything but tensors, or if a manifest beside
+    it describes another content.
     """
     layout = _format(path)
     try:
         if not os.path.getsize(path):
             raise CheckpointError(f"{path}: is empty")
+        verified.require_intact(path)
         checkpoint = layout.read(path)
     except (OSError, ValueError) as error:  # ValueError: mmap refuses anything but a regular file
         raise CheckpointError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
@@ -94,17 +96,3 @@ def write(path: FilePath, checkpoint: Checkpoint, progress: Callable[[int], obje
         layout.write(file, checkpoint, progress)
         sidecar.dump(side, checkpoint, file.seek(0, io.SEEK_END))
         side.flush()
-
-
-def sha256(path: FilePath, progress: Callable[[int], object] | None = None) -> str:
-    """Return the file's SHA-256 checksum in hexadecimal; `progress(n)` is called for every n bytes read.
-
-    Raises OSError if the file cannot be read.
-    """
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-            if progress:
-                progress(len(block))
-    return digest.hexdigest()

@@ -1,10 +1,18 @@
-"""Replace a file as a whole, or leave it untouched: used for checkpoints, tables, pages and images."""
+"""Replace a file or a folder as a whole, or leave it untouched: used for checkpoints, tables, pages and images.
+
+A folder is replaced by three renames and removals, none of which loses anything: what a kill leaves in between is put
+right by `repair_folders`. In their parent, hidden folders hold what is on its way:
+    .NAME.unfinished    the new content of NAME, being written
+    .NAME.replaced      its old content, while the new one takes its place
+    .NAME.removed       being deleted
+"""
 
 import contextlib
 import os
 import secrets
+import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
@@ -61,6 +69,63 @@ def _require_replaceable(path: FilePath, target: Path) -> None:
 def _remove(temporary: Path) -> None:
     with contextlib.suppress(OSError):
         temporary.unlink()
+
+
+def unfinished(folder: Path) -> Path:
+    """Return the place in which the new content of a folder is written before `replace_folder` puts it in."""
+    return folder.with_name(f".{folder.name}.unfinished")
+
+
+def replace_folder(folder: Path) -> None:
+    """Replace a folder, or make it, from what has been written to `unfinished(folder)`.
+
+    At any moment the old or the new content is there, under its own name or one that `repair_folders` knows. Raises
+    OSError if the operating system refuses; the old content is then in its place.
+    """
+    old = folder.with_name(f".{folder.name}.replaced")
+    if os.path.lexists(folder):
+        _delete(old)
+        os.rename(folder, old)
+    try:
+        os.rename(unfinished(folder), folder)
+    except OSError:
+        if os.path.lexists(old):
+            os.rename(old, folder)
+        raise
+    sync_folder(folder.parent)
+    _delete(old)
+
+
+def remove_folder(folder: Path) -> None:
+    """Delete a folder so that no part of it is left under its name if that is interrupted. Errors are ignored."""
+    hidden = folder.with_name(f".{folder.name}.removed")
+    _delete(hidden)
+    with contextlib.suppress(OSError):
+        os.rename(folder, hidden)
+    _delete(hidden)
+
+
+def repair_folders(parent: Path, is_whole: Callable[[Path], bool]) -> None:
+    """Finish or undo the replacing and removing of folders in `parent` that a killed process left half done.
+
+    A new content that `is_whole` is put in if its folder is absent, else the old one is put back.
+    """
+    for kind in ("unfinished", "replaced"):
+        for left in sorted(parent.glob(f".*.{kind}")):
+            folder = parent / left.name[1 : -len(f".{kind}")]
+            if left.is_dir() and not os.path.lexists(folder) and (kind == "replaced" or is_whole(left)):
+                with contextlib.suppress(OSError):
+                    os.rename(left, folder)
+    sync_folder(parent)
+    for left in [entry for kind in ("unfinished", "replaced", "removed") for entry in parent.glob(f".*.{kind}")]:
+        _delete(left)
+
+
+def _delete(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        _remove(path)
 
 
 def sync_folder(folder: FilePath) -> None:

@@ -3,13 +3,12 @@
 checkpoints/0005000/weights.pdparams     the networks, which every tool of the project reads
 checkpoints/0005000/state.safetensors    what else a resumed run needs: the optimisers' state, a few numbers
 checkpoints/0005000/ema.pdparams         the running means of the networks, if there are any
-checkpoints/0005000/manifest.json        iteration, configuration, size and SHA-256 of each file
+checkpoints/0005000/manifest.json        iteration, configuration, size and SHA-256 of each file, its own checksum
 checkpoints/best                         the networks with the lowest KID, if it is measured
 checkpoints/latest -> 0005000            for people; a resumed run looks at the folders themselves
 """
 
 import contextlib
-import json
 import os
 import shutil
 from collections.abc import Callable, Mapping
@@ -17,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from paddle_ugatit import formats
-from paddle_ugatit.formats import Checkpoint, CheckpointError, atomic
+from paddle_ugatit.formats import Checkpoint, CheckpointError, atomic, manifest, verified
 
-MANIFEST, BEST = "manifest.json", "best"
+BEST, LATEST = "best", "latest"
 
 Files = Mapping[str, Callable[[], Checkpoint]]  # name of a file -> function that makes its contents
 
@@ -47,8 +46,8 @@ class Checkpoints:
         is full; earlier checkpoints are then unchanged.
         """
         self._put(self.path(step), files, {"iteration": step, **about})
-        self._point_to(step)
-        self._prune()
+        self.point_to(step)
+        self._prune(step, self.keep)
 
     def save_best(self, step: int, files: Files, score: float, about: dict[str, Any]) -> None:
         """Write a checkpoint under the name `best`, with the `score` that makes it so; see `save`."""
@@ -57,65 +56,89 @@ class Checkpoints:
     def best_score(self) -> float:
         """Return the score of `best`, infinity if there is none."""
         try:
-            return float(json.loads((self.folder / BEST / MANIFEST).read_text(encoding="utf-8"))["score"])
-        except (OSError, ValueError, KeyError, TypeError):
+            return float(manifest.read(self.folder / BEST)["score"])
+        except (CheckpointError, ValueError, KeyError, TypeError):
             return float("inf")
 
+    def make_room(self, step: int) -> bool:
+        """Delete what the next checkpoint would make superfluous, before it is written; return whether there was any.
+
+        At least one whole checkpoint stays.
+        """
+        before = self.steps()
+        self._prune(step, max(1, self.keep - 1))
+        return self.steps() != before
+
     def _put(self, folder: Path, files: Files, about: dict[str, Any]) -> None:
-        unfinished = self.folder / f".{folder.name}.unfinished"
+        unfinished = atomic.unfinished(folder)
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            self.clean()
+            self.repair()
             unfinished.mkdir()
             for name, make in files.items():
                 formats.write(unfinished / name, make())
-            written = {
-                path.name: _described(path) for path in sorted(unfinished.iterdir())
-            }  # including their side files
-            with atomic.replacing(unfinished / MANIFEST, "w") as file:
-                json.dump({**about, "files": written}, file, indent=1)
-            shutil.rmtree(folder, ignore_errors=True)
-            os.rename(unfinished, folder)
-            atomic.sync_folder(self.folder)
+            written = sorted(unfinished.iterdir())  # including their side files
+            about = {**about, "files": {path.name: verified.described(path) for path in written}}
+            with atomic.replacing(unfinished / manifest.NAME, "w") as file:
+                file.write(manifest.sealed(about))
+            atomic.replace_folder(folder)
         except OSError as error:
             raise CheckpointError(f"{folder}: cannot be written: {error.strerror or error}") from error
         finally:
             shutil.rmtree(unfinished, ignore_errors=True)
 
-    def clean(self) -> None:
-        """Remove what is left of checkpoints that were being written when a run was killed."""
-        for entry in self.folder.glob(".*.unfinished"):
-            shutil.rmtree(entry, ignore_errors=True)
+    def repair(self) -> None:
+        """Put right what a killed run left: finish or undo what was being replaced, remove what was being written.
+
+        `latest` is pointed to the newest whole checkpoint if it points to none.
+        """
+        if not self.folder.is_dir():
+            return
+        atomic.repair_folders(self.folder, _is_whole)
+        latest = self.folder / LATEST
+        if latest.is_symlink() and not latest.exists():
+            step = next((step for step in reversed(self.steps()) if _is_whole(self.path(step))), None)
+            if step is None:
+                latest.unlink(missing_ok=True)
+            else:
+                self.point_to(step)
 
     def manifest(self, step: int) -> dict[str, Any]:
         """Return the manifest of a checkpoint. Raises CheckpointError unless every file is as it was written."""
         folder = self.path(step)
-        try:
-            found = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-            files = dict(found["files"])
-            if found["iteration"] != step:
-                raise CheckpointError(f"{folder}: its manifest is of iteration {found['iteration']}")
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise CheckpointError(f"{folder}: its manifest cannot be read: {error}") from error
-        for name, described in files.items():
-            if not (folder / name).is_file() or (folder / name).stat().st_size != described["size"]:
-                raise CheckpointError(f"{folder / name}: is incomplete")
-            if _described(folder / name) != described:
-                raise CheckpointError(f"{folder / name}: is damaged: its SHA-256 is not the one it was written with")
+        found = _intact_manifest(folder)
+        if found.get("iteration") != step:
+            raise CheckpointError(f"{folder}: its manifest is of iteration {found.get('iteration')!r:.40}")
         return found
 
-    def _point_to(self, step: int) -> None:
-        temporary = self.folder / ".latest.unfinished"
-        with contextlib.suppress(OSError):  # nothing depends on it, and a file system may have no symbolic links
+    def point_to(self, step: int) -> None:
+        """Make `latest` a link to a checkpoint, where the file system has symbolic links."""
+        temporary = self.folder / f".{LATEST}.unfinished"
+        with contextlib.suppress(OSError):  # nothing depends on it
             temporary.unlink(missing_ok=True)
             temporary.symlink_to(self.path(step).name)
-            os.replace(temporary, self.folder / "latest")
+            os.replace(temporary, self.folder / LATEST)
 
-    def _prune(self) -> None:
-        for step in self.steps()[: -self.keep]:
-            if step % self.keep_every or step == 0:
-                shutil.rmtree(self.path(step), ignore_errors=True)
+    def _prune(self, newest: int, keep: int) -> None:
+        """Keep `keep` whole checkpoints up to iteration `newest`, which is never removed; damaged ones do not count."""
+        whole = 0
+        for step in reversed([step for step in self.steps() if step <= newest]):
+            if whole < keep:
+                whole += _is_whole(self.path(step))
+            elif step % self.keep_every or step == 0:
+                atomic.remove_folder(self.path(step))
 
 
-def _described(path: Path) -> dict[str, Any]:
-    return {"size": path.stat().st_size, "sha256": formats.sha256(path)}
+def _intact_manifest(folder: Path) -> dict[str, Any]:
+    """Return the manifest in a folder. Raises CheckpointError unless it and every file are as they were written."""
+    found = manifest.read(folder)
+    for name, entry in found["files"].items():
+        verified.require_as_described(folder / name, entry)
+    return found
+
+
+def _is_whole(folder: Path) -> bool:
+    try:
+        return bool(_intact_manifest(folder)["files"])
+    except CheckpointError:
+        return False

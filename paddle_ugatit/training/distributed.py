@@ -51,3 +51,8 @@ def mean(values: ArrayLike) -> np.ndarray:
     total = paddle.to_tensor(own)
     dist.all_reduce(total)
     return total.numpy() / world_size()
+
+
+def any_process(flag: bool) -> bool:
+    """Return whether `flag` is true in any process; all of them must call this at the same point."""
+    return bool(mean([float(flag)])[0] > 0)

@@ -5,17 +5,16 @@
     run/losses.csv        the losses, every `log_freq` iterations
     run/vdl/              the same for VisualDL, with sample sheets and the rho of the norms
     run/samples/          the sample sheets, every `print_freq` iterations
+    run/lock.json         the process that trains here, see lock.py
     run/checkpoints/      see checkpoints.py
 
 What is trained is a `TrainedSystem`, see system.py.
 """
 
-import os
-import signal
-import threading
-from collections.abc import Callable
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -32,7 +31,9 @@ from paddle_ugatit.training.average import Average
 from paddle_ugatit.training.checkpoints import Checkpoints
 from paddle_ugatit.training.diverged import DivergedError, require_finite_weights
 from paddle_ugatit.training.evaluation import Evaluation
+from paddle_ugatit.training.lock import FolderLock
 from paddle_ugatit.training.records import Records
+from paddle_ugatit.training.stopping import Stopping
 from paddle_ugatit.training.system import TrainedSystem
 
 WEIGHTS, REST, MEAN = "weights.pdparams", "state.safetensors", "ema.pdparams"
@@ -42,7 +43,7 @@ class Run:
     """The training of a `system` on `data` in a `folder`.
 
     `tests` are test images for the sample sheets, domain -> float32 (n,3,S,S) in [-1,1]. With an `evaluation` the KID
-    is measured too.
+    is measured too. The `lock` of the folder, if there is one, is checked before every checkpoint.
     """
 
     def __init__(
@@ -53,15 +54,17 @@ class Run:
         folder: Path,
         records: Records,
         evaluation: Evaluation | None = None,
+        lock: FolderLock | None = None,
     ):
-        self.system, self.data, self.tests, self.records = system, data, tests, records
+        self.system, self.data, self.tests, self.records, self.lock = system, data, tests, records, lock
         self.config, self.evaluation = system.config, evaluation
         self.checkpoints = Checkpoints(folder / "checkpoints", self.config.keep, self.config.keep_every)
         self.average: Average | None = None
         if self.config.ema:
             self.average = Average({name: system.networks[name] for name in system.averaged}, self.config.ema)
         self.saved: int | None = None  # iteration of the newest checkpoint that this process wrote or read
-        self._stop = threading.Event()
+        self._whole = True  # whether the system is between two iterations, and not within one
+        self._stopping = Stopping(records.say)
 
     # --- beginning -----------------------------------------------------------------------------------------
 
@@ -70,16 +73,22 @@ class Run:
 
         Raises InputError if there is none, or if its options are others than this run's.
         """
-        for step in reversed(self.checkpoints.steps()):
+        steps = self.checkpoints.steps()
+        for step in reversed(steps):
             try:
                 self._restore(step)
             except CheckpointError as error:
                 self.records.say(f"skipped a checkpoint: {error}")
                 continue
             self.saved = step
+            if step != steps[-1] and self.data.rank == 0:
+                self.checkpoints.point_to(step)
             self.records.say(f"resumed after iteration {step}")
+            if step >= self.config.iteration:
+                self.records.say(f"note: nothing is left to do; iteration={2 * step}, say, makes the run longer")
             return
-        raise InputError(f"{self.checkpoints.folder}: holds no checkpoint to resume from")
+        told = "none of its checkpoints is intact" if steps else "holds no checkpoint to resume from"
+        raise InputError(f"{self.checkpoints.folder}: {told}")
 
     def _restore(self, step: int) -> None:
         manifest = self.checkpoints.manifest(step)
@@ -101,13 +110,18 @@ class Run:
         system.iteration = step
 
     def _require_same_options(self, manifest: dict[str, Any]) -> None:
-        try:
-            then = type(self.config).from_dict(manifest.get("config", {}))
-        except ValueError as error:
-            raise CheckpointError(f"{self.checkpoints.folder}: its configuration is not valid: {error}") from error
         world, processes = distributed.world_size(), manifest.get("processes", 1)
+        try:
+            if type(processes) is not int or processes < 1:
+                raise ValueError(f"{processes!r:.40} processes")
+            then = type(self.config).from_dict(manifest.get("config", {}))
+        except (ValueError, TypeError, AttributeError) as error:
+            raise CheckpointError(f"{self.checkpoints.folder}: its configuration is not valid: {error}") from error
         ours = self.config.replaced(batch_size=self.config.batch_size * world)
-        changed = then.replaced(batch_size=then.batch_size * processes).differences(ours)
+        then = then.replaced(batch_size=then.batch_size * processes)
+        for name, (before, now) in then.harmless_differences(self.config).items():
+            self.records.say(f"note: {name} was {before!r}, is {now!r}")
+        changed = then.differences(ours)
         changed.pop("accumulate", None)  # does not change the updates
         if length := changed.pop("iteration", None):
             told = f"note: iteration was {length[0]}, is {length[1]}"
@@ -125,7 +139,8 @@ class Run:
     def train(self) -> None:
         """Run all remaining iterations.
 
-        Raises KeyboardInterrupt after saving an interrupted run, and DivergedError if a loss or a weight is not finite.
+        Whatever ends the run between two iterations saves first. Raises KeyboardInterrupt after saving an interrupted
+        run, and DivergedError if a loss or a weight is not finite.
         """
         first, last = self.system.iteration + 1, self.config.iteration
         distributed.share_networks(self.system.networks)
@@ -133,57 +148,132 @@ class Run:
             self._look(0)
             self._evaluate(0)
         with (
-            _Stopping(self._stop, self.records),
+            self._stopping,
             Progress("training", last, done=first - 1) as progress,
             self.records.beside(progress),
         ):
-            for step, batch in enumerate(self.data.iterate(first, last), first):
-                losses, stop = self._step(step, batch)
-                progress(note=", ".join(f"{name} {losses[name]:.3f}" for name in self.system.shown))
-                if step % self.config.log_freq == 0 or step == last:
-                    self.records.losses(step, losses, self.system)
-                if step % self.config.print_freq == 0 or step == last:
-                    self._look(step)
-                if self.evaluation and (step % self.config.eval_every == 0 or step == last):
-                    self._evaluate(step)
+            batches = self.data.iterate(first, last)
+            for step in range(first, last + 1):
+                try:
+                    losses, stop = self._step(step, self._next(batches))
+                    progress(note=", ".join(f"{name} {losses[name]:.3f}" for name in self.system.shown))
+                    self._record(step, losses)
+                except Exception as error:
+                    self._rescue(error)
+                    raise
                 if step % self.config.save_freq == 0 or step == last or stop:
                     self._save(step, must=stop or step == last)
                 if stop and step < last:
                     raise KeyboardInterrupt
+        if bad := self.data.bad_files:
+            self.records.say(f"note: {len(bad)} training images could not be read and were skipped")
+
+    def _next(self, batches: Iterator[tuple[np.ndarray, ...]]) -> tuple[np.ndarray, ...]:
+        """Return the next batch; an error in one process ends all of them, before any begins the iteration."""
+        found, error = None, None
+        try:
+            found = next(batches)
+        except Exception as reason:
+            error = reason
+        if distributed.any_process(error is not None):
+            raise error or InputError("another process of this run could not read its batch")
+        assert found is not None
+        return found
 
     def _step(self, step: int, batch: tuple[np.ndarray, ...]) -> tuple[dict[str, float], bool]:
         """Run one iteration, and return the losses and whether any process was asked to stop."""
         # The random numbers of a step depend on the seed and the step alone, so a resumed run draws the same.
         paddle.seed(int(np.random.SeedSequence([self.config.seed, step, self.data.rank]).generate_state(1)[0]))
         dtype = paddle.get_default_dtype()
+        self._whole = False
         try:
             found = self.system.step(*[paddle.to_tensor(array, dtype) for array in batch])
         except DivergedError as error:
-            kept = f"the checkpoint of iteration {self.saved} is kept" if self.saved else "there is no checkpoint yet"
-            raise DivergedError(f"{error}; {kept}") from error
+            raise DivergedError(f"{error}; {self._kept()}") from error
         values = [float(loss.item()) for loss in found.values()]
-        *values, stop = distributed.mean([*values, float(self._stop.is_set())]).tolist()
+        *values, stop = distributed.mean([*values, float(self._stopping.asked)]).tolist()
         losses = dict(zip(found, values, strict=True))
         if self.average:
             self.average.update()
+        self._whole = True
         return losses, stop > 0
+
+    def _record(self, step: int, losses: dict[str, float]) -> None:
+        last = step == self.config.iteration
+        if step % self.config.log_freq == 0 or last:
+            self.records.losses(step, losses, self.system)
+        if step % self.config.print_freq == 0 or last:
+            self._look(step)
+        if self.evaluation and (step % self.config.eval_every == 0 or last):
+            self._evaluate(step)
+
+    def _rescue(self, error: Exception) -> None:
+        """Save what has been trained before an error ends the run, if the error lies between two iterations."""
+        if isinstance(error, DivergedError):
+            return
+        step = self.system.iteration
+        if not self._whole:
+            self.records.say(f"iteration {step} was not finished; {self._kept()}")
+        elif step > 0 and self.data.rank == 0:
+            try:
+                self._save(step, must=True)
+                self.records.say(f"an error ends the run; {self._kept()}")
+            except InputError as unsaved:
+                self.records.say(f"an error ends the run, and it could not be saved: {unsaved}")
+
+    def _kept(self) -> str:
+        return f"the checkpoint of iteration {self.saved} is kept" if self.saved else "there is no checkpoint yet"
 
     # --- keeping -------------------------------------------------------------------------------------------
 
     def _save(self, step: int, must: bool) -> None:
-        """Write a checkpoint. If that fails, only print a line, unless it `must` be written."""
+        """Write a checkpoint. If that fails, only print a line, unless it `must` be written: then try harder."""
         if self.saved == step or self.data.rank != 0:
             return
         require_finite_weights(self.system.networks, step)
+        if self.lock:
+            self.lock.require()
         try:
             self.checkpoints.save(step, self._files(), self._about())
             self.saved = step
         except CheckpointError as error:
             if must:
-                raise
-            self.records.say(
-                f"{error}; training goes on, the next attempt is after iteration {step + self.config.save_freq}"
-            )
+                self._save_anyhow(step, error)
+            else:
+                after = f"the next attempt is after iteration {step + self.config.save_freq}"
+                self.records.say(f"{error}; training goes on, {after}")
+
+    def _save_anyhow(self, step: int, error: CheckpointError) -> None:
+        """Save once more, with superfluous checkpoints removed first, else beside the run, which is an error."""
+        if self.checkpoints.make_room(step):
+            self.records.say(f"{error}; older checkpoints were removed for it")
+            try:
+                self.checkpoints.save(step, self._files(), self._about())
+                self.saved = step
+                return
+            except CheckpointError as again:
+                error = again
+        elsewhere = self._save_elsewhere(step)
+        if elsewhere is None:
+            raise CheckpointError(f"{error}; make room there: --resume continues from the newest checkpoint") from error
+        place = self.checkpoints.path(step)
+        raise CheckpointError(
+            f"{error}; it is in {elsewhere} instead: move it to {place}, then use --resume"
+        ) from error
+
+    def _save_elsewhere(self, step: int) -> Path | None:
+        """Save in the system's folder for temporary files; None if that fails too."""
+        try:
+            folder = tempfile.mkdtemp(prefix="paddle_ugatit_")
+        except OSError:
+            return None
+        try:
+            other = Checkpoints(folder)
+            other.save(step, self._files(), self._about())
+            return other.path(step)
+        except CheckpointError:
+            shutil.rmtree(folder, ignore_errors=True)
+            return None
 
     def _files(self) -> dict[str, Callable[[], Checkpoint]]:
         system, model, average = self.system, self.system.model, self.average
@@ -233,38 +323,3 @@ class Run:
             self.checkpoints.save_best(step, files, score, {"features": self.evaluation.features, **self._about()})
         except CheckpointError as error:
             self.records.say(f"{error}; training goes on")
-
-
-class _Stopping:
-    """On the first Ctrl-C, SIGTERM or SIGHUP, finish the iteration and save; on the second, end at once.
-
-    SIGHUP says that the terminal is gone: what would still be written to it goes nowhere, so that the saving succeeds.
-    """
-
-    def __init__(self, stop: threading.Event, records: Records):
-        self.stop, self.records = stop, records
-        self.before: dict[int, Any] = {}  # signal -> handler
-        self.terminals: list[int] = []  # file descriptors of stdout and stderr, if they are a terminal
-
-    def __enter__(self) -> None:
-        if threading.current_thread() is threading.main_thread():
-            self.terminals = [number for number in (1, 2) if os.isatty(number)]
-            for name in ("SIGINT", "SIGTERM", "SIGHUP"):  # Windows has no SIGHUP
-                if number := getattr(signal, name, None):
-                    self.before[number] = signal.signal(number, self._asked)
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self.before.items():
-            signal.signal(number, handler)
-
-    def _asked(self, number: int, _frame: FrameType | None) -> None:
-        if number == getattr(signal, "SIGHUP", None):
-            nowhere = os.open(os.devnull, os.O_WRONLY)
-            for terminal in self.terminals:
-                os.dup2(nowhere, terminal)
-        if self.stop.is_set():
-            raise KeyboardInterrupt
-        self.stop.set()
-        self.records.say(
-            "stopping after this iteration with a checkpoint; interrupt again to stop at once, without one"
-        )

@@ -43,7 +43,7 @@ class RunOptions:
     # Options that may be changed when a run is resumed, since none of them affects an update.
     FREE: typing.ClassVar[tuple[str, ...]] = (
         *("workers", "log_freq", "print_freq", "save_freq", "keep", "keep_every"),
-        *("eval_every", "eval_features", "eval_weights"),
+        *("eval_every", "eval_features", "eval_weights", "strict"),
     )
     # Smallest values of numbers; 0 if not named here.
     LEAST: typing.ClassVar[dict[str, int]] = {
@@ -99,9 +99,15 @@ class RunOptions:
 
     def differences(self, other: "RunOptions") -> dict[str, tuple[typing.Any, typing.Any]]:
         """Return the options by which the updates of `other` would differ: name -> (own value, its value)."""
+        return {name: pair for name, pair in self._all_differences(other).items() if name not in self.FREE}
+
+    def harmless_differences(self, other: "RunOptions") -> dict[str, tuple[typing.Any, typing.Any]]:
+        """Return the other options in which `other` differs, which affect no update: name -> (own value, its value)."""
+        return {name: pair for name, pair in self._all_differences(other).items() if name in self.FREE}
+
+    def _all_differences(self, other: "RunOptions") -> dict[str, tuple[typing.Any, typing.Any]]:
         ours, theirs = self.as_dict(), other.as_dict()
-        names = [name for name in ours if name not in self.FREE and ours[name] != theirs.get(name)]
-        return {name: (ours[name], theirs.get(name)) for name in names}
+        return {name: (ours[name], theirs.get(name)) for name in ours if ours[name] != theirs.get(name)}
 
 
 def _coerced(value: typing.Any, kind: typing.Any) -> typing.Any:

@@ -1,10 +1,8 @@
 """The records of a run: log.txt, losses.csv, sample sheets, and VisualDL's log if it is installed."""
 
 import contextlib
-import csv
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +10,10 @@ import numpy as np
 from paddle import nn
 
 from paddle_ugatit.backend.errors import InputError
-from paddle_ugatit.backend.progress import Progress
+from paddle_ugatit.backend.progress import Progress, to_stderr
 from paddle_ugatit.data.images import write_image
 from paddle_ugatit.formats import atomic
+from paddle_ugatit.training.loss_file import LossFile
 from paddle_ugatit.training.options import RunOptions, write_options
 from paddle_ugatit.training.system import TrainedSystem
 
@@ -24,8 +23,9 @@ class Records:
 
     def __init__(self, folder: Path, silent: bool = False):
         self.folder, self.silent = folder, silent
+        self._losses = LossFile(folder / "losses.csv", self.say)
         self._progress: Progress | None = None
-        self._visual: Any = None  # VisualDL's writer
+        self._visual: Any = None  # VisualDL's writer, unless it is absent or has failed
         self._complained: set[str] = set()
 
     def start(self, config: RunOptions, resumed_at: int) -> None:
@@ -34,16 +34,18 @@ class Records:
             return
         with atomic.replacing(self.folder / "config.yaml", "w") as file:
             write_options(config, file)
-        self._forget_losses(resumed_at)
-        self._visual = _visualdl(self.folder / "vdl", self.say)
-        if self._visual:
-            text = "  \n".join(f"{name}: {value}" for name, value in config.as_dict().items())
+        with self._tolerant("losses.csv"):
+            self._losses.forget(resumed_at)
+        text = "  \n".join(f"{name}: {value}" for name, value in config.as_dict().items())
+        with self._optional_visual():
+            self._visual = _visualdl(self.folder / "vdl")
             self._visual.add_text("config", text, resumed_at)
 
     def close(self) -> None:
         """Flush and close VisualDL's log."""
         if self._visual:
-            self._visual.close()
+            with self._optional_visual():
+                self._visual.close()
 
     @contextlib.contextmanager
     def beside(self, progress: Progress) -> Iterator[None]:
@@ -61,8 +63,12 @@ class Records:
         if self._progress:
             self._progress.say(line)
         else:
-            print(line, file=sys.stderr, flush=True)
-        with self._tolerant("log.txt"), open(self.folder / "log.txt", "a", encoding="utf-8") as file:
+            to_stderr(line)
+        # A file's name may hold bytes that are no text.
+        with (
+            self._tolerant("log.txt"),
+            open(self.folder / "log.txt", "a", encoding="utf-8", errors="backslashreplace") as file,
+        ):
             file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {line}\n")
 
     def losses(self, step: int, losses: dict[str, float], system: TrainedSystem) -> None:
@@ -70,16 +76,10 @@ class Records:
         if self.silent:
             return
         rates = {f"lr_{kind}": optimizer.get_lr() for kind, optimizer in system.optimizers.items()}
-        path = self.folder / "losses.csv"
         with self._tolerant("losses.csv"):
-            new = not path.exists()
-            with open(path, "a", newline="", encoding="utf-8") as file:
-                writer = csv.writer(file)
-                if new:
-                    writer.writerow(["iteration", *losses, *rates])
-                writer.writerow([step, *losses.values(), *rates.values()])
+            self._losses.append(["iteration", *losses, *rates], [step, *losses.values(), *rates.values()])
         if self._visual:
-            with self._tolerant("VisualDL's log"):
+            with self._optional_visual():
                 for name, value in losses.items():
                     self._visual.add_scalar(f"loss/{name}", value, step)
                 for name, value in rates.items():
@@ -90,7 +90,7 @@ class Records:
     def scalars(self, step: int, group: str, values: dict[str, float]) -> None:
         """Record other numbers of an iteration in VisualDL, such as the KID, under the name of a group."""
         if self._visual:
-            with self._tolerant("VisualDL's log"):
+            with self._optional_visual():
                 for name, value in values.items():
                     self._visual.add_scalar(f"{group}/{name}", value, step)
 
@@ -102,19 +102,24 @@ class Records:
             (self.folder / "samples").mkdir(exist_ok=True)
             write_image(self.folder / "samples" / f"{step:07}_{name}.png", pixels)
         if self._visual:
-            with self._tolerant("VisualDL's log"):
+            with self._optional_visual():
                 self._visual.add_image(f"samples/{name}", pixels, step)
 
-    def _forget_losses(self, resumed_at: int) -> None:
-        path = self.folder / "losses.csv"
-        if not path.exists():
-            return
-        lines = path.read_text(encoding="utf-8").splitlines()
-        # A line that was cut off when the process ended has fewer fields.
-        fields = lines[0].count(",") if lines else 0
-        kept = [line for line in lines[1:] if line.count(",") == fields and int(line.split(",")[0]) <= resumed_at]
-        with atomic.replacing(path, "w") as file:
-            file.writelines(f"{line}\n" for line in [*lines[:1], *kept])
+    @contextlib.contextmanager
+    def _optional_visual(self) -> Iterator[None]:
+        """Print a line and go on without VisualDL if it is absent, or fails in any way, also by ending the program."""
+        try:
+            yield
+        except ModuleNotFoundError as error:
+            self._visual = None
+            if error.name == "visualdl":
+                self.say("VisualDL is not installed: losses go to losses.csv only (pip install visualdl)")
+            else:
+                self.say(f"VisualDL lacks the module {error.name}: losses go to losses.csv only")
+        except (Exception, SystemExit) as error:
+            self._visual = None
+            reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+            self.say(f"VisualDL does not work ({reason}); training goes on without it")
 
     @contextlib.contextmanager
     def _tolerant(self, what: str) -> Iterator[None]:
@@ -124,7 +129,7 @@ class Records:
         except (OSError, InputError) as error:
             if what not in self._complained:
                 self._complained.add(what)
-                print(f"{what} cannot be written: {error}; training goes on", file=sys.stderr, flush=True)
+                to_stderr(f"{what} cannot be written: {error}; training goes on")
 
 
 def _rho(networks: dict[str, nn.Layer]) -> dict[str, np.ndarray]:
@@ -137,11 +142,8 @@ def _rho(networks: dict[str, nn.Layer]) -> dict[str, np.ndarray]:
     return found
 
 
-def _visualdl(folder: Path, say: Callable[[str], None]) -> Any:
-    """Return VisualDL's LogWriter, or None if it is not installed."""
-    try:
-        from visualdl import LogWriter
-    except ImportError:
-        say("VisualDL is not installed: losses go to losses.csv only (pip install visualdl)")
-        return None
+def _visualdl(folder: Path) -> Any:
+    """Return VisualDL's LogWriter. Raises whatever its loading raises."""
+    from visualdl import LogWriter
+
     return LogWriter(str(folder))

@@ -1,7 +1,8 @@
 """The start of a run: its options, device, folder, data and initial weights."""
 
+import contextlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,10 @@ from paddle_ugatit.backend.errors import InputError, UsageError
 from paddle_ugatit.data.folders import TrainingData, test_images
 from paddle_ugatit.metrics import FeatureExtractor
 from paddle_ugatit.systems import trained
+from paddle_ugatit.training import distributed
 from paddle_ugatit.training.checkpoints import Checkpoints
 from paddle_ugatit.training.evaluation import Evaluation
+from paddle_ugatit.training.lock import FolderLock
 from paddle_ugatit.training.options import RunOptions, read_options
 from paddle_ugatit.training.state import fill
 from paddle_ugatit.training.system import TrainedSystem
@@ -62,24 +65,44 @@ def choose_device(name: str | None, config: RunOptions) -> None:
         paddle.set_flags({"FLAGS_cudnn_deterministic": True})
 
 
-def prepare_folder(folder: Path | str, resume: bool) -> Path:
-    """Make the run's folder and return its path.
+@contextlib.contextmanager
+def owned_folder(folder: Path | str, resume: bool, rank: int = 0) -> Iterator[FolderLock | None]:
+    """Within the block the run's folder, which is made, belongs to this process, or to the first of several.
 
-    Raises InputError if it cannot be written, and UsageError if it holds a run that is not to be resumed.
+    Yields the lock, or None in all processes but the first. Raises InputError if the folder cannot be written, and
+    UsageError if another process trains in it, or if it holds a run that is not to be resumed.
     """
-    folder = Path(folder)
-    if not resume and Checkpoints(folder / "checkpoints").steps():
-        raise UsageError(
-            f"{folder}: already holds a run: use --resume to continue it, or another --out to start a new one"
-        )
+    folder, error = Path(folder), None
+    with contextlib.ExitStack() as stack:
+        lock = None
+        try:
+            if rank == 0:
+                lock = stack.enter_context(_taken(folder, resume))
+        except InputError as refused:
+            error = refused
+        if distributed.any_process(error is not None):
+            raise error or InputError(f"{folder}: the first process cannot train there")
+        yield lock
+
+
+@contextlib.contextmanager
+def _taken(folder: Path, resume: bool) -> Iterator[FolderLock]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with open(folder / "log.txt", "a", encoding="utf-8"):
             pass
+        lock = FolderLock(folder)
+        lock.take()
     except OSError as error:
         raise InputError(f"{folder}: cannot be written: {error.strerror or error}") from error
-    Checkpoints(folder / "checkpoints").clean()
-    return folder
+    with contextlib.closing(lock):
+        checkpoints = Checkpoints(folder / "checkpoints")
+        checkpoints.repair()
+        if not resume and checkpoints.steps():
+            raise UsageError(
+                f"{folder}: already holds a run: use --resume to continue it, or another --out to start a new one"
+            )
+        yield lock
 
 
 def take_weights(system: TrainedSystem, path: Path | str) -> list[str]:

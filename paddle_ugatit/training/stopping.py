@@ -1,0 +1,43 @@
+"""Ctrl-C, SIGTERM and a closed terminal, which end a run with a checkpoint."""
+
+import os
+import signal
+import threading
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+
+class Stopping:
+    """Within the block, on the first Ctrl-C, SIGTERM or SIGHUP `asked` becomes true; on the second, the work ends.
+
+    SIGHUP says that the terminal is gone: what would still be written to it goes nowhere, so that the saving succeeds.
+    """
+
+    def __init__(self, say: Callable[[str], None]):
+        self.say = say
+        self.asked = False
+        self._before: dict[int, Any] = {}  # signal -> handler
+        self._terminals: list[int] = []  # file descriptors of stdout and stderr, if they are a terminal
+
+    def __enter__(self) -> "Stopping":
+        if threading.current_thread() is threading.main_thread():
+            self._terminals = [number for number in (1, 2) if os.isatty(number)]
+            for name in ("SIGINT", "SIGTERM", "SIGHUP"):  # Windows has no SIGHUP
+                if number := getattr(signal, name, None):
+                    self._before[number] = signal.signal(number, self._ask)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _ask(self, number: int, _frame: FrameType | None) -> None:
+        if number == getattr(signal, "SIGHUP", None):
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            for terminal in self._terminals:
+                os.dup2(nowhere, terminal)
+        if self.asked:
+            raise KeyboardInterrupt
+        self.asked = True
+        self.say("stopping after this iteration with a checkpoint; interrupt again to stop at once, without one")
