@@ -1,13 +1,16 @@
 """The console command `paddle-ugatit`: the tools and the parity checks as subcommands.
 
-A module beside the package, since importing the package loads Paddle: `paddle-ugatit --help` must not wait for that.
+A module beside the package, since importing the package loads Paddle: `paddle-ugatit --help` must not wait for that,
+and Ctrl-C while it is loaded, or a Paddle that cannot be loaded, must be told in one line.
 """
 
 import importlib
 import importlib.metadata
 import importlib.util
 import runpy
+import signal
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -51,10 +54,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"{PROGRAM} {importlib.metadata.version(PROGRAM)}")
         return 0
     if name in TOOLS:
-        return _guarded(name, lambda: _tool(name, rest))
+        return _guarded(f"{PROGRAM} {name}", lambda: _tool(name, rest))
     if name == "align":
         return _align(rest)
     return _unknown(PROGRAM, name, [*TOOLS, "align"])
+
+
+def tool(name: str) -> int:
+    """Run a tool as the script in tools/ that calls this, with the arguments of the process; return its exit code."""
+    return _guarded(Path(sys.argv[0]).stem, lambda: importlib.import_module(TOOLS[name][0]).main())
 
 
 def _tool(name: str, words: list[str]) -> int:
@@ -69,7 +77,7 @@ def _align(words: list[str]) -> int:
         return 0
     if name not in CHECKS:
         return _unknown(f"{PROGRAM} align", name, list(CHECKS))
-    return _guarded(f"align {name}", lambda: _check(name, [_packaged(word) for word in rest]))
+    return _guarded(f"{PROGRAM} align {name}", lambda: _check(name, [_packaged(word) for word in rest]))
 
 
 def _check(name: str, words: list[str]) -> int:
@@ -91,9 +99,13 @@ def _packaged(word: str) -> str:
     return str(installed) if installed.exists() else word
 
 
-def _guarded(name: str, work: Callable[[], int]) -> int:
-    """Return `work()`; a missing framework is one line that says how to install it, and the exit code 2."""
+def _guarded(program: str, work: Callable[[], int]) -> int:
+    """Return `work()`, before which Paddle is loaded; what goes wrong there is one line, and the exit code 2 or 130."""
+    main_thread = threading.current_thread() is threading.main_thread()
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler) if main_thread else None
     try:
+        if fault := _paddle_fault():
+            return _failed(program, fault, 2)
         return work()
     except ModuleNotFoundError as error:
         missing = (error.name or "").partition(".")[0]
@@ -101,8 +113,28 @@ def _guarded(name: str, work: Callable[[], int]) -> int:
             raise
         other = " (paddlepaddle-gpu for a GPU)" if missing == "paddle" else ""
         install = f'pip install "{PROGRAM}[{EXTRAS[missing]}]"{other}'
-        print(f"{PROGRAM} {name}: {missing} is not installed: {install}", file=sys.stderr)
-        return 2
+        return _failed(program, f"{missing} is not installed: {install}", 2)
+    except KeyboardInterrupt:
+        return _failed(program, "interrupted; nothing was begun", 130)
+    finally:
+        if before is not None:
+            signal.signal(signal.SIGTERM, before)
+
+
+def _paddle_fault() -> str:
+    """Load the package, and Paddle with it; return why a Paddle that is installed cannot be loaded, "" if it can."""
+    try:
+        importlib.import_module("paddle_ugatit")
+    except ModuleNotFoundError:
+        raise
+    except Exception as error:  # whatever a broken installation raises
+        return f"Paddle cannot be loaded: {error or type(error).__name__}"
+    return ""
+
+
+def _failed(program: str, reason: str, code: int) -> int:
+    print(f"{program}: {' '.join(reason.split())}", file=sys.stderr)
+    return code
 
 
 def _unknown(program: str, name: str, known: list[str]) -> int:

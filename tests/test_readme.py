@@ -7,6 +7,7 @@ import pytest
 
 from align.cases import CASES
 from align.checks import command, layer_table
+from paddle_ugatit_command import TOOLS
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -52,8 +53,11 @@ def test_commands_name_files_and_options_that_exist(text):
         script = re.search(r"[\w/.]+\.(?:py|sh)", line)[0]
         assert (ROOT / script).is_file(), line
         source = (ROOT / script).read_text(encoding="utf-8")
-        if module := re.search(r"from ((?:align|paddle_ugatit)\S+) import main", source):
-            source = (ROOT / f"{module[1].replace('.', '/')}.py").read_text(encoding="utf-8")
+        module = re.search(r"from (align\S+) import main", source)
+        tool = re.search(r'tool\("([\w-]+)"\)', source)
+        if module or tool:
+            name = module[1] if module else TOOLS[tool[1]][0]
+            source = (ROOT / f"{name.replace('.', '/')}.py").read_text(encoding="utf-8")
             source += (ROOT / "paddle_ugatit/cli/command.py").read_text(encoding="utf-8")
         known = shared + source if script.startswith("align/check_") else source
         if "bench.py kid" in line:

@@ -10,7 +10,10 @@ import ctypes
 import io
 import os
 import platform
+import signal
 import sys
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 SWITCH = "PADDLE_UGATIT_RUNTIME"
@@ -90,5 +93,33 @@ def import_paddle() -> None:
 
     with contextlib.suppress(ImportError):
         from PIL import Image  # noqa: F401
-    with contextlib.redirect_stderr(io.StringIO()):
+    with _signals_later(), contextlib.redirect_stderr(io.StringIO()):
         import paddle  # noqa: F401
+
+
+@contextlib.contextmanager
+def _signals_later() -> Iterator[None]:
+    """Have Ctrl-C and SIGTERM wait until the end of the block, then act as the program has arranged.
+
+    Paddle swallows a KeyboardInterrupt while it is loaded, and puts its own handler of SIGTERM, which prints a C++
+    traceback, in the place of Python's.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread may set handlers
+        return
+    arrived: list[int] = []
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    ours = {number: handler for number, handler in before.items() if handler is not None}  # None: set by C code
+    for number in ours:
+        signal.signal(number, lambda arriving, _frame: arrived.append(arriving))
+    masked = hasattr(signal, "pthread_sigmask")  # not on Windows
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, ours) if masked else set()
+    try:
+        yield
+    finally:
+        for number, handler in ours.items():
+            signal.signal(number, handler)
+        if masked:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        if arrived:
+            signal.raise_signal(arrived[0])

@@ -19,6 +19,7 @@ from paddle_ugatit import formats
 from paddle_ugatit.formats import Checkpoint, CheckpointError, atomic, manifest, verified
 
 BEST, LATEST = "best", "latest"
+WEIGHTS = "weights.pdparams"
 
 Files = Mapping[str, Callable[[], Checkpoint]]  # name of a file -> function that makes its contents
 

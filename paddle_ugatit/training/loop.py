@@ -28,15 +28,16 @@ from paddle_ugatit.data.folders import TrainingData
 from paddle_ugatit.formats import Checkpoint, CheckpointError
 from paddle_ugatit.training import distributed, state
 from paddle_ugatit.training.average import Average
-from paddle_ugatit.training.checkpoints import Checkpoints
+from paddle_ugatit.training.checkpoints import WEIGHTS, Checkpoints
 from paddle_ugatit.training.diverged import DivergedError, require_finite_weights
 from paddle_ugatit.training.evaluation import Evaluation
 from paddle_ugatit.training.lock import FolderLock
 from paddle_ugatit.training.records import Records
+from paddle_ugatit.training.resuming import require_same_options
 from paddle_ugatit.training.stopping import Stopping
 from paddle_ugatit.training.system import TrainedSystem
 
-WEIGHTS, REST, MEAN = "weights.pdparams", "state.safetensors", "ema.pdparams"
+REST, MEAN = "state.safetensors", "ema.pdparams"
 
 
 class Run:
@@ -92,7 +93,7 @@ class Run:
 
     def _restore(self, step: int) -> None:
         manifest = self.checkpoints.manifest(step)
-        self._require_same_options(manifest)
+        require_same_options(self.config, manifest, self.checkpoints.folder, self.records.say)
         if manifest.get("data") != self.data.fingerprint:
             self.records.say(
                 "note: the training images are not those of the run so far, so it continues with other batches"
@@ -108,31 +109,6 @@ class Run:
         if self.average:
             state.fill_all(self.average.networks, formats.read(folder / MEAN).networks, folder / MEAN)
         system.iteration = step
-
-    def _require_same_options(self, manifest: dict[str, Any]) -> None:
-        world, processes = distributed.world_size(), manifest.get("processes", 1)
-        try:
-            if type(processes) is not int or processes < 1:
-                raise ValueError(f"{processes!r:.40} processes")
-            then = type(self.config).from_dict(manifest.get("config", {}))
-        except (ValueError, TypeError, AttributeError) as error:
-            raise CheckpointError(f"{self.checkpoints.folder}: its configuration is not valid: {error}") from error
-        ours = self.config.replaced(batch_size=self.config.batch_size * world)
-        then = then.replaced(batch_size=then.batch_size * processes)
-        for name, (before, now) in then.harmless_differences(self.config).items():
-            self.records.say(f"note: {name} was {before!r}, is {now!r}")
-        changed = then.differences(ours)
-        changed.pop("accumulate", None)  # does not change the updates
-        if length := changed.pop("iteration", None):
-            told = f"note: iteration was {length[0]}, is {length[1]}"
-            self.records.say(f"{told}: learning rates that depend on it follow the new length from here")
-        if changed:
-            listed = ", ".join(f"{name} was {before!r}, is {now!r}" for name, (before, now) in changed.items())
-            per = " (batch_size times processes)" if "batch_size" in changed else ""
-            raise InputError(
-                f"cannot resume with other options{per}: {listed}; a new run can start from these weights with --init "
-                f"{self.checkpoints.folder / 'latest' / WEIGHTS} and another --out"
-            )
 
     # --- running -------------------------------------------------------------------------------------------
 

@@ -26,7 +26,7 @@ class LossFile:
         text = self.path.read_bytes().decode("utf-8", "surrogateescape").replace("\r\n", "\n")
         header, *lines = text.split("\n")[:-1] or [text]
         good = [line for line in lines if line.count(",") == header.count(",") and _is_row(line)]
-        known = header.startswith("iteration,") and header.isascii()
+        known = header.startswith("iteration,") and header.isascii() and header.isprintable()
         kept = [line for line in good if int(line.partition(",")[0]) <= resumed_at] if known else []
         if text and (not known or len(good) < len(lines)):
             self._set_aside()

@@ -128,9 +128,6 @@ def test_damaged_newest_checkpoint_falls_back(faces, tmp_path, unbroken, name, h
     run = new_run(tmp_path / "run", faces, ema=0.9)
     run.resume()
     told = capsys.readouterr().err
-    if name == "manifest.json" and how == "one bit":
-        assert run.system.iteration in (2, 4)  # a digit of a version, say, does no harm
-        return
     assert run.system.iteration == 2 and "skipped a checkpoint" in told and "0000004" in told
     run.train()
     assert_same(weights_of(run), state_of(unbroken.path(8)))
