@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from paddle_ugatit.training import start
+from paddle_ugatit_command import TOOLS
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
@@ -54,6 +55,8 @@ def sources(script):
             if module.startswith(("align", "paddle_ugatit.cli")):
                 base = ROOT / module.replace(".", "/")
                 waiting += [base.with_suffix(".py"), *(base / f"{name.strip()}.py" for name in names.split(","))]
+        tools = [TOOLS[name][0] for name in re.findall(r'tool\("([\w-]+)"\)', text)]
+        waiting += [ROOT / f"{module.replace('.', '/')}.py" for module in tools]
         waiting += [ROOT.joinpath(*re.findall(r"[\w.]+", path)) for path in re.findall(r'ROOT((?: / "[\w.]+")+)', text)]
     return "\n".join(texts)
 
