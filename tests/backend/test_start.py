@@ -45,7 +45,14 @@ def test_a_signal_while_paddle_is_loaded_is_one_line(tmp_path, number):
     assert (process.returncode, out, error) == (130, "", "train: interrupted; nothing was begun\n")
 
 
-@pytest.mark.parametrize("error", ["ImportError('libmkl.so: cannot open', name='paddle.base')", "OSError('libmkl.so')"])
+@pytest.mark.parametrize(
+    "error",
+    [
+        "ImportError('libmkl.so: cannot open', name='paddle.base')",
+        "ModuleNotFoundError('No module named libmkl.so', name='libmkl.so')",
+        "OSError('libmkl.so')",
+    ],
+)
 @pytest.mark.parametrize("command", [line(), [sys.executable, "-m", "paddle_ugatit_command", "sample", "--help"]])
 def test_a_broken_paddle_says_its_own_error_once(tmp_path, error, command):
     done = subprocess.run(

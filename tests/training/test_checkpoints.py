@@ -121,10 +121,10 @@ def test_damaged_checkpoints_do_not_count(tmp_path):
     assert checkpoints.steps() == [5, 9, 10]
     # A damaged one among the newest is not one of the two that are kept.
     checkpoints = written(tmp_path / "two", 1, 2, 3, keep=3)
-    damage(checkpoints.path(2) / "b.safetensors")
+    damage(checkpoints.path(3) / "b.safetensors")
     checkpoints = Checkpoints(tmp_path / "two", keep=2)
     checkpoints.save(4, FILES, {})
-    assert checkpoints.manifest(4) and checkpoints.manifest(3)
+    assert checkpoints.steps() == [2, 3, 4] and checkpoints.manifest(4) and checkpoints.manifest(2)
     checkpoints.save(5, FILES, {})
     assert checkpoints.steps() == [4, 5]
 

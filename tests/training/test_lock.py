@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 
@@ -76,8 +77,10 @@ def test_another_host_is_refused_with_the_remedy(tmp_path, changes):
     assert taken(tmp_path)
 
 
-def test_of_many_that_take_over_at_once_one_wins(tmp_path):
+def test_of_many_that_take_over_at_once_one_wins(tmp_path, monkeypatch):
     held_by(tmp_path, pid=ended_process())
+    together, real = threading.Barrier(8, timeout=5), os.replace
+    monkeypatch.setattr(os, "replace", lambda *paths: together.wait() is not None and real(*paths))
 
     def attempt(_):
         own = FolderLock(tmp_path)
