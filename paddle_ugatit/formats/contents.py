@@ -36,7 +36,9 @@ def contents_of(
     if isinstance(value, list | tuple) and len(value) == 1:
         value = value[0]
     if isinstance(value, Opaque):
-        raise CheckpointError(f"{path}: refuses to load {_printable(value.name)}: not part of a state dict")
+        raise CheckpointError(
+            f"{path}: refuses to load {_printable(value.name)}: a whole object; save its state_dict() instead"
+        )
     if not isinstance(value, dict):
         raise CheckpointError(f"{path}: holds an object {_kind(value)}, not a state dict")
     walk = _Walk(path, is_leaf, max(nbytes, _FLOOR), ignored)

@@ -31,6 +31,7 @@ from paddle_ugatit.formats.torch_tensors import STORAGES, TorchMachine, View, ar
 _CLASS_OF = {dtype: storage for storage, dtype in STORAGES.items()}
 _ALIGNMENT = 64  # of every storage in the file, as PyTorch writes it
 _BIG = 1 << 30  # bytes from which zipfile is told beforehand that it may need 64-bit sizes
+_MOST_DEFLATED = 20  # times as large as it is compressed may a record be; weights hardly shrink
 _LOCAL_HEADER = 30  # bytes, then name and extra field
 
 
@@ -99,8 +100,10 @@ def _require_sound(path: FilePath, info: zipfile.ZipInfo, data: memoryview) -> N
 
 
 def _record(path: FilePath, info: zipfile.ZipInfo, data: memoryview) -> memoryview:
-    """Return a view of a record's bytes. Every number is checked: the archive's index may be wrong."""
-    if info.compress_type != zipfile.ZIP_STORED or info.compress_size != info.file_size or info.flag_bits & 1:
+    """Return a record's bytes, a view if it is not compressed. Every number is checked: the index may be wrong."""
+    stored = info.compress_type == zipfile.ZIP_STORED and info.compress_size == info.file_size
+    deflated = info.compress_type == zipfile.ZIP_DEFLATED and info.file_size <= _MOST_DEFLATED * info.compress_size
+    if not (stored or deflated) or info.flag_bits & 1:
         raise CheckpointError(
             f"{path}: refuses its compressed or encrypted record {info.filename!r}: pack it anew without (zip -0)"
         )
@@ -108,9 +111,21 @@ def _record(path: FilePath, info: zipfile.ZipInfo, data: memoryview) -> memoryvi
     if len(header) != _LOCAL_HEADER or bytes(header[:4]) != b"PK\3\4":
         raise CheckpointError(f"{path}: truncated or damaged at its record {info.filename!r}")
     start = info.header_offset + _LOCAL_HEADER + sum(struct.unpack_from("<HH", header, 26))
-    if start + info.file_size > len(data):
+    if start + info.compress_size > len(data):
         raise CheckpointError(f"{path}: truncated or damaged in its record {info.filename!r}")
-    return data[start : start + info.file_size]
+    found = data[start : start + info.compress_size]
+    return found if stored else _inflated(path, info, found)
+
+
+def _inflated(path: FilePath, info: zipfile.ZipInfo, data: memoryview) -> memoryview:
+    """Return the bytes of a record that a mail program or archiver has compressed."""
+    try:
+        found = zlib.decompressobj(-zlib.MAX_WBITS).decompress(data, info.file_size + 1)
+    except zlib.error as error:
+        raise CheckpointError(f"{path}: damaged in its record {info.filename!r}: {error}") from error
+    if len(found) != info.file_size:
+        raise CheckpointError(f"{path}: damaged: its record {info.filename!r} is not as long as the index says")
+    return memoryview(found)
 
 
 def write(file: IO[bytes], checkpoint: Checkpoint, progress: Callable[[int], object]) -> None:

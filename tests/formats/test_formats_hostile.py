@@ -158,8 +158,13 @@ def test_hostile_and_foreign_archives(tmp_path, pickled, records, reason):
     assert reason in refusal(archive(tmp_path / "x.pt", pickled, records))
 
 
-def test_compressed_records_are_refused(tmp_path):
+def test_compressed_records_are_read_unless_they_are_bombs(tmp_path):
+    values = np.random.default_rng(0).standard_normal(4).astype("f4")
+    path = archive(tmp_path / "x.pt", tensor_pickle(), {"data/0": values.tobytes()}, zipfile.ZIP_DEFLATED)
+    assert formats.read(path).networks[""]["w"].tobytes() == values.tobytes()
     path = archive(tmp_path / "x.pt", tensor_pickle(), {"data/0": b"\0" * 10_000}, zipfile.ZIP_DEFLATED)
+    assert "refuses its compressed" in refusal(path)
+    path = archive(tmp_path / "x.pt", tensor_pickle(), DATA, zipfile.ZIP_BZIP2)
     assert "refuses its compressed" in refusal(path)
 
 
