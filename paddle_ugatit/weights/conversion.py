@@ -16,6 +16,7 @@ from paddle import nn
 
 from paddle_ugatit import formats
 from paddle_ugatit.backend.compat import default_dtype
+from paddle_ugatit.backend.errors import Note
 from paddle_ugatit.formats import Checkpoint, FilePath
 from paddle_ugatit.formats.checkpoint import held_dtype, is_text
 from paddle_ugatit.formats.torch_upgrade import modernised
@@ -149,10 +150,14 @@ def _model(metadata: dict[str, Any], path: FilePath, model: str | None) -> str |
     return model or noted
 
 
+def _usual_model(options: dict[str, Options]) -> str:
+    return next(iter(checkpoints_of(next(iter(options.values()))).MODELS))
+
+
 def _require_one_system(options: dict[str, Options], model: str | None, path: FilePath) -> str:
     """Return the model of all networks, by default their system's first one, after checking their names."""
     own = checkpoints_of(next(iter(options.values())))
-    model = model or next(iter(own.MODELS))
+    model = model or _usual_model(options)
     if model not in own.MODELS or any(checkpoints_of(chosen) is not own for chosen in options.values()):
         raise WeightError(f"{path}: holds {', '.join(chosen['kind'] for chosen in options.values())}, not {model}")
     own.require_names(options, path)
@@ -176,9 +181,11 @@ def load_networks(
     model = next((name for name, value in models().items() if value == revision), None)
     checkpoint, notes = convert(formats.read(path), "paddle", path, model)
     options, found = checkpoint.metadata["networks"], checkpoint.metadata["revision"]
+    if not model and found != models()[_usual_model(options)]:
+        notes.append(f"{path}: its metadata say that it is of the model {checkpoint.metadata['model']}")
     wanted = {name: state for name, state in checkpoint.networks.items() if only is None or name in only}
     for note in notes + not_finite(wanted, path):
-        warnings.warn(note, stacklevel=2)
+        warnings.warn(note, Note, stacklevel=2)
     return {name: _filled(options[name], found, state, dtype) for name, state in wanted.items()}
 
 

@@ -3,11 +3,13 @@
 import argparse
 import subprocess
 import sys
+import warnings
 
 import numpy as np
 import pytest
 
 from paddle_ugatit import Discriminator, ResnetGenerator, formats, weights
+from paddle_ugatit.cli import command
 from paddle_ugatit.cli import convert as convert_weights
 from paddle_ugatit.weights import WeightError, foreign
 
@@ -232,3 +234,16 @@ def test_a_paddle_file_with_prefixes_is_read_too():
 def test_names_of_averages():
     for part, plain in [("genA2B_ema", "genA2B"), ("ema_genA2B", "genA2B"), ("G_EMA", "G"), ("schema", "schema")]:
         assert foreign._without_average(part) == plain
+
+
+def test_commands_print_notes_on_networks_in_a_line(tmp_path, capsys, monkeypatch):
+    """With the model that a side file says, which no weight shows, and what was left aside."""
+    network = ResnetGenerator(3, 3, ngf=2, n_blocks=1, light=True)
+    state = weights.to_torch({key: tensor.numpy() for key, tensor in network.state_dict().items()}, network)
+    formats.write(tmp_path / "x.pt", formats.Checkpoint({"": state}, "torch", {"model": "ugatit-initial"}))
+    monkeypatch.setattr(warnings, "showwarning", lambda *given: sys.stderr.write(warnings.formatwarning(*given[:4])))
+    warnings.simplefilter("always")
+    assert command.run("translate", lambda: len(weights.load_networks(tmp_path / "x.pt")) - 1) == 0
+    told = f"note: {tmp_path / 'x.pt'}: its metadata say that it is of the model ugatit-initial\n"
+    assert capsys.readouterr().err == told
+    assert weights.load_networks(tmp_path / "x.pt")[""].UpBlock1_1.revision == "initial"
