@@ -26,6 +26,8 @@ class CheckpointRules(Protocol):
 
     MODELS: dict[str, str]  # name of a model -> its revision; the first is assumed if only the keys are known
     KINDS: tuple[str, ...]  # the `kind` of each of its networks, in words
+    NAMES: dict[str, str]  # the name of a network in a file -> its kind; a network alone needs no name
+    HIDDEN: dict[str, dict[str, Any]]  # kind -> option that neither keys nor shapes show -> its usual value
     EAGER: tuple[str, ...]  # kinds that cannot be built without allocating their weights
     RULES: "dict[type[nn.Layer], dict[str, str]]"  # own layer type -> name of an array -> rule, see weights/rules.py
 

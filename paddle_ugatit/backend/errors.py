@@ -7,3 +7,7 @@ class InputError(Exception):
 
 class UsageError(InputError):
     """Arguments are invalid or contradict one another."""
+
+
+class Note(UserWarning):
+    """Something about an input that a user should know; the message is one line. Commands print it on stderr."""

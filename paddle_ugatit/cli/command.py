@@ -9,10 +9,12 @@ import re
 import signal
 import sys
 import threading
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
-from paddle_ugatit.backend.errors import InputError, UsageError
+from paddle_ugatit.backend.errors import InputError, Note, UsageError
 
 CONSOLE = "paddle-ugatit"  # the console command that the package installs
 # The help texts name the scripts of a checkout; under the console command they name its subcommands instead.
@@ -58,7 +60,7 @@ def run(program: str, work: Callable[[], int | None], interrupted: str = "nothin
     `interrupted` is what the user is told after Ctrl-C or SIGTERM.
     """
     try:
-        with _ended_as_interrupted():
+        with _ended_as_interrupted(), _notes_in_a_line():
             return work() or 0
     except UsageError as error:
         return failed(program, error, 2)
@@ -90,3 +92,20 @@ def _ended_as_interrupted() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def _notes_in_a_line() -> Iterator[None]:
+    """Within the block a Note is one line, without the place in the source; other warnings are as they were."""
+    before = warnings.formatwarning
+
+    def formatted(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> str:
+        if issubclass(category, Note):
+            return f"note: {' '.join(str(message).split())}\n"
+        return before(message, category, *place, **more)
+
+    warnings.formatwarning = formatted
+    try:
+        yield
+    finally:
+        warnings.formatwarning = before

@@ -30,6 +30,9 @@ source the header says which layout it has. If both sides are of one framework, 
 With --dtype float16 a file takes half the space; what reads it widens the weights again. PyTorch is not needed. Beside
 a .pt or .pdparams destination, <DST>.json describes what the file holds.
 
+Files of other programs are read too: whatever their suffix, with the prefixes of DataParallel and torch.compile, nested
+in a state_dict, flat, or beside optimisers and options, of which nothing is executed. Lines say what was left aside.
+
 exit code: 0 converted, 1 the input or output is bad, 2 bad usage, 130 interrupted
 """
 
@@ -37,8 +40,10 @@ exit code: 0 converted, 1 the input or output is bad, 2 bad usage, 130 interrupt
 def parse(argv: Sequence[str] | None, program: str) -> argparse.Namespace:
     """Return the command line's arguments."""
     parser = command.parser(program, __doc__, EXAMPLES)
-    parser.add_argument("source", metavar="SRC", help=f"checkpoint to read: {', '.join(formats.SUFFIXES)}")
-    parser.add_argument("destination", metavar="DST", help="checkpoint to write; an existing file is replaced")
+    parser.add_argument("source", metavar="SRC", help="checkpoint to read; its format is told by its content")
+    parser.add_argument(
+        "destination", metavar="DST", help=f"checkpoint to write ({', '.join(formats.SUFFIXES)}); replaced if it exists"
+    )
     parser.add_argument(
         "--model",
         choices=weights.models(),
@@ -46,6 +51,13 @@ def parse(argv: Sequence[str] | None, program: str) -> argparse.Namespace:
     )
     parser.add_argument("--framework", choices=("torch", "paddle"), help="layout of a .safetensors destination")
     parser.add_argument("--dtype", choices=FLOATS, help="round the weights to this dtype (default: as in SRC)")
+    parser.add_argument("--ema", action="store_true", help="take the running means of networks instead of the networks")
+    parser.add_argument(
+        "--lr-mlp",
+        type=float,
+        metavar="X",
+        help="StyleGAN2: --lr_mlp of SRC's training (from its .config.json, or 0.1)",
+    )
     return parser.parse_args(argv)
 
 
@@ -62,12 +74,11 @@ def destination_framework(source_framework: str, destination: str, wanted: str |
 
 
 def require_usable(source: str, destination: str) -> None:
-    """Raise UsageError if a suffix is unknown, or if SRC and DST are the same file under whatever names."""
-    for path in (source, destination):
-        try:
-            formats.framework_of(path)
-        except formats.CheckpointError as error:
-            raise UsageError(str(error)) from error
+    """Raise UsageError if DST's suffix is unknown, or if SRC and DST are the same file under whatever names."""
+    try:
+        formats.framework_of(destination)
+    except formats.CheckpointError as error:
+        raise UsageError(str(error)) from error
     same = os.path.realpath(source) == os.path.realpath(destination)
     if same or (os.path.exists(source) and os.path.exists(destination) and os.path.samefile(source, destination)):
         raise UsageError(f"{destination}: is the source itself")
@@ -80,11 +91,12 @@ def convert(arguments: argparse.Namespace) -> None:
     require_usable(source, destination)
     read = formats.read(source)
     framework = destination_framework(read.framework, destination, arguments.framework)
-    checkpoint, notes = weights.convert(read, framework, source, arguments.model)
+    given = {} if arguments.lr_mlp is None else {"lr_mul": arguments.lr_mlp}
+    checkpoint, notes = weights.convert(read, framework, source, arguments.model, given=given, averaged=arguments.ema)
     print(f"{source}: {read.framework}, {_amount(checkpoint)}")
     for name, options in checkpoint.metadata["networks"].items():
         print(f"  {name or 'bare state dict'}: {_described(options)}")
-    for note in notes:
+    for note in notes + weights.not_finite(checkpoint.networks, source):
         print(f"note: {note}")
     if arguments.dtype:
         checkpoint = rounded(checkpoint, arguments.dtype)

@@ -1,17 +1,20 @@
 """Checkpoint files on disk, one module per format. Knows nothing of models; imports neither Paddle nor PyTorch.
 
-`read(path)` and `write(path, checkpoint)` choose the format by the suffix: .pt and .pth (PyTorch), .pdparams (Paddle),
-.safetensors (either). `.pt` and `.pdparams` files cannot hold metadata; it is kept beside them in `<file>.json`.
+`read(path)` tells the format by the file's first bytes, whatever its name. `write(path, checkpoint)` chooses it by the
+suffix: .pt and .pth (PyTorch), .pdparams (Paddle), .safetensors (either). `.pt` and `.pdparams` files cannot hold
+metadata; it is kept beside them in `<file>.json`, which the file's SHA-256 ties to it.
 `atomic.replacing` writes any file so that it is replaced as a whole or not at all.
 """
 
 import io
 import os
+import stat
 from collections.abc import Callable
 from types import ModuleType
 
-from paddle_ugatit.formats import atomic, pdparams, safetensors_file, sidecar, torch_pt, verified
+from paddle_ugatit.formats import atomic, pdparams, recognise, safetensors_file, sidecar, torch_pt, verified
 from paddle_ugatit.formats.checkpoint import (
+    Account,
     Checkpoint,
     CheckpointError,
     FilePath,
@@ -20,10 +23,11 @@ from paddle_ugatit.formats.checkpoint import (
     require_writable,
     widened,
 )
-from paddle_ugatit.formats.verified import sha256
+from paddle_ugatit.formats.verified import remembered_sha256, sha256, sha256_of
 
 __all__ = [
     "SUFFIXES",
+    "Account",
     "Checkpoint",
     "CheckpointError",
     "FilePath",
@@ -58,21 +62,27 @@ def framework_of(path: FilePath) -> str | None:
 
 
 def read(path: FilePath) -> Checkpoint:
-    """Read a checkpoint. Its arrays are read-only views of the file.
+    """Read a checkpoint. Its arrays are read-only views of the file; its account says what else the file holds.
 
-    Raises CheckpointError if the file cannot be read, is damaged or holds anything but tensors, or if a manifest beside
-    it describes another content.
+    Raises CheckpointError if the file cannot be read, is damaged or holds no tensors, or if a manifest beside it
+    describes another content.
     """
-    layout = _format(path)
     try:
-        if not os.path.getsize(path):
+        if not stat.S_ISREG(os.stat(path).st_mode):  # opening a pipe would wait for a writer
+            raise CheckpointError(f"{path}: cannot be read: it is not a regular file")
+        with open(path, "rb") as file:
+            head, size = file.read(recognise.HEAD), os.fstat(file.fileno()).st_size
+        if not head:
             raise CheckpointError(f"{path}: is empty")
         verified.require_intact(path)
-        checkpoint = layout.read(path)
+        layout = recognise.format_of(path, head, size)
+        checkpoint: Checkpoint = layout.read(path)
+        if layout is not safetensors_file:
+            checkpoint.metadata = sidecar.read(path, lambda: remembered_sha256(path), checkpoint.account.notes)
     except (OSError, ValueError) as error:  # ValueError: mmap refuses anything but a regular file
         raise CheckpointError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
-    if layout is not safetensors_file:
-        checkpoint.metadata = sidecar.read(path)
+    if layout is pdparams and _FORMATS.get(os.path.splitext(path)[1].lower()) is not pdparams:
+        checkpoint.account.notes.append(f"{path}: is a plain pickle of arrays: they are taken to be in Paddle's layout")
     return checkpoint
 
 
@@ -91,8 +101,10 @@ def write(path: FilePath, checkpoint: Checkpoint, progress: Callable[[int], obje
         with atomic.replacing(path) as file:
             layout.write(file, checkpoint, progress)
         return
-    # The side file is renamed last. It names the checkpoint's size, so that a stale one is detected.
-    with atomic.replacing(sidecar.path_of(path), "w") as side, atomic.replacing(path) as file:
+    # The side file is renamed last. It names the checkpoint's SHA-256, so that a stale one is detected.
+    with atomic.replacing(sidecar.path_of(path), "w") as side, atomic.replacing(path, "w+b") as file:
         layout.write(file, checkpoint, progress)
-        sidecar.dump(side, checkpoint, file.seek(0, io.SEEK_END))
+        nbytes = file.seek(0, io.SEEK_END)
+        file.seek(0)
+        sidecar.dump(side, checkpoint, nbytes, sha256_of(file))
         side.flush()

@@ -28,7 +28,7 @@ def replacing(path: FilePath, mode: str = "wb") -> Iterator[IO[Any]]:
     """Open a file for writing that replaces `path` when the block ends without an exception.
 
     The file is written next to `path` under a temporary name, flushed to disk, then renamed. On any exception,
-    including an interrupt, it is removed and `path` is unchanged. `mode` is "wb" or "w" (UTF-8). If `path` is a
+    including an interrupt, it is removed and `path` is unchanged. `mode` is "wb", "w+b" or "w" (UTF-8). If `path` is a
     symbolic link, the file it points to is replaced. Raises WriteError if the operating system refuses, for example
     because the disk is full or the folder read-only; an OSError raised by the block counts as one, so the block should
     not read other files.

@@ -1,7 +1,7 @@
 """What every checkpoint file holds, in any format: named arrays, the framework, notes on their origin."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,11 +27,33 @@ DTYPES: dict[str, np.dtype] = {
 _NAMES = {dtype: name for name, dtype in DTYPES.items()}
 MAX_AXES = 32  # of an array in numpy 1
 _LONGEST_TEXT = 80
+_MOST_NAMES = 5  # in one line
 _CHUNK = 32 << 20  # bytes held at once while an array is written
 
 
 class CheckpointError(InputError):
     """A file cannot be read or written; the message is one line that names the file, and the key if there is one."""
+
+
+@dataclass
+class Account:
+    """What became of what a file holds: nothing is left aside or changed without an entry here."""
+
+    used: dict[str, str] = field(default_factory=dict)  # name of a network -> its name in the file
+    dropped: dict[str, str] = field(default_factory=dict)  # entry of the file -> why it was left aside
+    notes: list[str] = field(default_factory=list)  # lines on what was changed, or is odd
+
+    def lines(self, path: FilePath) -> list[str]:
+        """Return the account as lines for the user; `path` is the file's."""
+        renamed = [f"{name or 'the network'} from {where!r}" for name, where in self.used.items() if name != where]
+        lines = [f"{path}: read {', '.join(renamed)}"] if renamed else []
+        reasons: dict[str, list[str]] = {}
+        for name, why in self.dropped.items():
+            reasons.setdefault(why, []).append(repr(name))
+        for why, names in reasons.items():
+            more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
+            lines.append(f"{path}: left aside {', '.join(names[:_MOST_NAMES])}{more}: {why}")
+        return lines + self.notes
 
 
 @dataclass
@@ -46,6 +68,7 @@ class Checkpoint:
     framework: str  # "torch" or "paddle": whose layout the weights of a Linear have
     metadata: dict[str, Any] = field(default_factory=dict)  # JSON values
     texts: dict[str, str] = field(default_factory=dict)  # beside the networks of a .pt file, for example a version
+    account: Account = field(default_factory=Account)  # of what the file holds besides
 
     def tensors(self) -> Iterator[tuple[str, str, np.ndarray]]:
         """Yield every (network, key, array) in order."""
@@ -87,55 +110,9 @@ def joined(network: str, key: str) -> str:
     return f"{network}/{key}" if network else key
 
 
-def split_texts(value: Any) -> tuple[Any, dict[str, str]]:
-    """Split what a pickle held into the networks and the short texts beside them, by name."""
-    if not isinstance(value, dict) or not any(isinstance(entry, dict) for entry in value.values()):
-        return value, {}
-    texts = {name: entry for name, entry in value.items() if is_text(name) and is_text(entry)}
-    return {name: entry for name, entry in value.items() if name not in texts}, texts
-
-
 def is_text(value: object) -> bool:
     """Return whether this is a short printable string, as may stand beside networks, or name one."""
     return isinstance(value, str) and len(value) <= _LONGEST_TEXT and value.isprintable()
-
-
-def split_networks(path: FilePath, value: Any, is_leaf: Callable[[Any], bool]) -> dict[str, dict[str, Any]]:
-    """Return the networks in what a pickle held: a dict of leaves becomes {"": dict}, a dict of such dicts is kept.
-
-    Raises CheckpointError, which names the first entry that is neither.
-    """
-    if not isinstance(value, dict):
-        raise CheckpointError(f"{path}: holds {_kind(value)}, not a state dict")
-    if not value:
-        raise CheckpointError(f"{path}: holds no tensors")
-    bare = not any(isinstance(entry, dict) for entry in value.values())
-    networks = {"": value} if bare else value
-    for network, state in networks.items():
-        _require_key(path, network)
-        if not isinstance(state, dict):
-            raise CheckpointError(f"{path}: entry {network!r} is {_kind(state)}, not a state dict")
-        if not state:
-            raise CheckpointError(f"{path}: entry {network!r} is empty")
-        for key, leaf in state.items():
-            _require_key(path, key)
-            if not is_leaf(leaf):
-                raise CheckpointError(f"{path}: entry {joined(network, key)!r} is {_kind(leaf)}, not a tensor")
-    return networks
-
-
-def _require_key(path: FilePath, key: object) -> None:
-    if not isinstance(key, str) or "/" in key:
-        raise CheckpointError(f"{path}: {_shortened(key)} cannot be the name of a tensor or a network")
-
-
-def _shortened(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else text[:77] + "..."
-
-
-def _kind(value: object) -> str:
-    return "None" if value is None else f"of type {type(value).__name__}"
 
 
 def chunks(array: np.ndarray) -> Iterator[memoryview]:

@@ -15,14 +15,15 @@ from paddle_ugatit.formats import pickle_writer as p
 from paddle_ugatit.formats.checkpoint import (
     DTYPES,
     MAX_AXES,
+    Account,
     Checkpoint,
     CheckpointError,
     FilePath,
     chunks,
     held_dtype,
     joined,
-    split_networks,
 )
+from paddle_ugatit.formats.contents import contents_of
 from paddle_ugatit.formats.pickle_machine import Machine
 
 _NAME_TABLE = "StructuredToParameterName@@"  # Paddle 2.0's note of variable names in a state dict
@@ -60,9 +61,10 @@ class PaddleMachine(Machine):
             return _Array()
         if name == "numpy.dtype":
             return self._dtype(arguments[0])
-        if name == "_codecs.encode" and arguments[1:] == ("latin1",):
-            return memoryview(arguments[0].encode("latin-1"))
+        if name == "_codecs.encode" and len(arguments) == 2 and arguments[1] == "latin1":
+            return self._encoded(arguments[0])
         if name == "builtins.tuple":
+            self.spend(8 * len(arguments[0]))
             return tuple(arguments[0])
         return super().call(name, arguments)
 
@@ -76,6 +78,10 @@ class PaddleMachine(Machine):
         else:
             super().build(target, state)
 
+    def _encoded(self, text: str) -> memoryview:
+        self.spend(len(text))
+        return memoryview(text.encode("latin-1"))
+
     def _dtype(self, text: str) -> _Dtype:
         kind = _KINDS.get(text.lstrip("<|"))
         if kind is None:
@@ -88,7 +94,7 @@ class PaddleMachine(Machine):
             raise ValueError("not an array")
         if len(shape) > MAX_AXES or not all(type(size) is int and 0 <= size < 2**62 for size in shape):
             raise ValueError("not a shape")
-        data = memoryview(data.encode("latin-1")) if isinstance(data, str) else data  # str: Python 2's bytes
+        data = self._encoded(data) if isinstance(data, str) else data  # str: Python 2's bytes
         if int(np.prod(shape, dtype=object)) * dtype.kind.itemsize != len(data):
             raise ValueError("an array of the wrong number of bytes")
         return np.frombuffer(data, dtype.kind).reshape(shape, order="F" if column_order else "C")
@@ -100,25 +106,14 @@ def read(path: FilePath) -> Checkpoint:
         data = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
     if data[0] != 0x80:
         raise CheckpointError(f"{path}: is not a Paddle checkpoint: it does not begin like a pickle")
-    value = PaddleMachine(path, data).load()
-    if isinstance(value, dict):
-        value = {key: _without_notes(path, entry) for key, entry in _without_notes(path, value).items()}
-    networks = split_networks(path, value, _is_array)
-    named = {network: {key: _array(leaf) for key, leaf in state.items()} for network, state in networks.items()}
-    for network, state in named.items():
-        for key, array in state.items():
-            if array is None:
-                raise CheckpointError(f"{path}: {joined(network, key)!r} is an array without data")
-    return Checkpoint(named, "paddle")
-
-
-def _without_notes(path: FilePath, state: Any) -> Any:
-    """Drop Paddle's own entries from a state dict; return anything else unchanged."""
-    if not isinstance(state, dict):
-        return state
-    if _PIECES in state:
+    contents = contents_of(path, PaddleMachine(path, data).load(), _is_array, len(data), ignored=(_NAME_TABLE,))
+    if any(name.rpartition("/")[2] == _PIECES for name in contents.aside):
         raise CheckpointError(f"{path}: was saved in pieces by pickle protocol 2 or 3; save it with protocol=4")
-    return {key: value for key, value in state.items() if key != _NAME_TABLE}
+    named = {
+        network: {key: _array(path, joined(network, key), leaf) for key, leaf in state.items()}
+        for network, state in contents.networks.items()
+    }
+    return Checkpoint(named, "paddle", texts=contents.texts, account=Account(dropped=contents.aside))
 
 
 def _is_array(leaf: Any) -> bool:
@@ -126,8 +121,11 @@ def _is_array(leaf: Any) -> bool:
     return type(leaf[1] if named else leaf) is _Array
 
 
-def _array(leaf: Any) -> np.ndarray:
-    return (leaf[1] if isinstance(leaf, tuple) else leaf).value
+def _array(path: FilePath, name: str, leaf: Any) -> np.ndarray:
+    array = (leaf[1] if isinstance(leaf, tuple) else leaf).value
+    if array is None:
+        raise CheckpointError(f"{path}: {name!r} is an array without data")
+    return array
 
 
 def write(file: IO[bytes], checkpoint: Checkpoint, progress: Callable[[int], object]) -> None:

@@ -3,7 +3,9 @@
 A pickle is a program for a stack machine. Python's own machine imports and calls whatever the pickle names; refusing
 names in `Unpickler.find_class` still leaves opcodes that set attributes or look up registered classes. This machine has
 none of these: it knows the opcodes below, makes dicts, lists, tuples, strings and numbers, and passes every call to its
-subclass, which knows a few names and refuses all others. It neither recurses nor copies: bytes are views of the file.
+subclass, which knows a few names. Whatever else a pickle would make, such as the options of a training, becomes an
+Opaque, a name without contents. The machine neither recurses nor copies bytes, which are views of the file, and calls
+whose results may be larger than what the pickle spends on them are counted, so that memory is bounded by the file.
 """
 
 import struct
@@ -24,16 +26,33 @@ class Global:
     name: str
 
 
+@dataclass(frozen=True)
+class Opaque:
+    """An object that was not made: only the name of its class or function is kept."""
+
+    name: str
+
+
+# No checkpoint needs anything of these modules: a pickle that names them attacks whoever loads it elsewhere.
+_ATTACKS = {"os", "posix", "nt", "sys", "subprocess", "shutil", "socket", "importlib", "runpy", "ctypes", "pty"}
+_BUILT_IN = {"bool", "bytearray", "bytes", "complex", "dict", "float", "frozenset", "int", "list", "object", "range"}
+_BUILT_IN |= {"set", "slice", "str", "tuple"}
+_FACTOR, _FLOOR = 4, 1 << 16  # bytes that calls may make: for each byte of the pickle, and for the smallest one
+_PAIR = 100  # bytes of an entry of a dict
+
+
 class Machine:
     """Runs one pickle after another from a buffer. Subclasses define what may be called, and what a call returns."""
 
-    allowed: frozenset[str] = frozenset({"collections.OrderedDict"})  # what GLOBAL may name
+    # What `call` makes; a call of any other name makes an Opaque.
+    allowed: frozenset[str] = frozenset({"collections.OrderedDict", "collections.defaultdict", "collections.Counter"})
 
     def __init__(self, path: FilePath, data: memoryview, position: int = 0) -> None:
         """`data` is the buffer, `position` the byte where the first pickle begins; `path` is for messages."""
         self.path, self.data, self.position = path, data, position
         self.stack: list[Any] = []
         self.memo: dict[int, Any] = {}
+        self._budget = _FACTOR * len(data) + _FLOOR
 
     def load(self) -> Any:
         """Run the pickle at `position`, move `position` past it, and return its object.
@@ -50,15 +69,28 @@ class Machine:
             raise CheckpointError(f"{self.path}: truncated or not a checkpoint: {reason}") from error
 
     def call(self, name: str, arguments: tuple) -> Any:
-        """Return what a call of the allowed `name` makes. The base class knows OrderedDict, which becomes a dict."""
-        if name == "collections.OrderedDict":
-            pairs = arguments[0] if arguments else []  # Python 2 wrote a list of pairs
+        """Return what a call of the allowed `name` makes. The base class knows dicts of special kinds."""
+        if name == "collections.defaultdict":
+            return {}
+        if name in self.allowed and len(arguments) <= 1:
+            pairs = arguments[0] if arguments else []  # Python 2 wrote a list of pairs, a Counter is made from a dict
+            pairs = list(pairs.items()) if type(pairs) is dict else pairs
+            self.spend(_PAIR * len(pairs))
             return self.mapping([key for key, _ in pairs], [value for _, value in pairs])
         raise CheckpointError(f"{self.path}: refuses to call {name}")
 
+    def spend(self, nbytes: int) -> None:
+        """Count bytes that a call is about to make of arguments which the pickle may repeat at little cost.
+
+        Raises CheckpointError if they are out of all proportion to the file.
+        """
+        self._budget -= nbytes
+        if self._budget < 0:
+            raise CheckpointError(f"{self.path}: refuses it: its pickle would fill far more memory than the file has")
+
     def build(self, target: Any, state: Any) -> None:
-        """Set the state of `target`; that of a dict (attributes of a state dict) is dropped."""
-        if type(target) is not dict:
+        """Set the state of `target`; that of a dict (attributes of a state dict) or of an Opaque is dropped."""
+        if type(target) not in (dict, Opaque):
             raise CheckpointError(f"{self.path}: refuses to set the state of a {type(target).__name__}")
 
     def persistent(self, identifier: Any) -> Any:
@@ -66,10 +98,15 @@ class Machine:
         raise CheckpointError(f"{self.path}: refers to data outside its pickle, which this format does not have")
 
     def mapping(self, keys: list, values: list) -> dict:
-        """Return a dict. Its keys must be strings or integers: hashing a tuple nested a million deep crashes Python."""
-        for key in keys:
+        """Return a dict. Keys other than strings and integers are replaced by the name of their type.
+
+        Hashing a tuple nested a million deep would crash Python.
+        """
+        for i, key in enumerate(keys):
+            if key is _MARK:
+                raise ValueError("a mark where a key should be")
             if type(key) not in (str, int):
-                raise CheckpointError(f"{self.path}: a dict has a key of type {type(key).__name__}")
+                keys[i] = f"a key of type {type(key).__name__}"
         return dict(zip(keys, values, strict=True))
 
     def _step(self, opcode: int) -> None:
@@ -129,8 +166,9 @@ class Machine:
         # Python 2 wrote the old names of the built-in modules.
         module = {"__builtin__": "builtins", "copy_reg": "copyreg"}.get(module, module)
         name = f"{module}.{attribute}"
-        if name not in self.allowed:
-            raise CheckpointError(f"{self.path}: refuses to load {_printable(name)}: not part of a state dict")
+        attack = module.partition(".")[0] in _ATTACKS or (module == "builtins" and attribute not in _BUILT_IN)
+        if name not in self.allowed and attack:
+            raise CheckpointError(f"{self.path}: refuses to load {_printable(name)}: no checkpoint needs it")
         self.stack.append(Global(name))
 
     def _stack_name(self) -> None:
@@ -141,9 +179,25 @@ class Machine:
 
     def _reduce(self) -> None:
         function, arguments = self._pop(2)
-        if type(function) is not Global or type(arguments) is not tuple:
+        if type(function) not in (Global, Opaque) or type(arguments) is not tuple:
             raise CheckpointError(f"{self.path}: refuses to call a {type(function).__name__}")
-        self.stack.append(self.call(function.name, arguments))
+        known = type(function) is Global and function.name in self.allowed
+        self.stack.append(self.call(function.name, arguments) if known else Opaque(function.name))
+
+    def _new(self, count: int) -> None:
+        """Make an instance of the class below `count` arguments: an Opaque, or a dict for a class that is one."""
+        made = self._pop(1 + count)[0]
+        if type(made) not in (Global, Opaque):
+            raise ValueError("an instance of something that is not a class")
+        self.stack.append({} if made.name in Machine.allowed else Opaque(made.name))
+
+    def _freeze(self) -> None:
+        self._above_mark()
+        self.stack.append(Opaque("frozenset"))
+
+    def _add(self, items: list[Any]) -> None:
+        if type(self.stack[-1]) is not Opaque:
+            raise ValueError("items for something that is not a set")
 
     def _build(self) -> None:
         (state,) = self._pop(1)
@@ -154,11 +208,15 @@ class Machine:
 
     def _set_items(self, items: list[Any]) -> None:
         target = self.stack[-1]
+        if type(target) is Opaque:
+            return
         if type(target) is not dict:
             raise ValueError("items for something that is not a dict")
         target.update(self.mapping(items[::2], items[1::2]))
 
     def _append(self, items: list[Any]) -> None:
+        if type(self.stack[-1]) is Opaque:
+            return
         if type(self.stack[-1]) is not list:
             raise ValueError("items for something that is not a list")
         self.stack[-1].extend(items)
@@ -201,6 +259,7 @@ _CONSTANTS: dict[int, Callable[[], Any]] = {
     ord("]"): list,
     ord("}"): dict,
     ord("("): lambda: _MARK,
+    0x8F: lambda: Opaque("set"),
 }
 # opcode -> struct code of the number it pushes
 _NUMBERS: dict[int, str] = {ord("J"): "<i", ord("K"): "<B", ord("M"): "<H", ord("G"): ">d"}
@@ -212,6 +271,7 @@ _SIZED: dict[int, tuple[str, Callable[[memoryview], Any]]] = {
     ord("B"): ("<I", memoryview),
     ord("C"): ("<B", memoryview),
     0x8E: ("<Q", memoryview),
+    0x96: ("<Q", memoryview),
     ord("U"): ("<B", _latin),  # Python 2's strings
     ord("T"): ("<i", _latin),
     0x8A: ("<B", _integer),
@@ -234,6 +294,10 @@ _ACTIONS: dict[int, Callable[[Machine], Any]] = {
     ord("c"): lambda machine: machine._name(machine._line(), machine._line()),
     0x93: Machine._stack_name,
     ord("R"): Machine._reduce,
+    0x81: lambda machine: machine._new(1),
+    0x92: lambda machine: machine._new(2),
+    0x90: lambda machine: machine._add(machine._above_mark()),
+    0x91: Machine._freeze,
     ord("b"): Machine._build,
     ord("Q"): Machine._persistent,
     0x94: lambda machine: machine._memoize(len(machine.memo)),

@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Callable
 from typing import IO, Any
 
 from paddle_ugatit.formats.checkpoint import Checkpoint, CheckpointError, FilePath
@@ -14,17 +15,18 @@ def path_of(path: FilePath) -> str:
     return f"{os.fspath(path)}.json"
 
 
-def dump(file: IO[str], checkpoint: Checkpoint, nbytes: int) -> None:
-    """Write the metadata to a text file, with the checkpoint's size, by which `read` recognises a stale side file."""
-    described = {**checkpoint.metadata, "framework": checkpoint.framework, "bytes": nbytes}
+def dump(file: IO[str], checkpoint: Checkpoint, nbytes: int, sha256: str) -> None:
+    """Write the metadata to a text file, with the checkpoint's size and SHA-256, which tie it to the content."""
+    described = {**checkpoint.metadata, "framework": checkpoint.framework, "bytes": nbytes, "sha256": sha256}
     json.dump(described, file, indent=2)
     file.write("\n")
 
 
-def read(path: FilePath) -> dict[str, Any]:
-    """Return the metadata of a checkpoint, {} if it has no side file.
+def read(path: FilePath, sha256: Callable[[], str], notes: list[str]) -> dict[str, Any]:
+    """Return the metadata of a checkpoint, {} if it has no side file or one of another content, which `notes` get.
 
-    Raises CheckpointError if the side file is malformed or describes a file of another size.
+    `sha256` computes the checkpoint's. A side file of older versions names the size only, by which all checkpoints of
+    one architecture are alike: it is believed, and `notes` say so. Raises CheckpointError if the file is malformed.
     """
     side = path_of(path)
     try:
@@ -38,7 +40,14 @@ def read(path: FilePath) -> dict[str, Any]:
         raise CheckpointError(f"{side}: cannot be read: {error.strerror}") from error
     except (ValueError, RecursionError) as error:
         raise CheckpointError(f"{side}: is not a side file of a checkpoint; remove it, or restore it") from error
-    size = metadata.pop("bytes", None)
-    if size != os.path.getsize(path):
-        raise CheckpointError(f"{side}: describes a file of {size} bytes, not {path}; if it is a leftover, remove it")
+    size, digest = metadata.pop("bytes", None), metadata.pop("sha256", None)
+    same_size = size == os.path.getsize(path)
+    if not same_size or (digest is not None and digest != sha256()):
+        what = "SHA-256" if same_size else "size"
+        notes.append(
+            f"{side}: is not believed: it describes a file of another {what}; {path} was replaced, or is damaged"
+        )
+        return {}
+    if digest is None:
+        notes.append(f"{side}: is believed by the file's size alone: an older version wrote it, without a SHA-256")
     return metadata

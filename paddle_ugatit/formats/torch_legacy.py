@@ -6,43 +6,37 @@ follow, for each key in that order, the number of elements (int64) and the eleme
 
 import struct
 
-import numpy as np
-
-from paddle_ugatit.formats.checkpoint import DTYPES, CheckpointError, FilePath, joined, split_networks, split_texts
+from paddle_ugatit.formats.checkpoint import DTYPES, Account, Checkpoint, CheckpointError, FilePath, joined
+from paddle_ugatit.formats.contents import contents_of
 from paddle_ugatit.formats.torch_tensors import TorchMachine, View, array_of
 
 _MAGIC = 0x1950A86A20F9469CFC6C
 _PROTOCOL = 1001
-_START = b"\x80\x02\x8a\x0a" + _MAGIC.to_bytes(10, "little") + b"."
+_MAGIC_BYTES = _MAGIC.to_bytes(10, "little")
 
 
 def recognises(data: memoryview) -> bool:
-    """Return whether the file begins with the magic number."""
-    return bytes(data[: len(_START)]) == _START
+    """Return whether the file begins with a pickle of the magic number, in any protocol."""
+    return bytes(data[:1]) == b"\x80" and _MAGIC_BYTES in bytes(data[:32])
 
 
-def read_networks(path: FilePath, data: memoryview) -> tuple[dict[str, dict[str, np.ndarray]], dict[str, str]]:
-    """Return network -> key -> read-only view of `data`, and the texts beside the networks.
-
-    Raises CheckpointError if the file is damaged.
-    """
-    machine = TorchMachine(path, data, len(_START))
-    protocol = machine.load()
-    if protocol != _PROTOCOL:
+def read(path: FilePath, data: memoryview) -> Checkpoint:
+    """Return a checkpoint whose arrays are read-only views of `data`. Raises CheckpointError if the file is damaged."""
+    machine = TorchMachine(path, data)
+    if machine.load() != _MAGIC or machine.load() != _PROTOCOL:
         raise CheckpointError(f"{path}: is in PyTorch's older format, of a version other than {_PROTOCOL}")
     facts = machine.load()
     if not isinstance(facts, dict) or facts.get("little_endian") is not True:
         raise CheckpointError(f"{path}: was written on a big-endian machine, which is not supported")
-    value, texts = split_texts(machine.load())
-    networks = split_networks(path, value, lambda leaf: isinstance(leaf, View))
+    contents = contents_of(path, machine.load(), lambda leaf: isinstance(leaf, View), len(data))
     bytes_of = _storages(path, data, machine)
     arrays = {
         network: {
             key: array_of(path, joined(network, key), view, bytes_of[view.storage.key]) for key, view in state.items()
         }
-        for network, state in networks.items()
+        for network, state in contents.networks.items()
     }
-    return arrays, texts
+    return Checkpoint(arrays, "torch", texts=contents.texts, account=Account(dropped=contents.aside))
 
 
 def _storages(path: FilePath, data: memoryview, machine: TorchMachine) -> dict[str, memoryview]:

@@ -8,6 +8,7 @@ import io
 import mmap
 import struct
 import zipfile
+import zlib
 from collections.abc import Callable, Iterable
 from typing import IO
 
@@ -16,20 +17,21 @@ import numpy as np
 from paddle_ugatit.formats import pickle_writer as p
 from paddle_ugatit.formats import torch_legacy
 from paddle_ugatit.formats.checkpoint import (
+    Account,
     Checkpoint,
     CheckpointError,
     FilePath,
     chunks,
     held_dtype,
     joined,
-    split_networks,
-    split_texts,
 )
+from paddle_ugatit.formats.contents import contents_of
 from paddle_ugatit.formats.torch_tensors import STORAGES, TorchMachine, View, array_of
 
 _CLASS_OF = {dtype: storage for storage, dtype in STORAGES.items()}
 _ALIGNMENT = 64  # of every storage in the file, as PyTorch writes it
 _BIG = 1 << 30  # bytes from which zipfile is told beforehand that it may need 64-bit sizes
+_MOST_DEFLATED = 20  # times as large as it is compressed may a record be; weights hardly shrink
 _LOCAL_HEADER = 30  # bytes, then name and extra field
 
 
@@ -37,65 +39,93 @@ def read(path: FilePath) -> Checkpoint:
     """Read a checkpoint whose arrays are views of the file. Raises CheckpointError if it is none."""
     with open(path, "rb") as file:
         data = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
-        if bytes(data[:2]) == b"PK":
-            networks, texts = _read_archive(path, file, data)
-        elif torch_legacy.recognises(data):
-            networks, texts = torch_legacy.read_networks(path, data)
-        else:
-            raise CheckpointError(f"{path}: is not a PyTorch checkpoint: {_guess(data)}")
-    return Checkpoint(networks, "torch", texts=texts)
+        return _read_archive(path, file, data) if recognises_archive(data) else torch_legacy.read(path, data)
 
 
-def _guess(data: memoryview) -> str:
-    if bytes(data[257:262]) == b"ustar":
-        return "a tar archive, as PyTorch wrote before 0.1.10; load and save it with a newer PyTorch first"
-    return "neither a zip archive nor PyTorch's older format; truncated at its start, or something else"
+def recognises_archive(data: memoryview) -> bool:
+    """Return whether the file begins like a zip archive."""
+    return bytes(data[:4]) in (b"PK\3\4", b"PK\5\6")
 
 
-def _read_archive(
-    path: FilePath, file: IO[bytes], data: memoryview
-) -> tuple[dict[str, dict[str, np.ndarray]], dict[str, str]]:
+def _read_archive(path: FilePath, file: IO[bytes], data: memoryview) -> Checkpoint:
     try:
         records = {info.filename: info for info in zipfile.ZipFile(file).infolist()}
     except (zipfile.BadZipFile, ValueError, NotImplementedError, OSError, struct.error, EOFError) as error:
         raise CheckpointError(f"{path}: truncated or not a checkpoint: {error}") from error
-    roots = [name.removesuffix("data.pkl") for name in records if name.endswith("/data.pkl")]
-    if len(roots) != 1:
-        raise CheckpointError(f"{path}: a zip archive, but not a PyTorch checkpoint: it has {len(roots)} data.pkl")
-    root = roots[0]
-    if f"{root}constants.pkl" in records:
-        raise CheckpointError(f"{path}: a TorchScript program; save the state dict of the network instead")
+    root = _root(path, list(records))
+
+    sound: set[str] = set()
 
     def record(name: str) -> memoryview:
         if root + name not in records:
             raise CheckpointError(f"{path}: truncated or damaged: it lacks its record {name!r}")
-        return _record(path, records[root + name], data)
+        found = _record(path, records[root + name], data)
+        if name not in sound:  # several tensors may share a storage
+            _require_sound(path, records[root + name], found)
+            sound.add(name)
+        return found
 
     if f"{root}byteorder" in records and bytes(record("byteorder")) != b"little":
         raise CheckpointError(f"{path}: was written on a big-endian machine, which is not supported")
-    value, texts = split_texts(TorchMachine(path, record("data.pkl")).load())
-    networks = split_networks(path, value, lambda leaf: isinstance(leaf, View))
+    pickled = record("data.pkl")
+    contents = contents_of(path, TorchMachine(path, pickled).load(), lambda leaf: isinstance(leaf, View), len(pickled))
     arrays = {
         network: {
             key: array_of(path, joined(network, key), view, record(f"data/{view.storage.key}"))
             for key, view in state.items()
         }
-        for network, state in networks.items()
+        for network, state in contents.networks.items()
     }
-    return arrays, texts
+    return Checkpoint(arrays, "torch", texts=contents.texts, account=Account(dropped=contents.aside))
+
+
+def _root(path: FilePath, records: list[str]) -> str:
+    """Return the folder of the archive that holds data.pkl."""
+    roots = [name.removesuffix("data.pkl") for name in records if name.endswith("/data.pkl")]
+    if len(roots) != 1:
+        inside = next((name for name in records if name.endswith((".pt", ".pth", ".tar", ".ckpt", ".bin"))), None)
+        hint = f"; unpack it, it holds {inside!r}" if inside and not roots else ""
+        raise CheckpointError(
+            f"{path}: a zip archive, but not a PyTorch checkpoint: it has {len(roots)} data.pkl{hint}"
+        )
+    if f"{roots[0]}constants.pkl" in records:
+        raise CheckpointError(f"{path}: a TorchScript program; save the state dict of the network instead")
+    return roots[0]
+
+
+def _require_sound(path: FilePath, info: zipfile.ZipInfo, data: memoryview) -> None:
+    """Raise CheckpointError if the record is not what was written; a checksum of 0 says that none was made."""
+    if info.CRC and zlib.crc32(data) != info.CRC:
+        raise CheckpointError(f"{path}: damaged: its record {info.filename!r} does not have its checksum")
 
 
 def _record(path: FilePath, info: zipfile.ZipInfo, data: memoryview) -> memoryview:
-    """Return a view of a record's bytes. Every number is checked: the archive's index may be wrong."""
-    if info.compress_type != zipfile.ZIP_STORED or info.compress_size != info.file_size or info.flag_bits & 1:
-        raise CheckpointError(f"{path}: refuses its compressed or encrypted record {info.filename!r}")
+    """Return a record's bytes, a view if it is not compressed. Every number is checked: the index may be wrong."""
+    stored = info.compress_type == zipfile.ZIP_STORED and info.compress_size == info.file_size
+    deflated = info.compress_type == zipfile.ZIP_DEFLATED and info.file_size <= _MOST_DEFLATED * info.compress_size
+    if not (stored or deflated) or info.flag_bits & 1:
+        raise CheckpointError(
+            f"{path}: refuses its compressed or encrypted record {info.filename!r}: pack it anew without (zip -0)"
+        )
     header = data[info.header_offset : info.header_offset + _LOCAL_HEADER] if info.header_offset >= 0 else b""
     if len(header) != _LOCAL_HEADER or bytes(header[:4]) != b"PK\3\4":
         raise CheckpointError(f"{path}: truncated or damaged at its record {info.filename!r}")
     start = info.header_offset + _LOCAL_HEADER + sum(struct.unpack_from("<HH", header, 26))
-    if start + info.file_size > len(data):
+    if start + info.compress_size > len(data):
         raise CheckpointError(f"{path}: truncated or damaged in its record {info.filename!r}")
-    return data[start : start + info.file_size]
+    found = data[start : start + info.compress_size]
+    return found if stored else _inflated(path, info, found)
+
+
+def _inflated(path: FilePath, info: zipfile.ZipInfo, data: memoryview) -> memoryview:
+    """Return the bytes of a record that a mail program or archiver has compressed."""
+    try:
+        found = zlib.decompressobj(-zlib.MAX_WBITS).decompress(data, info.file_size + 1)
+    except zlib.error as error:
+        raise CheckpointError(f"{path}: damaged in its record {info.filename!r}: {error}") from error
+    if len(found) != info.file_size:
+        raise CheckpointError(f"{path}: damaged: its record {info.filename!r} is not as long as the index says")
+    return memoryview(found)
 
 
 def write(file: IO[bytes], checkpoint: Checkpoint, progress: Callable[[int], object]) -> None:

@@ -9,7 +9,7 @@ import os
 import stat
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from paddle_ugatit.formats import manifest
 from paddle_ugatit.formats.checkpoint import CheckpointError, FilePath
@@ -22,12 +22,17 @@ def sha256(path: FilePath, progress: Callable[[int], object] | None = None) -> s
 
     Raises OSError if the file cannot be read.
     """
-    digest = hashlib.sha256()
     with open(path, "rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-            if progress:
-                progress(len(block))
+        return sha256_of(file, progress)
+
+
+def sha256_of(file: IO[bytes], progress: Callable[[int], object] | None = None) -> str:
+    """Return the SHA-256 checksum of what is left to read of an open file."""
+    digest = hashlib.sha256()
+    while block := file.read(1 << 20):
+        digest.update(block)
+        if progress:
+            progress(len(block))
     return digest.hexdigest()
 
 

@@ -119,6 +119,10 @@ def take_weights(system: TrainedSystem, path: Path | str) -> list[str]:
     if strange := [name for name in given if name not in system.networks]:
         told = "one bare network" if "" in checkpoint.networks else ", ".join(strange)
         raise InputError(f"{path}: holds {told}; the run trains {', '.join(system.networks)}")
+    for name, options in checkpoint.metadata["networks"].items():
+        for option in weights.hidden_options_of(options):
+            raise InputError(f"{path}: {name or 'its network'} has {option} {options[option]}, a run here has another")
+    notes += weights.not_finite(checkpoint.networks, path)
     for name, arrays in given.items():
         fill(system.networks[name], arrays, f"{path}: {name}")
     absent = [name for name in system.networks if name not in given]

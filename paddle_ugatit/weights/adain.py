@@ -4,16 +4,19 @@
 dropped on import, with a note. `decoder.pth` has exactly the arrays of the decoder.
 """
 
+from dataclasses import replace
+
 from paddle import nn
 
-from paddle_ugatit import formats
-from paddle_ugatit.formats import FilePath
+from paddle_ugatit.formats import Checkpoint, FilePath
 from paddle_ugatit.models.adain import Decoder, Encoder
 from paddle_ugatit.weights.rules import Options, State, WeightError
 from paddle_ugatit.weights.shapes import as_they_are, shape_of
 
 MODELS = {"adain": "2017"}
 KINDS = ("encoder", "decoder")
+NAMES = {kind: kind for kind in KINDS}
+HIDDEN: dict = {}
 EAGER = ()
 RULES: dict = {}  # it has no layers of its own with arrays
 # The first convolution of each that has `ch` outputs or inputs; the other network has no array of that name.
@@ -43,7 +46,7 @@ def require_names(options: dict[str, Options], path: FilePath) -> None:
             )
 
 
-def unpacked(checkpoint: formats.Checkpoint, path: FilePath, notes: list[str]) -> formats.Checkpoint | None:
+def unpacked(checkpoint: Checkpoint, path: FilePath, notes: list[str]) -> Checkpoint | None:
     """Return the checkpoint without the arrays after relu4_1, None if it holds no full VGG-19."""
     networks = {
         name: _read_part(state, f"{path}: {name}" if name else f"{path}") for name, state in checkpoint.networks.items()
@@ -54,7 +57,7 @@ def unpacked(checkpoint: formats.Checkpoint, path: FilePath, notes: list[str]) -
     notes.append(
         f"{path}: dropped {2 * len(_UNREAD)} arrays of VGG-19 after relu4_1 (modules 32 to 51), which are not used"
     )
-    return formats.Checkpoint(networks, checkpoint.framework, checkpoint.metadata)
+    return replace(checkpoint, networks=networks)
 
 
 def _read_part(state: State, where: str) -> State:

@@ -4,9 +4,11 @@ What is particular to a system stands in the module of its name here; paddle_uga
 has.
 """
 
-import functools
+import copy
+import math
 import warnings
 from collections.abc import Collection
+from dataclasses import replace
 from typing import Any
 
 import paddle
@@ -14,104 +16,108 @@ from paddle import nn
 
 from paddle_ugatit import formats
 from paddle_ugatit.backend.compat import default_dtype
+from paddle_ugatit.backend.errors import Note
 from paddle_ugatit.formats import Checkpoint, FilePath
 from paddle_ugatit.formats.checkpoint import held_dtype, is_text
 from paddle_ugatit.formats.torch_upgrade import modernised
 from paddle_ugatit.layers.norm import require_revision
-from paddle_ugatit.systems import SYSTEMS, CheckpointRules, System
-from paddle_ugatit.weights.rules import FLOATS, Options, Rule, State, WeightError, layout, listed, to_paddle, to_torch
-
-
-def models() -> dict[str, str]:
-    """Return the revision of every model by its name."""
-    return {name: revision for system in SYSTEMS for name, revision in system.checkpoints.MODELS.items()}
-
-
-def infer_options(state: State, framework: str, where: str = "") -> Options:
-    """Infer what a network was built with from its keys and the shapes of its arrays in the layout of `framework`.
-
-    Returns {"kind": ...} and what its system's `infer_options` adds. Raises WeightError, whose message begins with
-    `where`, if no system has such a network.
-    """
-    prefix = f"{where}: " if where else ""
-    for system in SYSTEMS:
-        if (options := system.checkpoints.infer_options(state, framework, prefix)) is not None:
-            return options
-    raise WeightError(f"{prefix}is not a known network: its keys are {listed(list(state))}")
-
-
-def system_of(kind: str) -> System:
-    """Return the system that has networks of this kind."""
-    return next(system for system in SYSTEMS if kind in system.checkpoints.KINDS)
-
-
-def _checkpoints_of(options: Options) -> CheckpointRules:
-    return system_of(options["kind"]).checkpoints
-
-
-def build(options: Options, revision: str = "current") -> nn.Layer:
-    """Return a network of the options that `infer_options` returns, with fresh weights."""
-    return _checkpoints_of(options).build(options, revision)
-
-
-def layout_of(options: Options) -> dict[str, Rule]:
-    """Return the layout of the network that `options` describe, without allocating a generator's weights."""
-    return _cached_layout(tuple(sorted(options.items())))
-
-
-@functools.lru_cache(maxsize=16)
-def _cached_layout(options: tuple[tuple[str, Any], ...]) -> dict[str, Rule]:
-    return layout(_blank(dict(options)))
-
-
-def _blank(options: Options, revision: str = "current") -> nn.Layer:
-    """Build a network; where possible, its weights are not allocated before they are set."""
-    if options["kind"] in _checkpoints_of(options).EAGER:
-        return build(options, revision)
-    with paddle.LazyGuard():
-        return build(options, revision)
+from paddle_ugatit.systems import SYSTEMS
+from paddle_ugatit.weights import foreign
+from paddle_ugatit.weights.identify import blank, checkpoints_of, infer_options, layout_of, models
+from paddle_ugatit.weights.rules import FLOATS, Options, State, WeightError, to_paddle, to_torch
+from paddle_ugatit.weights.values import not_finite, of_one_dtype
 
 
 def convert(
-    checkpoint: Checkpoint, framework: str, path: FilePath, model: str | None = None, packed: bool = True
+    checkpoint: Checkpoint,
+    framework: str,
+    path: FilePath,
+    model: str | None = None,
+    packed: bool = True,
+    given: Options | None = None,
+    averaged: bool = False,
 ) -> tuple[Checkpoint, list[str]]:
     """Convert a checkpoint to the layout of `framework`, "torch" or "paddle"; return it and notes for the user.
 
     Every network is checked against the network that its shapes describe, even if nothing needs to be transposed.
-    `model`, a key of `models()`, is by default taken from the file's metadata, or else from its keys. The result's
-    metadata hold model, revision, dtype and each network's options. For PyTorch the result has the form of the system's
-    public files or, if not `packed`, named networks. Raises WeightError, whose message begins with `path`, if a network
-    is unknown or incomplete.
+    `model`, a key of `models()`, is by default taken from the file's metadata, or else from its keys. `given` are
+    options that neither keys nor shapes show, which are otherwise taken from the metadata. With `averaged`, running
+    means of networks are taken instead of the networks. The result's metadata hold model, revision, dtype and each
+    network's options; its account, of which the notes are the lines, says what became of all that the file holds. For
+    PyTorch the result has the form of the system's public files or, if not `packed`, named networks. Raises
+    WeightError, whose message begins with `path`, if a network is unknown or incomplete.
     """
     model = _model(checkpoint.metadata, path, model)
+    checkpoint = replace(checkpoint, account=copy.deepcopy(checkpoint.account))
+    notes = checkpoint.account.notes
+    checkpoint = _unpacked(foreign.cleaned(checkpoint, path), path, notes)
+    checkpoint = _unpacked(foreign.named(checkpoint, path, averaged), path, notes)
+    texts = _texts(checkpoint, path)
     networks: dict[str, State] = {}
     options: dict[str, Options] = {}
-    notes: list[str] = []
-    checkpoint = _unpacked(checkpoint, path, notes)
-    texts = _texts(checkpoint, path)
     for name, state in checkpoint.networks.items():
         where = f"{path}: {name}" if name else f"{path}"
         if checkpoint.framework == "torch":
             state = modernised(state, where, notes)
+        state = of_one_dtype(state, where, notes)
         options[name] = infer_options(state, checkpoint.framework, where)
-        try:
-            rules = layout_of(options[name])
-        except ValueError as error:
-            raise WeightError(f"{where}: {error}") from error
-        state = {key: array for key, array in state.items() if key in rules or not key.endswith(".num_batches_tracked")}
-        state = (to_paddle if checkpoint.framework == "torch" else to_torch)(state, rules, where)
-        if framework == checkpoint.framework:
-            state = (to_torch if framework == "torch" else to_paddle)(state, rules, where)
-        networks[name] = state
+        options[name] |= _hidden(options[name]["kind"], name, checkpoint.metadata, given or {}, path)
+        networks[name] = _checked(state, options[name], checkpoint.framework, framework, where)
     model = _require_one_system(options, model, path)
+    _note_absent(options, path, notes)
+    _require_taken(given or {}, options, path)
     dtypes = {formats.dtype_name(next(iter(state.values()))) for state in networks.values()}
     dtype = dtypes.pop() if len(dtypes) == 1 else "mixed"
     metadata: dict[str, Any] = {"model": model, "revision": models()[model], "dtype": dtype, "networks": options}
     if texts:
         metadata["texts"] = texts
         notes.append(f"kept beside the networks: {', '.join(f'{name} {text!r}' for name, text in texts.items())}")
-    converted = Checkpoint(networks, framework, metadata, texts if framework == "torch" else {})
-    return _packed(converted) if packed else converted, notes
+    texts = texts if framework == "torch" else {}
+    converted = Checkpoint(networks, framework, metadata, texts, checkpoint.account)
+    return _packed(converted) if packed else converted, checkpoint.account.lines(path)
+
+
+def _checked(state: State, options: Options, source: str, framework: str, where: str) -> State:
+    """Return a state dict in the layout of `framework`, with every key and shape checked."""
+    try:
+        rules = layout_of(options)
+    except ValueError as error:
+        raise WeightError(f"{where}: {error}") from error
+    state = {key: array for key, array in state.items() if key in rules or not key.endswith(".num_batches_tracked")}
+    state = (to_paddle if source == "torch" else to_torch)(state, rules, where)
+    if framework == source:
+        state = (to_torch if framework == "torch" else to_paddle)(state, rules, where)
+    return state
+
+
+def _hidden(kind: str, name: str, metadata: dict[str, Any], given: Options, path: FilePath) -> Options:
+    """Return the options of a network that neither keys nor shapes show, as far as they are not the usual ones."""
+    noted = metadata.get("networks")
+    noted = noted.get(name) if isinstance(noted, dict) else None
+    noted = noted if isinstance(noted, dict) else {}
+    found: Options = {}
+    for option, usual in checkpoints_of({"kind": kind}).HIDDEN.get(kind, {}).items():
+        value = given.get(option, noted.get(option, usual))
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
+            raise WeightError(f"{path}: {option} must be a number above 0, got {value!r:.40}")
+        if value != usual:
+            found[option] = float(value)
+    return found
+
+
+def _require_taken(given: Options, options: dict[str, Options], path: FilePath) -> None:
+    """Raise WeightError if an option was given that no network of the file has."""
+    for option in given:
+        if not any(option in checkpoints_of(each).HIDDEN.get(each["kind"], {}) for each in options.values()):
+            raise WeightError(f"{path}: holds no network that has {option}")
+
+
+def _note_absent(options: dict[str, Options], path: FilePath, notes: list[str]) -> None:
+    """Note which networks are missing of a kind of which the file has some."""
+    names = checkpoints_of(next(iter(options.values()))).NAMES
+    kinds = {chosen["kind"] for name, chosen in options.items() if name}
+    if absent := [name for name, kind in names.items() if kind in kinds and name not in options]:
+        notes.append(f"{path}: has no {', '.join(absent)}")
 
 
 def _unpacked(checkpoint: Checkpoint, path: FilePath, notes: list[str]) -> Checkpoint:
@@ -144,11 +150,15 @@ def _model(metadata: dict[str, Any], path: FilePath, model: str | None) -> str |
     return model or noted
 
 
+def _usual_model(options: dict[str, Options]) -> str:
+    return next(iter(checkpoints_of(next(iter(options.values()))).MODELS))
+
+
 def _require_one_system(options: dict[str, Options], model: str | None, path: FilePath) -> str:
     """Return the model of all networks, by default their system's first one, after checking their names."""
-    own = _checkpoints_of(next(iter(options.values())))
-    model = model or next(iter(own.MODELS))
-    if model not in own.MODELS or any(_checkpoints_of(chosen) is not own for chosen in options.values()):
+    own = checkpoints_of(next(iter(options.values())))
+    model = model or _usual_model(options)
+    if model not in own.MODELS or any(checkpoints_of(chosen) is not own for chosen in options.values()):
         raise WeightError(f"{path}: holds {', '.join(chosen['kind'] for chosen in options.values())}, not {model}")
     own.require_names(options, path)
     return model
@@ -170,10 +180,12 @@ def load_networks(
         raise ValueError(f"dtype must be one of {', '.join(FLOATS)}, got {dtype!r}")
     model = next((name for name, value in models().items() if value == revision), None)
     checkpoint, notes = convert(formats.read(path), "paddle", path, model)
-    for note in notes:
-        warnings.warn(note, stacklevel=2)
     options, found = checkpoint.metadata["networks"], checkpoint.metadata["revision"]
+    if not model and found != models()[_usual_model(options)]:
+        notes.append(f"{path}: its metadata say that it is of the model {checkpoint.metadata['model']}")
     wanted = {name: state for name, state in checkpoint.networks.items() if only is None or name in only}
+    for note in notes + not_finite(wanted, path):
+        warnings.warn(note, Note, stacklevel=2)
     return {name: _filled(options[name], found, state, dtype) for name, state in wanted.items()}
 
 
@@ -181,7 +193,7 @@ def _filled(options: Options, revision: str, state: State, dtype: str | None) ->
     dtype = dtype or held_dtype(next(iter(state.values())))
     held = "float64" if dtype == "float64" else "float32"  # Paddle cannot initialise a narrower network on a CPU
     with default_dtype(held):
-        network = _blank(options, revision)
+        network = blank(options, revision)
     own = network.state_dict()
     for key, array in state.items():
         counts = formats.dtype_name(array) not in FLOATS

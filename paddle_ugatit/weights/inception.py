@@ -9,6 +9,8 @@ from paddle_ugatit.weights.shapes import already_plain, as_they_are, shape_of
 
 MODELS = {"inception": "2015-12-05"}
 KINDS = ("inception",)
+NAMES: dict = {}
+HIDDEN: dict = {}
 EAGER = ()
 RULES: dict = {}  # it has no layers of its own with arrays
 _KEY = "Conv2d_1a_3x3.conv.weight"

@@ -1,8 +1,10 @@
 """SAGAN's checkpoints: the public `{step}_G.pth` and `{step}_D.pth`, one bare network each, or both as G and D.
 
-Files saved from DataParallel have `module.` before every key. Files of PyTorch before 0.4.1 lack the counters of
-batches, which batch norm with a momentum does not use. Either is noted, and networks are written in the present form.
+Files of PyTorch before 0.4.1 lack the counters of batches, which batch norm with a momentum does not use. They are
+added, with a note.
 """
+
+from dataclasses import replace
 
 import numpy as np
 from paddle import nn
@@ -17,7 +19,8 @@ KINDS = ("SAGAN generator", "SAGAN discriminator")
 EAGER = KINDS  # spectral normalisation reads its weights, which must exist
 RULES = {SelfAttention: {"gamma": KEEP}}
 NAMES = dict(zip("GD", KINDS, strict=True))
-_FIRST, _PARALLEL, _VARIANCE = "l1.0.module.weight_bar", "module.", ".running_var"
+HIDDEN: dict = {}
+_FIRST, _VARIANCE = "l1.0.module.weight_bar", ".running_var"
 
 
 def infer_options(state: State, _framework: str, prefix: str) -> Options | None:
@@ -56,25 +59,17 @@ def require_names(options: dict[str, Options], path: FilePath) -> None:
 
 
 def unpacked(checkpoint: Checkpoint, path: FilePath, notes: list[str]) -> Checkpoint | None:
-    """Return the networks without the prefix of DataParallel and with counters, None for another system."""
-    networks = {name: _plain(state) for name, state in checkpoint.networks.items()}
-    if not all(_FIRST in state for state in networks.values()):
-        return None
-    for name, state in networks.items():
-        where = f"{path}: {name}" if name else f"{path}"
-        if _FIRST not in checkpoint.networks[name]:
-            notes.append(f"{where}: dropped DataParallel's prefix {_PARALLEL!r} from {len(state)} keys")
+    """Return the networks with counters of batches, None if they have them or are of another system."""
+    networks: dict[str, State] = {}
+    for name, state in checkpoint.networks.items():
         norms = [key.removesuffix(_VARIANCE) for key in state if key.endswith(_VARIANCE)]
-        if absent := [norm for norm in norms if f"{norm}.num_batches_tracked" not in state]:
-            state |= {f"{norm}.num_batches_tracked": np.zeros((), np.int64) for norm in absent}
-            notes.append(f"{where}: set {len(absent)} num_batches_tracked to 0: PyTorch before 0.4.1 saved none")
-    return Checkpoint(networks, checkpoint.framework, checkpoint.metadata)
-
-
-def _plain(state: State) -> State:
-    if all(key.startswith(_PARALLEL) for key in state):
-        return {key.removeprefix(_PARALLEL): array for key, array in state.items()}
-    return dict(state)
+        counters = {f"{norm}.num_batches_tracked": np.zeros((), np.int64) for norm in norms}
+        if _FIRST not in state or not (absent := counters.keys() - state.keys()):
+            continue
+        networks[name] = counters | state
+        where = f"{path}: {name}" if name else f"{path}"
+        notes.append(f"{where}: set {len(absent)} num_batches_tracked to 0: PyTorch before 0.4.1 saved none")
+    return replace(checkpoint, networks=checkpoint.networks | networks) if networks else None
 
 
 packed = as_they_are

@@ -1,8 +1,9 @@
 """StyleGAN2's checkpoints: S, G, D and the running means SE and GE, or one of them bare.
 
 A public file model_N.pt holds all of them in one state dict, "GAN", with their names as prefixes, and the version of
-the public code. It holds the discriminator twice, since the public code wraps it again to augment its images:
-"D_aug.D." repeats "D.". An exact repetition is dropped, and is written again to PyTorch files.
+the public code; before July 2020 that state dict was the file. It holds the discriminator twice, since the public code
+wraps it again to augment its images: "D_aug.D." repeats "D.". An exact repetition is dropped, and is written again to
+PyTorch files.
 """
 
 from dataclasses import replace
@@ -20,6 +21,7 @@ from paddle_ugatit.models.stylegan2 import (
 )
 from paddle_ugatit.weights.rules import KEEP, TRANSPOSE, Options, State, WeightError, listed
 from paddle_ugatit.weights.shapes import count, require_kinds, shape_of
+from paddle_ugatit.weights.stylegan2_options import hidden_options, require_convolution, require_supported
 
 MODELS = {"stylegan2": "small"}
 NAMES = {
@@ -36,7 +38,8 @@ RULES = {
     Conv2DMod: {"weight": KEEP},
     StyleGAN2Generator: {"initial_block": KEEP},
 }
-_WHOLE, _REPEATED = "GAN", "D_aug.D."
+HIDDEN = {NAMES["S"]: {"lr_mul": 0.1}}
+_WHOLE, _REPEATED, _LEARNER = "GAN", "D_aug.D.", "D_cl."
 _FMAP_MAX = 512
 
 
@@ -45,9 +48,13 @@ def infer_options(state: State, _framework: str, prefix: str) -> Options | None:
 
     Returns None for a network of another system. Raises WeightError if an array is missing or malformed.
     """
+    if "blocks.0.to_style1.weight" in state or "blocks.0.conv_res.weight" in state:
+        require_supported(state, prefix)
     if "initial_block" in state:
+        require_convolution(state, "initial_conv", prefix)
         return _generator_options(state, prefix)
     if "blocks.0.conv_res.weight" in state:
+        require_convolution(state, "final_conv", prefix)
         return _discriminator_options(state, prefix)
     if "net.0.weight" in state and "net.0.bias" in state and state["net.0.weight"].ndim == 2:
         return {
@@ -115,32 +122,54 @@ def unpacked(checkpoint: Checkpoint, path: FilePath, notes: list[str]) -> Checkp
 
     Raises WeightError if a key belongs to no network, or the repeated discriminator differs.
     """
-    if list(checkpoint.networks) != [_WHOLE]:
+    whole = next((name for name, state in checkpoint.networks.items() if _is_public(name, state)), None)
+    if whole is None:
         return None
     networks: dict[str, State] = {}
     repeated: State = {}
-    for key, array in checkpoint.networks[_WHOLE].items():
+    where = f"{path}: {whole}" if whole else f"{path}"
+    for key, array in checkpoint.networks[whole].items():
         name, _, rest = key.partition(".")
         if key.startswith(_REPEATED):
             repeated[key.removeprefix(_REPEATED)] = array
         elif name in NAMES and rest:
             networks.setdefault(name, {})[rest] = array
+        elif key.startswith(_LEARNER):
+            raise WeightError(f"{where}: was made with --cl-reg ({key!r}), which is not supported here")
         else:
-            raise WeightError(f"{path}: {_WHOLE}: {key!r} belongs to none of {', '.join(NAMES)}")
+            raise WeightError(f"{where}: {key!r} belongs to none of {', '.join(NAMES)}")
     if repeated:
-        _require_repetition(repeated, networks.get("D", {}), path)
+        _require_repetition(repeated, networks.get("D", {}), where)
         notes.append(f"{len(repeated)} arrays {_REPEATED}* repeat those of D: dropped, written again for PyTorch")
-    return replace(checkpoint, networks=networks)
+    checkpoint.account.dropped |= {name: "stands beside the networks" for name in checkpoint.networks if name != whole}
+    metadata = checkpoint.metadata  # of a file that was written here, which need no options from elsewhere
+    if "networks" not in metadata:
+        metadata = metadata | _metadata(networks, path, notes)
+    return replace(checkpoint, networks=networks, metadata=metadata)
 
 
-def _require_repetition(repeated: State, original: State, path: FilePath) -> None:
+def _is_public(name: str, state: State) -> bool:
+    """Return whether this state dict holds all networks, with their names as prefixes."""
+    return name.rpartition(".")[2] == _WHOLE or any(key in state for key in ("S.net.0.weight", "G.initial_block"))
+
+
+def _metadata(networks: dict[str, State], path: FilePath, notes: list[str]) -> dict[str, dict[str, Options]]:
+    """Return the options of the style networks that do not show in them."""
+    states = {name: networks.get(name, {}) for name in ("G", "D")}
+    found = {name: infer_options(state, "torch", f"{path}: {name}: ") for name, state in states.items()}
+    options = {name: each for name, each in found.items() if each}
+    hidden = hidden_options(path, options, notes)
+    return {"networks": {name: hidden for name in ("S", "SE")}}
+
+
+def _require_repetition(repeated: State, original: State, where: str) -> None:
     """Raise WeightError unless the arrays are equal bit for bit."""
     if odd := sorted(set(repeated) ^ set(original)):
-        raise WeightError(f"{path}: {_WHOLE}: D and D_aug.D do not have the same keys: {listed(odd)}")
+        raise WeightError(f"{where}: D and D_aug.D do not have the same keys: {listed(odd)}")
     for key, array in repeated.items():
         same = array.dtype == original[key].dtype and array.shape == original[key].shape
         if not same or not np.array_equal(array.view(np.uint8), original[key].view(np.uint8)):
-            raise WeightError(f"{path}: {_WHOLE}: {_REPEATED}{key} differs from D.{key}")
+            raise WeightError(f"{where}: {_REPEATED}{key} differs from D.{key}")
 
 
 def packed(checkpoint: Checkpoint) -> Checkpoint:

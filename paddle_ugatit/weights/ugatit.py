@@ -21,6 +21,7 @@ NAMES = {
     "disLA": "discriminator",
     "disLB": "discriminator",
 }
+HIDDEN: dict = {}
 
 
 def infer_options(state: State, framework: str, prefix: str) -> Options | None:
@@ -42,6 +43,10 @@ def _generator_options(state: State, framework: str, prefix: str) -> Options:
     output_nc = shape_of(state, "UpBlock2.11.weight", 4, prefix)[0]
     n_blocks = count(state, r"UpBlock1_(\d{1,6})\.", 1)
     shape = shape_of(state, "FC.0.weight", 2, prefix)
+    if "FC.1.weight" in state:
+        raise WeightError(
+            f"{prefix}is of the public code's first week, to 2019-08-07, whose FC has no ReLU: that is not supported"
+        )
     features = shape[1] if framework == "torch" else shape[0]
     dim = 4 * ngf
     light, side = features == dim, math.isqrt(features // dim)
@@ -81,12 +86,8 @@ def build(options: Options, revision: str = "current") -> nn.Layer:
 
 
 def require_names(options: dict[str, Options], path: FilePath) -> None:
-    """Raise WeightError if names and kinds do not fit, or if some of six networks are missing."""
+    """Raise WeightError if names and kinds do not fit; any of the six networks may be missing."""
     require_kinds(options, NAMES, path)
-    if "" not in options and any(NAMES[name] == "discriminator" for name in options):
-        missing = [name for name in NAMES if name not in options]
-        if missing:
-            raise WeightError(f"{path}: lacks {', '.join(missing)}: discriminators need all six networks")
 
 
 unpacked, packed = already_plain, as_they_are

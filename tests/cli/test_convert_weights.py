@@ -162,7 +162,8 @@ def test_truncated_sources_leave_the_destination(tmp_path, capsys):
         ("gamma.weight", None, "lacks 'gamma.weight'"),
         ("surplus", np.zeros(3, "f4"), "has 'surplus'"),
         ("gamma.weight", np.zeros((8, 9), "f4"), "'gamma.weight' has the shape (8, 9), the network needs (8, 8)"),
-        ("gamma.weight", np.zeros((8, 8), "f8"), "'gamma.weight' is float64"),
+        ("gamma.weight", np.zeros((8, 8), "i8"), "'gamma.weight' is int64"),
+        ("FC.1.weight", np.zeros((8, 8), "f4"), "first week"),
         ("DownBlock.1.weight", None, "is not a known network"),
     ],
 )

@@ -1,8 +1,10 @@
 """Checkpoint files: what is written is what is read, by other libraries too; the rest is refused in one line."""
 
 import collections
+import gzip
 import json
 import os
+import re
 import struct
 import zipfile
 
@@ -155,31 +157,92 @@ def test_safetensors_of_others(tmp_path):
     assert np.array_equal(library.load_file(path)["genA2B/x"], array.T)
 
 
+@pytest.mark.parametrize("name", ["x.pth.tar", "x.ckpt", "x.bin", "x.pkl", "x", "x.pdparams", "x.safetensors"])
+def test_the_format_is_told_by_content(tmp_path, name):
+    for suffix in SUFFIXES:
+        (tmp_path / "here").mkdir(exist_ok=True)
+        formats.write(tmp_path / f"x{suffix}", checkpoint(suffix))
+        os.replace(tmp_path / f"x{suffix}", tmp_path / "here" / name)
+        read = formats.read(tmp_path / "here" / name)
+        assert_same(read.networks, sample())
+        assert read.framework == FRAMEWORK[suffix]
+        plain = suffix == ".pdparams" and name != "x.pdparams"
+        assert ("plain pickle" in " ".join(read.account.notes)) is plain
+
+
+def test_the_length_of_a_header_looks_like_no_pickle(tmp_path):
+    """The first bytes of a .safetensors file are a number, which may begin like any other format."""
+    firsts = set()
+    for i in range(33):  # the header's length takes every multiple of 8 below 256 as its last byte
+        metadata = {"note": "x" * 8 * i}
+        networks = {"": {"weight": np.ones(3)}}
+        formats.write(tmp_path / "x.safetensors", formats.Checkpoint(networks, "paddle", metadata))
+        assert formats.read(tmp_path / "x.safetensors").metadata["note"] == metadata["note"]
+        firsts.add((tmp_path / "x.safetensors").read_bytes()[0])
+    assert 0x80 in firsts
+
+
+def test_tensors_of_old_pytorch(tmp_path):
+    """PyTorch before 0.4 wrote `_rebuild_tensor`, which newer ones still read."""
+    torch = pytest.importorskip("torch")
+    tensors = {"weight": torch.arange(6.0).reshape(2, 3).t(), "bias": torch.ones(2)}
+    torch.save(tensors, tmp_path / "new.pt", **LEGACY)
+    data = (tmp_path / "new.pt").read_bytes()
+    # Two arguments fewer: FALSE, and an empty OrderedDict from the memo or by its name.
+    old = re.sub(
+        rb"\x89(ccollections\nOrderedDict\n(?:q.)?|h.)\)Rq.t", b"t", data.replace(b"_tensor_v2", b"_tensor"), flags=re.S
+    )
+    (tmp_path / "old.pth").write_bytes(old)
+    assert b"_v2" not in old and len(old) < len(data) - 10
+    assert all(torch.equal(tensor, tensors[key]) for key, tensor in torch.load(tmp_path / "old.pth").items())
+    assert_same(formats.read(tmp_path / "old.pth").networks, {"": {k: t.numpy() for k, t in tensors.items()}})
+
+
 def test_files_that_are_no_checkpoints(tmp_path):
     for name, content, reason in [
-        ("x.bin", b"1", "the suffix must be one of .pt"),
+        ("x.bin", b"1", "is not a checkpoint"),
         ("x.pt", b"", "is empty"),
-        ("x.pt", b"hello", "is not a PyTorch checkpoint"),
+        ("x.pt", b"hello", "is not a checkpoint"),
         ("x.pt", b"\0" * 257 + b"ustar", "tar archive"),
-        ("x.pdparams", b"hello", "is not a Paddle checkpoint"),
-        ("x.safetensors", b"hello world", "not a safetensors file"),
+        ("x.pt", b"<!DOCTYPE html><html>Quota exceeded", "a page of HTML"),
+        ("x.pt", b"version https://git-lfs.github.com/spec/v1\noid", "a Git LFS pointer"),
+        ("x.pt", gzip.compress(b"x"), "compressed by gzip"),
+        ("x.pdparams", b"hello", "is not a checkpoint"),
+        ("x.safetensors", b"hello world", "is not a checkpoint"),
     ]:
         (tmp_path / name).write_bytes(content)
         assert reason in refusal(tmp_path / name)
     assert "cannot be read" in refusal(tmp_path / "absent.pt")
     (tmp_path / "folder.pt").mkdir()
     assert "cannot be read" in refusal(tmp_path / "folder.pt")
+    with zipfile.ZipFile(tmp_path / "x.pt", "w") as file:
+        file.writestr("light.pth", b"x")
+    assert "unpack it, it holds 'light.pth'" in refusal(tmp_path / "x.pt")
 
 
-def test_side_file_that_belongs_to_another_file(tmp_path):
-    path = tmp_path / "x.pt"
-    formats.write(path, checkpoint(".pt"))
-    described = json.loads((tmp_path / "x.pt.json").read_text())
-    assert described["bytes"] == path.stat().st_size
+def test_a_side_file_belongs_to_the_content(tmp_path):
+    path, other = tmp_path / "x.pdparams", tmp_path / "other.pdparams"
+    formats.write(path, formats.Checkpoint({"": {"weight": np.zeros(3)}}, "paddle", {"model": "one"}))
+    formats.write(other, formats.Checkpoint({"": {"weight": np.ones(3)}}, "paddle", {"model": "other"}))
+    assert formats.read(path).metadata["model"] == "one" and not formats.read(path).account.notes
+    path.write_bytes(other.read_bytes())  # of the same size
+    stale = formats.read(path)
+    assert stale.metadata == {} and "another SHA-256" in stale.account.notes[0] and "replaced" in stale.account.notes[0]
     path.write_bytes(path.read_bytes() + b"x")
-    assert "describes a file of" in refusal(path)
-    (tmp_path / "x.pt.json").write_text("[" * 100_000)
+    stale = formats.read(path)
+    assert stale.metadata == {} and "another size" in stale.account.notes[0]
+    (tmp_path / "x.pdparams.json").write_text("[" * 100_000)
     assert "is not a side file" in refusal(path)
+
+
+def test_a_side_file_of_older_versions_is_read_and_it_is_said(tmp_path):
+    path, side = tmp_path / "x.pt", tmp_path / "x.pt.json"
+    formats.write(path, checkpoint(".pt"))
+    described = json.loads(side.read_text())
+    assert described["bytes"] == path.stat().st_size and described.pop("sha256") == formats.sha256(path)
+    side.write_text(json.dumps(described))
+    read = formats.read(path)
+    assert read.metadata["model"] == "ugatit" and "by the file's size alone" in read.account.notes[0]
 
 
 @pytest.mark.parametrize(

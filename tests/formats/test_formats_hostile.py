@@ -5,6 +5,7 @@ import pickle
 import random
 import struct
 import subprocess
+import tracemalloc
 import zipfile
 
 import numpy as np
@@ -146,9 +147,10 @@ DATA = {"data/0": np.arange(4, dtype="f4").tobytes()}
         (pickle.dumps({"w": 3}, 2), {}, "entry 'w' is of type int"),
         (pickle.dumps({"gen": {"w": [1]}}, 2), {}, "entry 'gen/w' is of type list"),
         (pickle.dumps({"gen": {"w": None}}, 2), {}, "'gen/w' is None"),
-        (pickle.dumps({"optimizer": {"state": {0: {}}}}, 2), {}, "'optimizer/state' is of type dict"),
-        (pickle.dumps({3: {"w": 1}}, 2), {}, "3 cannot be the name"),
-        (pickle.dumps([1], 2), {}, "holds of type list"),
+        (pickle.dumps({"optimizer": {"state": {0: {}}}}, 2), {}, "'optimizer/state/0' is under a name"),
+        (pickle.dumps({3: {"w": 1}}, 2), {}, "'3' is under a name that no tensor or network can have"),
+        (pickle.dumps({"a": {"param_groups": [], "state": {}}}, 2), {}, "'a' is the state of an optimiser"),
+        (pickle.dumps([1, 2], 2), {}, "holds an object of type list"),
         (pickle.dumps({}, 2), {}, "no tensors"),
     ],
 )
@@ -156,9 +158,87 @@ def test_hostile_and_foreign_archives(tmp_path, pickled, records, reason):
     assert reason in refusal(archive(tmp_path / "x.pt", pickled, records))
 
 
-def test_compressed_records_are_refused(tmp_path):
+def test_compressed_records_are_read_unless_they_are_bombs(tmp_path):
+    values = np.random.default_rng(0).standard_normal(4).astype("f4")
+    path = archive(tmp_path / "x.pt", tensor_pickle(), {"data/0": values.tobytes()}, zipfile.ZIP_DEFLATED)
+    assert formats.read(path).networks[""]["w"].tobytes() == values.tobytes()
     path = archive(tmp_path / "x.pt", tensor_pickle(), {"data/0": b"\0" * 10_000}, zipfile.ZIP_DEFLATED)
     assert "refuses its compressed" in refusal(path)
+    path = archive(tmp_path / "x.pt", tensor_pickle(), DATA, zipfile.ZIP_BZIP2)
+    assert "refuses its compressed" in refusal(path)
+
+
+def repeated(first, again, times):
+    """A pickle of a list of calls, each with the memoised argument `first`: small, and large once it is run."""
+    return b"\x80\x02" + first + b"q\x000](" + again * times + b"e."
+
+
+LONG_LIST = b"](" + b"K\1" * 10_000 + b"e"
+BOMBS = {
+    "x.pdparams text": repeated(p.text("x" * 100_000), b"c_codecs\nencode\n(h\0" + p.text("latin1") + b"tR", 2000),
+    "x.pdparams tuple": repeated(LONG_LIST, b"c__builtin__\ntuple\nh\0\x85R", 2000),
+    "x.pt size": repeated(LONG_LIST, b"ctorch\nSize\nh\0\x85R", 2000),
+    "x.pt pairs": repeated(
+        b"](" + b"".join(p.text(f"{i:04}") + b"N\x86" for i in range(2000)) + b"e",
+        b"ccollections\nOrderedDict\nh\0\x85R",
+        500,
+    ),
+    "x.pt dicts": b"\x80\x02}q\0("
+    + b"".join(p.text(f"k{i}") + b"N" for i in range(300))
+    + b"u}q\1("
+    + b"".join(p.text(f"k{i}") + b"h\0" for i in range(300))
+    + b"u}("
+    + b"".join(p.text(f"k{i}") + b"h\1" for i in range(300))
+    + b"u.",
+}
+
+
+@pytest.mark.parametrize("bomb", BOMBS)
+def test_memory_is_bounded_by_the_file(tmp_path, bomb):
+    """What a call repeats costs a few bytes in the file and may cost megabytes each time."""
+    name, pickled = bomb.split()[0], BOMBS[bomb]
+    path = CARRIERS["paddle" if name.endswith("pdparams") else "zip"][1](tmp_path / name, pickled)
+    tracemalloc.start()
+    try:
+        assert "refuses it" in refusal(path)
+        assert tracemalloc.get_traced_memory()[1] < 100 * path.stat().st_size
+    finally:
+        tracemalloc.stop()
+
+
+def test_what_a_training_keeps_beside_its_networks_is_left_aside(tmp_path):
+    """Objects are named and never made; nothing is imported for them."""
+    state = b"ccollections\nOrderedDict\n)R(" + p.text("weight") + tensor_pickle()[9:-2] + b"u"
+    entries = {
+        "args": b"cargparse\nNamespace\n)\x81}" + p.text("lr") + b"G" + struct.pack(">d", 0.1) + b"sb",
+        "best": b"cnumpy.core.multiarray\nscalar\n)R",
+        "when": b"cno_such_module\nDate\nK\1\x85R",
+        "seen": b"\x8f(K\1K\2\x90",
+        "scores": b"ccollections\ndefaultdict\nc__builtin__\nlist\n\x85R(K\1]u",
+        "odd": b"}K\1K\2\x86Ns",
+    }
+    held = b"".join(p.text(name) + made for name, made in {"G": state, **entries}.items())
+    path = archive(tmp_path / "x.pt", b"\x80\x02}(" + held + b"u.", DATA)
+    checkpoint = formats.read(path)
+    assert list(checkpoint.networks) == ["G"] and checkpoint.networks["G"]["weight"].tolist() == [0, 1, 2, 3]
+    dropped = checkpoint.account.dropped
+    assert dropped["args"] == "an object of argparse.Namespace, which is not loaded" and "Date" in dropped["when"]
+    assert {name.partition("/")[0] for name in dropped} == set(entries)
+    lines = checkpoint.account.lines(path)
+    assert all("\n" not in line for line in lines) and any("numpy.core.multiarray.scalar" in line for line in lines)
+
+
+def test_a_damaged_record_of_an_archive_is_named(tmp_path):
+    path = archive(tmp_path / "x.pt", tensor_pickle(), DATA)
+    data = bytearray(path.read_bytes())
+    data[data.index(DATA["data/0"]) + 5] ^= 1
+    path.write_bytes(data)
+    assert "damaged: its record 'archive/data/0' does not have its checksum" in refusal(path)
+
+
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "x.pt")
+    assert "not a regular file" in refusal(tmp_path / "x.pt")
 
 
 @pytest.mark.parametrize("kind", ["x.pt", "old.pt", "x.pdparams", "x.safetensors"])

@@ -6,6 +6,8 @@ from paddle_ugatit.weights.shapes import already_plain, as_they_are, require_kin
 
 MODELS = {"toy": "1"}
 KINDS = ("toy network",)
+NAMES = {"net": KINDS[0]}
+HIDDEN = {}
 EAGER = ()
 RULES = {Shade: {"shade": KEEP}}
 
@@ -24,7 +26,7 @@ def build(options, _revision):
 
 def require_names(options, path):
     """One bare network, or "net"."""
-    require_kinds(options, {"net": KINDS[0]}, path)
+    require_kinds(options, NAMES, path)
 
 
 unpacked, packed = already_plain, as_they_are

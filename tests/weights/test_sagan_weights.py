@@ -88,7 +88,7 @@ def test_the_prefix_of_data_parallel_is_left_out_and_said(public):
     state = {f"module.{key}": array for key, array in arrays_of(public["D"]).items()}
     converted, notes = weights.convert(formats.Checkpoint({"": state}, "torch", {}), "torch", "x_D.pth")
     assert_same(arrays_of(public["D"]), converted.networks[""])
-    assert notes == [f"x_D.pth: dropped DataParallel's prefix 'module.' from {len(state)} keys"]
+    assert notes == [f"x_D.pth: dropped the prefix 'module.', which a wrapper adds, from {len(state)} keys"]
 
 
 def test_a_file_from_before_batches_were_counted(public):

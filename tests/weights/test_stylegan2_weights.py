@@ -90,7 +90,11 @@ def _one_bit(state):
     [
         (_one_bit, "D_aug.D.final_conv.bias differs from D.final_conv.bias"),
         (lambda state: state.pop("D_aug.D.final_conv.bias"), "do not have the same keys: 'final_conv.bias'"),
-        (lambda state: state.update({"D_cl.net.0.weight": torch.zeros(2, 2)}), "'D_cl.net.0.weight' belongs to none"),
+        (
+            lambda state: state.update({"D_cl.net.0.weight": torch.zeros(2, 2)}),
+            "was made with --cl-reg ('D_cl.net.0.weight'",
+        ),
+        (lambda state: state.update({"X.weight": torch.zeros(2, 2)}), "'X.weight' belongs to none"),
         (lambda state: state.pop("G.blocks.1.conv2.weight"), "G: lacks 'blocks.1.conv2.weight'"),
         (lambda state: state.update({"S.net.2.weight": torch.zeros(6, 7)}), "'net.2.weight' has the shape"),
         (lambda state: state.pop("G.initial_block"), "G: is not a known network"),
@@ -135,7 +139,86 @@ def test_every_key_has_a_rule_by_its_owner():
     }
 
 
-def test_a_text_that_is_none_is_refused(tmp_path):
+def test_a_text_that_is_none_is_left_aside(tmp_path):
     torch.save({"GAN": public_state(public_networks()), "version": "x" * 200}, tmp_path / "m.pt")
-    with pytest.raises(formats.CheckpointError, match="'version' is of type str, not a state dict"):
-        formats.read(str(tmp_path / "m.pt"))
+    read = formats.read(str(tmp_path / "m.pt"))
+    assert read.texts == {} and read.account.dropped == {"version": "of type str"}
+
+
+def test_files_of_other_versions_of_the_public_code(tmp_path):
+    """Before July 2020 the state dict was the file; a run with --fp16 keeps its loss scalers beside it."""
+    networks = public_networks()
+    state = public_state(networks)
+    scalers = {"loss_scaler0": {"loss_scale": 65536.0, "unskipped": 0}}
+    torch.save(state, tmp_path / "bare.pt")
+    torch.save({"GAN": state, "version": "0.20", "amp": scalers}, tmp_path / "fp16.pt")
+    for name in ("bare", "fp16"):
+        converted, notes = weights.convert(formats.read(tmp_path / f"{name}.pt"), "torch", f"{name}.pt")
+        assert list(converted.networks["GAN"]) == list(state)
+        assert any("loss_scale" in note for note in notes) is (name == "fp16")
+
+
+def made_with(option):
+    """A change of a public state to what the option makes of it."""
+
+    def change(state):
+        if option == "--no-const":
+            state["G.to_initial_block.weight"] = state.pop("G.initial_block")
+        elif option == "--transparent":
+            state["D.blocks.0.conv_res.weight"] = state["D_aug.D.blocks.0.conv_res.weight"] = torch.zeros(8, 4, 1, 1)
+        elif option == "August 2020":
+            for name in ("G.initial_conv", "GE.initial_conv"):
+                del state[f"{name}.weight"], state[f"{name}.bias"]
+        else:
+            key = {"--attn-layers": "G.attns.1.0.fn.g", "--fq-layers": "D.quantize_blocks.1.fn.embed"}[option]
+            state[key] = torch.zeros(1)
+            if key.startswith("D."):
+                state[f"D_aug.{key}"] = torch.zeros(1)
+
+    return change
+
+
+@pytest.mark.parametrize("option", ["--no-const", "--transparent", "--attn-layers", "--fq-layers", "August 2020"])
+def test_options_that_are_not_here_are_named(tmp_path, capsys, option):
+    public_file(tmp_path / "m.pt", made_with(option))
+    assert convert_weights.main([str(tmp_path / "m.pt"), str(tmp_path / "m.pdparams")]) == 1
+    error = capsys.readouterr().err
+    assert option in error and error.count("\n") == 1
+
+
+def styles_of(path, **options):
+    z = paddle.to_tensor(np.random.default_rng(0).standard_normal((2, 6)))
+    return weights.load_networks(str(path), "float64", **options)["S"](z).numpy()
+
+
+def test_the_factor_of_the_style_network_comes_from_the_public_options(tmp_path, capsys):
+    """lr_mlp shows in no shape: it is read from .config.json, or said, or given; and it stays with the weights."""
+    public = twins.StyleVectorizer(6, 3, 0.2).double()
+    path = tmp_path / "run" / "model_7.pt"
+    path.parent.mkdir()
+    public_file(path, lambda state: state.update({f"S.{k}": v.float() for k, v in public.state_dict().items()}))
+    public.load_state_dict({key: value.float() for key, value in public.state_dict().items()})
+    with torch.no_grad():
+        wanted = public(torch.tensor(np.random.default_rng(0).standard_normal((2, 6)))).numpy()
+    with pytest.warns(UserWarning, match=r"has no .config.json beside it: lr_mlp is taken to be 0.1"):
+        assert np.abs(styles_of(path) - wanted).max() > 0.01
+    (path.parent / ".config.json").write_text('{"image_size": 16, "lr_mlp": 0.2}')
+    assert np.abs(styles_of(path) - wanted).max() < 1e-12
+    (path.parent / ".config.json").write_text('{"image_size": 64, "lr_mlp": 0.2}')
+    with pytest.warns(UserWarning, match="is not believed: it is of 64 pixels"):
+        assert np.abs(styles_of(path) - wanted).max() > 0.01
+    for i, (source, *options) in enumerate(
+        [(path, "--lr-mlp", "0.2"), (tmp_path / "0.pdparams",), (tmp_path / "1.pt",)]
+    ):
+        suffix = ("pdparams", "pt", "safetensors")[i]
+        assert convert_weights.main([str(source), str(tmp_path / f"{i}.{suffix}"), *options]) == 0
+        assert np.abs(styles_of(tmp_path / f"{i}.{suffix}") - wanted).max() < 1e-12
+    assert "lr_mul 0.2" in capsys.readouterr().out
+    config = stylegan2_training.Config(img_size=16, load_size=16, latent_dim=6, style_depth=3, network_capacity=2)
+    with pytest.raises(InputError, match="has lr_mul 0.2"):
+        start.take_weights(start.system_of(config), str(tmp_path / "0.pdparams"))
+    for value in ("0", "nan", "-1"):
+        assert convert_weights.main([str(path), str(tmp_path / "x.pdparams"), "--lr-mlp", value]) == 1
+    (path.parent / ".config.json").write_text("[")
+    assert convert_weights.main([str(path), str(tmp_path / "x.pdparams")]) == 1
+    assert ".config.json: cannot be read" in capsys.readouterr().err
