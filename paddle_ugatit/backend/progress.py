@@ -6,6 +6,8 @@ from types import TracebackType
 
 from tqdm import tqdm
 
+from paddle_ugatit.backend.errors import one_line
+
 _FIRST_SECONDS, _PLAIN_SECONDS = 10, 60  # to the first line where there is no terminal, and between two of them
 
 
@@ -46,7 +48,8 @@ class Progress:
             self._next_line = time.monotonic() + _PLAIN_SECONDS
 
     def say(self, line: str) -> None:
-        """Print a line on stderr without breaking the bar."""
+        """Print a line on stderr without breaking the bar; line breaks within it, as in a file's name, are escaped."""
+        line = one_line(line)
         if self._bar is not None:
             self._bar.write(line, file=sys.stderr)
         else:
