@@ -5,6 +5,7 @@
     python tools/bench.py savings --size 128       our iteration, and its cost without each of its savings
     python tools/bench.py infer --size 256         one image through the generator, PyTorch's, ours, ONNX Runtime's
     python tools/bench.py kid                      KID, compared with torch-fidelity on the same features
+    python tools/bench.py memory                   what an image takes in `translate`, and the estimate of it
 
 Each variant runs in its own processes, one at a time, since the settings must be made before a framework is loaded; the
 variants take turns, so that noise on the machine affects all alike. CPU time is less noisy than wall time.
@@ -40,6 +41,8 @@ KEEP_BUFFERS = AS_IT_COMES | {
     "MALLOC_TOP_PAD_": str(256 << 20),
 }
 SIDE = [sys.executable, str(ROOT / "align" / "bench" / "side.py")]  # one side of a comparison, in its own process
+# These have options of their own; PyTorch may be imported in the first.
+SCRIPTS = {"kid": ROOT / "align" / "bench" / "metric.py", "memory": ROOT / "align" / "bench" / "memory.py"}
 PLAIN, OURS, WITHOUT = "PyTorch, as published", "ours", "without: "
 BASES = PLAIN, OURS  # ratios are relative to the first of these that was measured
 # name -> (side of align/bench/side.py, environment)
@@ -187,11 +190,13 @@ def table(costs: dict[str, list[dict[str, float]]], failures: dict[str, str]) ->
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one benchmark and return the exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
-    if words[:1] == ["kid"]:  # has options of its own, and runs where PyTorch may be imported
-        return subprocess.run([sys.executable, str(ROOT / "align" / "bench" / "metric.py"), *words[1:]]).returncode
+    if words and words[0] in SCRIPTS:
+        return subprocess.run([sys.executable, str(SCRIPTS[words[0]]), *words[1:]]).returncode
     example = "example: python tools/bench.py iteration --size 256 --only published ours"
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0], epilog=example)
-    parser.add_argument("what", choices=["runtime", "iteration", "savings", "infer", "kid"], help="what to measure")
+    parser.add_argument(
+        "what", choices=["runtime", "iteration", "savings", "infer", "kid", "memory"], help="what to measure"
+    )
     parser.add_argument("--size", type=int, default=128, metavar="N", help="image size (128)")
     parser.add_argument("--repeat", type=int, default=3, metavar="N", help="processes per variant (3)")
     parser.add_argument("--turns", type=int, default=2, metavar="N", help="timed iterations per process (2)")

@@ -7,13 +7,15 @@ from types import TracebackType
 
 from tqdm import tqdm
 
+from paddle_ugatit.backend.errors import one_line
+
 _FIRST_SECONDS, _PLAIN_SECONDS = 10, 60  # to the first line where there is no terminal, and between two of them
 
 
 def to_stderr(line: str) -> None:
     """Print a line on stderr. What its encoding lacks is escaped; a stderr that cannot be written ends no work."""
     with contextlib.suppress(OSError, ValueError, RuntimeError):  # ValueError: closed; RuntimeError: within a signal
-        print(_encodable(line), file=sys.stderr, flush=True)
+        print(_encodable(one_line(line)), file=sys.stderr, flush=True)
 
 
 def _encodable(line: str) -> str:
@@ -59,7 +61,8 @@ class Progress:
             self._next_line = time.monotonic() + _PLAIN_SECONDS
 
     def say(self, line: str) -> None:
-        """Print a line on stderr without breaking the bar."""
+        """Print a line on stderr without breaking the bar; line breaks within it, as in a file's name, are escaped."""
+        line = one_line(line)
         if self._bar is not None:
             with contextlib.suppress(OSError, ValueError, RuntimeError):
                 self._bar.write(_encodable(line), file=sys.stderr)

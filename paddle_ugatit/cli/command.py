@@ -5,6 +5,7 @@ only a fault of the program itself ends in a traceback.
 """
 
 import argparse
+import io
 import re
 import signal
 import sys
@@ -14,7 +15,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from paddle_ugatit.backend.errors import InputError, Note, UsageError
+from PIL import Image
+
+from paddle_ugatit.backend.errors import InputError, Note, UsageError, one_line
 
 CONSOLE = "paddle-ugatit"  # the console command that the package installs
 # The help texts name the scripts of a checkout; under the console command they name its subcommands instead.
@@ -59,8 +62,9 @@ def run(program: str, work: Callable[[], int | None], interrupted: str = "nothin
 
     `interrupted` is what the user is told after Ctrl-C or SIGTERM.
     """
+    _take_any_name()
     try:
-        with _ended_as_interrupted(), _notes_in_a_line():
+        with _ended_as_interrupted(), _notes_in_a_line(), _quiet_pillow():
             return work() or 0
     except UsageError as error:
         return failed(program, error, 2)
@@ -77,8 +81,24 @@ def run(program: str, work: Callable[[], int | None], interrupted: str = "nothin
 
 def failed(program: str, reason: object, code: int) -> int:
     """Print the reason as one line on stderr and return `code`."""
-    print(f"{program}: {' '.join(str(reason).split())}", file=sys.stderr)
+    print(one_line(f"{program}: {' '.join(str(reason).split())}"), file=sys.stderr)
     return code
+
+
+def _take_any_name() -> None:
+    """Let the console take names that its encoding lacks, such as Chinese ones in ASCII: they are printed escaped."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+@contextmanager
+def _quiet_pillow() -> Iterator[None]:
+    """Within the block Pillow's warnings on odd files are not shown: a file that cannot be used is a line of ours."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module=r"PIL\.")
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        yield
 
 
 @contextmanager

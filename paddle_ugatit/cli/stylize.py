@@ -15,11 +15,14 @@ import numpy as np
 from PIL import Image
 
 from paddle_ugatit.backend import device
-from paddle_ugatit.backend.errors import InputError, UsageError
-from paddle_ugatit.backend.progress import Progress
+from paddle_ugatit.backend.errors import InputError, UsageError, one_line
+from paddle_ugatit.backend.progress import Progress, to_stderr
 from paddle_ugatit.cli import command
+from paddle_ugatit.cli.pictures import Skipped, make_folder, write_result
 from paddle_ugatit.data.images import ImageError, read_picture, write_image
-from paddle_ugatit.data.inputs import collect
+from paddle_ugatit.data.inputs import collect, renamed
+from paddle_ugatit.data.kinds import save_options
+from paddle_ugatit.inference import memory
 from paddle_ugatit.inference.sheets import sheet
 from paddle_ugatit.inference.stylise import matched_colours, region_shares, stylise, takes_vgg_levels
 from paddle_ugatit.models.adain import Decoder, Encoder, StyleTransfer, require_size
@@ -35,7 +38,8 @@ examples:
 A value of --style is an image, a folder or pattern (each image in it is a style of its own), or several images joined
 by commas: one mixture. With one style, results are written to DIR under the names of the contents; with several, to a
 subfolder for each. A mask is white where the first of two styles applies, black where the second does, grey in between.
-Grey images become RGB, transparency is dropped. Images keep their size unless --size is given.
+Grey images become RGB, transparency is dropped. Images keep their size unless --size is given, and their suffix where
+that format keeps the image: .gif, .ico, .heic ... become .png.
 
 exit code: 0 done, 1 the input or output is bad, 2 bad usage, 130 interrupted
 """
@@ -59,7 +63,7 @@ def parse(argv: Sequence[str] | None, program: str) -> argparse.Namespace:
     parser.add_argument("--size", type=int, metavar="N", help="resize the shorter side of every image to N pixels")
     parser.add_argument("--crop", action="store_true", help="crop every image to the square in its middle")
     parser.add_argument("--sheet", metavar="FILE", help="also write contents, styles and results as one image")
-    parser.add_argument("--strict", action="store_true", help="stop at an unreadable image instead of skipping it")
+    parser.add_argument("--strict", action="store_true", help="stop at an image that cannot be done, skip none")
     command.add_device(parser)
     return parser.parse_args(argv)
 
@@ -107,7 +111,7 @@ def mixtures(values: list[str]) -> list[Style]:
                 raise UsageError(f"--style {value}: each part of a mixture must be one image, and all must differ")
             found.append(("+".join(PurePosixPath(name).stem for _, name in pairs), [path for path, _ in pairs]))
         else:
-            found += [(os.path.splitext(name)[0], [path]) for path, name in collect([value])]
+            found += [(os.path.splitext(name)[0], [path]) for path, name in collect([value], say=to_stderr)]
     names = [name for name, _ in found]
     return [(f"{name}_{i + 1}" if names.index(name) < i else name, files) for i, (name, files) in enumerate(found)]
 
@@ -163,42 +167,49 @@ class Stylising:
         self.arguments, self.transfer, self.contents, self.styles = arguments, transfer, contents, styles
         self.weights = weights
         self.mask = read_picture(arguments.mask).convert("L") if arguments.mask else None
-        self.skipped: list[str] = []
+        self.free = memory.available()
         self.done = 0
         self.tiles: dict[tuple[str, str], tuple[np.ndarray, np.ndarray, np.ndarray]] = {}
 
     def read(self, path: Path) -> np.ndarray:
-        """Read an image: uint8 (H,W,3). Raises ImageError if it is unreadable or too small."""
+        """Read an image: uint8 (H,W,3). Raises ImageError if it is unreadable, too small or too large."""
         pixels = np.array(prepared(read_picture(path), self.arguments))
+        height, width = pixels.shape[:2]
         try:
-            require_size(*pixels.shape[:2])
-        except ValueError as error:
+            require_size(height, width)
+            needs = memory.needed_for_style(self.transfer.encoder.ch, height, width)
+            memory.require_free(needs, self.free, f"{width}x{height} pixels")
+        except (ValueError, InputError) as error:
             raise ImageError(f"{path}: {error}: add --size") from error
         return pixels
 
-    def readable(self, items: list[Style], progress: Progress, units: int) -> Iterator[tuple[str, list[np.ndarray]]]:
+    def readable(
+        self, items: list[Style], progress: Progress, skipped: Skipped, units: int
+    ) -> Iterator[tuple[str, list[np.ndarray]]]:
         """Yield (name, images) of every item (name, files) whose files can all be read.
 
         An unreadable item is reported once, and counts as `units` of progress.
         """
         for name, files in items:
-            try:
-                yield name, [self.read(path) for path in files]
-            except ImageError as error:
-                if self.arguments.strict:
-                    raise
-                if name not in self.skipped:
-                    self.skipped.append(name)
-                    progress.say(f"skipped: {error}")
+            pictures = None
+            with skipped.one(name):
+                pictures = [self.read(path) for path in files]
+            if pictures is None:
                 progress(units)
+            else:
+                yield name, pictures
 
-    def run(self, progress: Progress) -> None:
-        """Render every content in every style."""
+    def run(self, progress: Progress) -> Skipped:
+        """Render every content in every style; return what was skipped."""
+        skipped = Skipped(self.arguments.strict or progress.total == 1, progress.say)
+        make_folder(Path(self.arguments.out))
         contents = [(name, [path]) for path, name in self.contents]
-        for content, (pixels,) in self.readable(contents, progress, len(self.styles)):
-            for style, pictures in self.readable(self.styles, progress, 1):
-                self.write(content, style, pixels, pictures)
+        for content, (pixels,) in self.readable(contents, progress, skipped, len(self.styles)):
+            for style, pictures in self.readable(self.styles, progress, skipped, 1):
+                with skipped.one(content if len(self.styles) == 1 else f"{content} in {style}"):
+                    self.write(content, style, pixels, pictures)
                 progress()
+        return skipped
 
     def write(self, content: str, style: str, pixels: np.ndarray, pictures: list[np.ndarray]) -> None:
         """Render and write one content in one style, which is made of `pictures`."""
@@ -207,14 +218,9 @@ class Stylising:
             pictures = [matched_colours(picture, pixels) for picture in pictures]
         try:
             result = stylise(self.transfer, pixels, pictures, self.shares(pixels, pictures), self.arguments.alpha)
-        except InputError as error:
-            raise InputError(f"{content} in the style of {style}: {error}") from error
-        path = Path(self.arguments.out, *([style] if len(self.styles) > 1 else []), PurePosixPath(content))
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise InputError(f"{path.parent}: cannot be made: {error.strerror}") from error
-        write_image(path, result)
+        except InputError as error:  # the kind of error stays: an ImageError lies in this pair alone
+            raise type(error)(f"{content} in the style of {style}: {error}") from error
+        write_result(Path(self.arguments.out, *([style] if len(self.styles) > 1 else [])), content, result)
         self.tiles[content, style] = tiles[0], tiles[1], self.tile(result)
         self.done += 1
 
@@ -258,19 +264,22 @@ def stylize(arguments: argparse.Namespace) -> None:
         raise UsageError(f"--alpha must be from 0 to 1, got {arguments.alpha}")
     if arguments.size is not None and arguments.size < 1:
         raise UsageError(f"--size must be 1 or more, got {arguments.size}")
+    if arguments.sheet:
+        save_options(arguments.sheet)  # whether it can be written
     device.choose(arguments.device)
-    contents, styles = collect(arguments.content, [arguments.out]), mixtures(arguments.style)
+    contents, styles = collect(arguments.content, [arguments.out], to_stderr), mixtures(arguments.style)
     require_apart(arguments, contents, styles)
     weights = shares_of(arguments, styles)
     work = Stylising(arguments, load(arguments), contents, styles, weights)
     with Progress("stylising", len(contents) * len(styles), "images") as progress:
-        work.run(progress)
+        if line := renamed(contents):
+            progress.say(line)
+        skipped = work.run(progress)
     if not work.done:
-        raise InputError("no pair of a content and a style can be read")
+        raise InputError("no pair of a content and a style can be done")
     counts = f"{len(contents)} contents, {len(styles)} styles"
-    print(f"{arguments.out}: {work.done} stylised, {counts}, alpha {arguments.alpha:g}")
-    if work.skipped:
-        print(f"{len(work.skipped)} skipped as unreadable: {', '.join(work.skipped[:5])}")
+    print(one_line(f"{arguments.out}: {work.done} stylised, {counts}, alpha {arguments.alpha:g}"))
+    skipped.report()
     if arguments.sheet:
         write_image(arguments.sheet, work.sheet())
 

@@ -5,7 +5,6 @@ Batch s of a run depends on the files, the seed and s alone, so that a resumed r
 processes, sees the same batches as an uninterrupted one.
 """
 
-import contextlib
 import hashlib
 import itertools
 import os
@@ -22,7 +21,7 @@ from PIL import Image
 from paddle_ugatit.backend.errors import InputError
 from paddle_ugatit.backend.progress import to_stderr
 from paddle_ugatit.data import transforms
-from paddle_ugatit.data.images import ImageError, image_files, read_picture
+from paddle_ugatit.data.images import ImageError, image_files, picture_size, read_picture
 
 DOMAINS = {"A": 0, "B": 1}
 _ORDER, _CHOICE = 0, 1  # separate streams of random numbers
@@ -99,11 +98,9 @@ def small_pictures(files: Sequence[Path], size: int) -> str:
     looked_at = files[:: -(-len(files) // _LOOKED_AT)]
     small = []
     for path in looked_at:
-        with contextlib.suppress(OSError, ValueError, SyntaxError, Image.DecompressionBombError):
-            with Image.open(path) as picture:
-                found = picture.size
-            if min(found) < size:
-                small.append((path, found))
+        found = picture_size(path)
+        if found and min(found) < size:
+            small.append((path, found))
     if not small:
         return ""
     count = f"{len(small)} of {len(looked_at)} images checked are that small"
@@ -127,7 +124,7 @@ class ImageFolder(Dataset):
         say: Callable[[str], None] = to_stderr,
     ):
         super().__init__()
-        self.pictures = Pictures(image_files(folder), size, strict, say)
+        self.pictures = Pictures(image_files(folder, say), size, strict, say)
         self.seed, self.epoch = None if seed is None else _checked(seed, "seed"), 0
 
     def set_epoch(self, epoch: int) -> None:
@@ -212,8 +209,9 @@ class TrainingData:
     """The batches of a training run, from trainA and trainB below `folder`, or only the given `domains`.
 
     `batch_size` is per process; `workers` threads read ahead, none if 0. `say` is called with one line for each
-    unreadable file and for images smaller than `size`, which are enlarged; with `strict` both raise InputError.
-    `load_size` is that of Stream. Raises InputError if a folder is missing or empty, or if an argument is invalid.
+    unreadable file, for files that are left out, and for images smaller than `size`, which are enlarged; `strict` makes
+    the first and the last raise InputError. `load_size` is that of Stream. Raises InputError if a folder is missing or
+    empty, or if an argument is invalid.
     """
 
     def __init__(
@@ -235,7 +233,7 @@ class TrainingData:
                 f"batch size {batch_size}, {workers} workers, process {rank} of {world_size}: not a valid combination"
             )
         self._folders = {domain: Path(folder, f"train{domain}") for domain in domains}
-        self.files = dict(zip(domains, different_folders(*self._folders.values()), strict=True))
+        self.files = dict(zip(domains, different_folders(*self._folders.values(), say=say), strict=True))
         for files in self.files.values():
             if line := small_pictures(files, size):
                 if strict:
@@ -296,9 +294,12 @@ class TrainingData:
         self.close()
 
 
-def different_folders(*folders: Path) -> list[list[Path]]:
-    """Return the image files of each folder. Raises InputError if one is missing or empty, or two are the same."""
-    files = [image_files(folder) for folder in folders]
+def different_folders(*folders: Path, say: Callable[[str], None] | None = None) -> list[list[Path]]:
+    """Return the image files of each folder, and say what is left out.
+
+    Raises InputError if one is missing or empty, or two are the same.
+    """
+    files = [image_files(folder, say) for folder in folders]
     for one, other in itertools.combinations(folders, 2):
         if os.path.samefile(one, other):
             raise InputError(f"{one} and {other} are the same folder")
@@ -319,7 +320,7 @@ def test_images(
     no readable image.
     """
     folder = Path(folder, f"test{domain}")
-    files = image_files(folder)
+    files = image_files(folder, say)
     found: list[tuple[str, np.ndarray]] = []
     for path in files:
         if limit is not None and len(found) >= limit:

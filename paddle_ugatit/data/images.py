@@ -1,70 +1,79 @@
 """Read image files of any format as RGB arrays, and write arrays to files."""
 
+import contextlib
+import errno
 import io
 import os
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image
 
 from paddle_ugatit.backend.errors import InputError
+from paddle_ugatit.data import kinds
+from paddle_ugatit.data.kinds import is_image_name
+from paddle_ugatit.data.listing import image_files
 from paddle_ugatit.formats import atomic
 
-# Pillow opens these documents and streams, but they are not images of a data set.
-_NOT_PICTURES = {".pdf", ".ps", ".eps", ".mpg", ".mpeg"}
+__all__ = ["ImageError", "image_files", "is_image_name", "picture_size", "read_image", "read_picture", "write_image"]
+
+_LONGEST_REASON = 200  # characters
+_TURNS = {  # by the EXIF orientation
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+# Refusals that lie in the name of one file; after any other, such as a full disk, the next file fares no better.
+_OWN_FAULTS = {errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ELOOP}
 
 
 class ImageError(InputError):
-    """A file that cannot be read as an image; the message is one line that names it."""
-
-
-def is_image_name(name: str) -> bool:
-    """Return whether Pillow reads files with this suffix as images. Hidden files are ignored."""
-    suffix = os.path.splitext(name)[1].lower()
-    known = suffix in Image.registered_extensions() and suffix not in _NOT_PICTURES
-    return known and not os.path.basename(name).startswith(".")
-
-
-def image_files(folder: Path | str) -> list[Path]:
-    """Return every image file below `folder`, sorted by relative path.
-
-    Hidden files and folders are ignored. Raises InputError if there is no such folder or it holds no images.
-    """
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise InputError(f"{folder}: there is no such folder" if not folder.exists() else f"{folder}: is not a folder")
-    found, seen = [], set()
-    for base, folders, names in os.walk(folder, followlinks=True):
-        place = os.path.realpath(base)
-        if place in seen:  # a link back to a parent, which would be followed forever
-            folders.clear()
-            continue
-        seen.add(place)
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        found += [Path(base, name) for name in names if is_image_name(name)]
-    if not found:
-        raise InputError(f"{folder}: holds no images")
-    return sorted(found, key=lambda path: path.relative_to(folder).as_posix())
+    """A picture that cannot be read, used or written, which says nothing about others; one line that names it."""
 
 
 def read_picture(path: Path | str) -> Image.Image:
     """Read a file as an RGB image, rotated as its EXIF data say.
 
     Greyscale, palette and CMYK images are converted, transparency is dropped, and 16 bits are reduced to 8. Raises
-    ImageError if the file is not an image, is truncated or damaged, or is too large to be decoded safely.
+    ImageError if the file is not an image or not a regular file, is truncated or damaged, or is too large to be decoded
+    safely.
     """
     try:
+        kinds.require_file(path)
         with Image.open(path) as picture:
-            return _rgb(ImageOps.exif_transpose(picture), path)
+            picture.load()
+            turn = _TURNS.get(_orientation(picture))
+            upright = _rgb(picture, path)
+        return upright if turn is None else upright.transpose(turn)
     except ImageError:
         raise
+    except InputError as error:
+        raise ImageError(str(error)) from error
     except Image.DecompressionBombError as error:
         raise ImageError(f"{path}: is too large to be decoded safely: {error}") from error
     except Image.UnidentifiedImageError as error:
-        raise ImageError(f"{path}: is not an image") from error
-    except (OSError, ValueError, SyntaxError, EOFError, IndexError, TypeError, KeyError, MemoryError) as error:
-        # Pillow's decoders raise all of these for damaged files.
-        raise ImageError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
+        raise ImageError(f"{path}: {kinds.NEEDS_HEIF if kinds.lacks_reader(path) else 'is not an image'}") from error
+    except Exception as error:  # Pillow's plugins raise exceptions of any type for damaged files
+        raise ImageError(f"{path}: cannot be read: {reason(error)}") from error
+
+
+def reason(error: Exception) -> str:
+    """Return what an exception says, in one line that is not empty."""
+    said = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return " ".join(f"not enough memory: {said}".split() if isinstance(error, MemoryError) else said.split())[
+        :_LONGEST_REASON
+    ]
+
+
+def _orientation(picture: Image.Image) -> int:
+    """The EXIF orientation, 1 where it cannot be read. The other tags do not matter, and may be damaged."""
+    with contextlib.suppress(Exception):
+        return int(picture.getexif().get(ExifTags.Base.Orientation, 1))
+    return 1
 
 
 def _rgb(picture: Image.Image, path: Path | str) -> Image.Image:
@@ -83,17 +92,38 @@ def read_image(path: Path | str) -> np.ndarray:
     return np.array(read_picture(path))
 
 
+def picture_size(path: Path | str) -> tuple[int, int] | None:
+    """Return width and height from a file's header, before any rotation; None if it cannot be read."""
+    with contextlib.suppress(Exception):  # what is wrong is told when the picture is read
+        kinds.require_file(path)
+        with Image.open(path) as picture:
+            return picture.size
+    return None
+
+
 def write_image(path: Path | str, pixels: np.ndarray) -> None:
     """Write uint8 pixels, (H,W,3) or (H,W), atomically, in the format that the suffix names.
 
-    Raises InputError if Pillow writes no format under that suffix, or if the file cannot be written.
+    Raises InputError if that format cannot be written or would not keep the image, see `kinds.keeps`; ImageError if
+    this image does not fit the format, or if its name cannot be used; WriteError if the disk refuses.
     """
-    suffix = os.path.splitext(path)[1].lower()
-    kind = Image.registered_extensions().get(suffix)
-    if kind not in Image.SAVE:
-        raise InputError(f"{path}: images cannot be written with the suffix {suffix or '(none)'}")
+    kind, options = kinds.save_options(path)
     buffer = io.BytesIO()
-    options = {"quality": 95} if kind in ("JPEG", "WEBP") else {}
-    Image.fromarray(np.ascontiguousarray(pixels)).save(buffer, kind, **options)
-    with atomic.replacing(path) as file:
-        file.write(buffer.getvalue())
+    try:
+        Image.fromarray(np.ascontiguousarray(pixels)).save(buffer, kind, **options)
+    except Exception as error:
+        raise ImageError(f"{path}: cannot be written as {kind}: {reason(error)}") from error
+    try:
+        with atomic.replacing(path) as file:
+            file.write(buffer.getvalue())
+    except atomic.WriteError as error:
+        if is_own_fault(path, error.__cause__):
+            raise ImageError(str(error)) from error
+        raise
+
+
+def is_own_fault(path: Path | str, error: BaseException | None) -> bool:
+    """Return whether a refusal to write lies in this one path, not in the disk."""
+    if isinstance(error, OSError):
+        return error.errno in _OWN_FAULTS
+    return os.path.exists(path) and not os.path.isfile(path)

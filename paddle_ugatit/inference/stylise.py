@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import paddle
 
-from paddle_ugatit.backend.errors import InputError
+from paddle_ugatit.data.images import ImageError
 from paddle_ugatit.inference.sheets import sheet
 from paddle_ugatit.inference.translate import evaluating, require_finite
 from paddle_ugatit.models.adain import Encoder, StyleTransfer
@@ -28,8 +28,8 @@ def stylise(
     """Render `content` in the style of `styles`: uint8 (H,W,3), (h,w,3) each -> uint8 (H,W,3).
 
     Images may have any size from 9 pixels. `shares`, one per style, are numbers or maps of `region_shares` that add up
-    to 1; `alpha` goes from 0, the content encoded and decoded, to 1. Raises InputError if an image or a region is too
-    small, or if the result is NaN.
+    to 1; `alpha` goes from 0, the content encoded and decoded, to 1. Raises ImageError if an image or a region is too
+    small, InputError if the result is NaN.
     """
     chosen = [(style, share) for style, share in zip(styles, shares, strict=True) if np.any(share)]
     images = [_batch(pixels) for pixels in (content, *(style for style, _ in chosen))]
@@ -38,7 +38,7 @@ def stylise(
         try:
             found = transfer(*images, shares=shares, alpha=alpha)
         except ValueError as error:
-            raise InputError(str(error)) from error
+            raise ImageError(str(error)) from error
     found = found[0].astype("float32").numpy()[:, : content.shape[0], : content.shape[1]]
     require_finite(found, "decoder")
     return np.rint(found.clip(0, 1).transpose(1, 2, 0) * 255).astype(np.uint8)

@@ -147,8 +147,12 @@ def test_a_full_model_says_which_size_it_needs(tmp_path, capsys):
     photos = put(tmp_path / "in", "a.png", size=(16, 16))
     assert run(full, photos, tmp_path / "out") == 0
     put(photos, "b.png", size=(16, 20))
-    code, line = refusal(capsys, full, photos, tmp_path / "none")
-    assert code == 1 and "b.png: has 20x16 pixels (1 of 2" in line and "16x16 pixels only: add --resize" in line
+    assert run(full, photos, tmp_path / "one") == 0 and listed(tmp_path / "one") == ["a.png"]
+    said = capsys.readouterr()
+    assert "1 skipped: b.png" in said.out and "not 20x16: add --resize" in said.err
+    put(tmp_path / "wrong", "b.png", "c.png", size=(16, 20))
+    code, line = refusal(capsys, full, tmp_path / "wrong", tmp_path / "none")
+    assert code == 1 and "b.png: has 20x16 pixels (2 of 2" in line and "16x16 pixels only: add --resize" in line
     assert not (tmp_path / "none").exists()
     assert run(full, photos, tmp_path / "out", "--resize") == 0
     small = transforms.test_pixels(Image.open(photos / "b.png"), 16)
@@ -204,12 +208,8 @@ def test_compare_prints_the_measures(tmp_path, light, capsys):
         assert (
             f"{what} against {truth}: L1 {mean['L1']:.2f}, PSNR {mean['PSNR']:.2f} dB, SSIM {mean['SSIM']:.4f}" in said
         )
-    put(photos, "c.png")
-    code, line = refusal(capsys, light, photos, tmp_path / "out", "--compare", truth)
-    assert code == 1 and "no true image for c.png (1 of 3" in line
-    put(truth, "c.png", size=(20, 20))
-    code, line = refusal(capsys, light, photos, tmp_path / "out", "--compare", truth)
-    assert code == 1 and "c.png: images of 16x12 and 20x20 pixels" in line
+    code, line = refusal(capsys, light, photos / "a.png", tmp_path / "out", "--compare", put(tmp_path / "x", "x.png"))
+    assert code == 1 and "no true image for a.png (1 of 1" in line
 
 
 def test_bad_pictures_are_named_and_counted_or_refused(tmp_path, light, capsys):
@@ -217,12 +217,14 @@ def test_bad_pictures_are_named_and_counted_or_refused(tmp_path, light, capsys):
     (photos / "b.png").write_bytes(b"junk")
     assert run(light, photos, tmp_path / "out") == 0
     said = capsys.readouterr()
-    assert "2 translated" in said.out and "1 skipped as unreadable: b.png" in said.out
+    assert "2 translated" in said.out and "1 skipped: b.png" in said.out
     assert "skipped: " in said.err and listed(tmp_path / "out") == ["a.png", "c.png"]
     code, line = refusal(capsys, light, photos, tmp_path / "strict", "--strict")
     assert code == 1 and "b.png: is not an image" in line
-    assert run(light, photos / "b.png", tmp_path / "none") == 1
-    assert "no image there can be read" in capsys.readouterr().err
+    assert "b.png: is not an image" in refusal(capsys, light, photos / "b.png", tmp_path / "none")[1]
+    (photos / "d.png").write_bytes(b"junk")
+    assert run(light, [photos / "b.png", photos / "d.png"], tmp_path / "none") == 1
+    assert "no image there can be translated" in capsys.readouterr().err
 
 
 def test_what_cannot_be_is_one_line(tmp_path, light, there, capsys):

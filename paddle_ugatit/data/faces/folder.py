@@ -5,7 +5,6 @@ import functools
 import io
 import json
 import os
-import secrets
 import shutil
 import signal
 from collections.abc import Callable, Iterable, Iterator
@@ -17,6 +16,7 @@ from PIL import Image
 
 from paddle_ugatit.backend.errors import InputError
 from paddle_ugatit.data.faces import draw as faces
+from paddle_ugatit.formats import atomic
 
 NOTE = "dataset.json"
 _KIND = "paddle_ugatit procedural faces"
@@ -46,7 +46,7 @@ def make_dataset(
     target = Path(os.path.realpath(out))
     if _found(target, out) == options:
         return False
-    temporary = target.with_name(f".{target.name[:100]}.{secrets.token_hex(6)}.tmp")
+    temporary = target.with_name(atomic.temporary_name(target.name))
     try:
         temporary.mkdir(parents=True)
         _fill(temporary, options, jobs, progress)
