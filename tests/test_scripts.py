@@ -15,13 +15,14 @@ ROOT = Path(__file__).resolve().parent.parent
 SCRIPTS = ("tools/setup_env.sh", "tools/test.sh", "tools/demo.sh", ".ci/run")
 SHELL_TOOLS = (
     "awk", "basename", "bash", "cat", "cksum", "cp", "dirname", "env", "flock", "grep", "ln", "mkdir",
-    "mv", "rm", "sed", "tail", "tr", "uname",
+    "mv", "rm", "sed", "sleep", "tail", "tr", "uname",
 )  # fmt: skip
 ENOUGH_DISK, LITTLE_DISK = 90_000_000, 1_000_000  # kB
 
 # Answers like an interpreter of version $VERSION. As `-m venv` it makes an environment holding itself; as
 # `-m pip` it logs the call, then behaves as $PIP says: ok, fail (no network) or no-torch. It has torch where pip
-# brought it, and every other module but those in $LACKS.
+# brought it, and every other module but those in $LACKS. As a training without --resume it leaves the checkpoint after
+# which the demo kills it, unless $CHECKPOINT is empty.
 STUB = r"""#!/usr/bin/env bash
 case "$*" in
     *PackageNotFoundError*) echo "  Python $VERSION.0" ;;
@@ -43,6 +44,11 @@ case "$*" in
                 ;;
         esac
         case "$*" in *torch==*) : >"${0%/*}/has-torch" ;; esac
+        ;;
+    *tools/train.py*--minutes* | *tools/train.py*--resume*) echo "ran: $*" ;;
+    *tools/train.py*)
+        echo "ran: $*"
+        [ -z "${CHECKPOINT-yes}" ] || mkdir -p work/outputs/demo/run/checkpoints/0000100
         ;;
     *) echo "ran: $*" ;;
 esac
@@ -248,7 +254,6 @@ def test_two_set_ups_at_once_take_turns(project):
     """The first holds pip for a moment; the second waits, finds everything there, and calls pip no more."""
     slow = STUB.replace('echo "$*" >>"$CALLS"', 'echo "$*" >>"$CALLS"; sleep 1')
     project.stub("python3", slow)
-    project.stub("sleep", f'#!/bin/sh\nexec {shutil.which("sleep")} "$@"\n')
     with ThreadPoolExecutor() as pool:
         results = list(pool.map(lambda _: project.run("tools/test.sh"), range(2)))
     assert [result.returncode for result in results] == [0, 0]
@@ -278,7 +283,7 @@ def test_beside_an_installed_paddle_missing_packages_are_tolerated(project):
     assert_refused(project.run("tools/demo.sh", HAS_PADDLE="1", PIP="fail", LACKS="scipy"), "could not install")
 
 
-@pytest.mark.parametrize(("code", "words"), [(1, "DIVERGED: step 3"), (2, "NOT COMPARABLE: step 3")])
+@pytest.mark.parametrize(("code", "words"), [(1, "DIVERGED: step 4"), (2, "NOT COMPARABLE: step 4")])
 def test_demo_ends_with_the_worst_verdict(project, code, words):
     project.stub("python3", stub_where("check_forward", code))
     result = project.run("tools/demo.sh")
@@ -291,13 +296,22 @@ def test_demo_ends_with_the_worst_verdict(project, code, words):
 def test_demo_announces_every_step_and_the_verdict(project):
     project.stub("python3")
     result = project.run("tools/demo.sh")
-    assert re.findall(r"^\[(\d+)/11\]", result.stdout, re.M) == [str(step) for step in range(1, 12)]
+    assert re.findall(r"^\[(\d+)/15\]", result.stdout, re.M) == [str(step) for step in range(1, 16)]
     assert result.stdout.splitlines()[-1].startswith("ALIGNED")
     full = project.run("tools/demo.sh", "--full").stdout
-    assert re.findall(r"^\[(\d+)/4\]", full, re.M) == ["1", "2", "3", "4"]
-    assert "check_forward" not in full and "iteration=" not in full and "tools/train.py" in full
+    assert re.findall(r"^\[(\d+)/7\]", full, re.M) == [str(step) for step in range(1, 8)]
+    assert "check_forward" not in full and "iteration=" not in full
+    assert "tools/train.py" in full and "--minutes 15" in full and "faces.yaml" in full
     for script in re.findall(r"ran: (\S+\.py)", result.stdout):
         assert (ROOT / script).is_file(), f"{script} is called by tools/demo.sh and missing"
+
+
+def test_the_demo_kills_its_training_and_resumes_it(project):
+    project.stub("python3")
+    trained = [line for line in project.run("tools/demo.sh").stdout.splitlines() if "tools/train.py" in line]
+    assert len(trained) == 2 and trained[1] == f"{trained[0]} --resume"
+    shutil.rmtree(project.root / "work")
+    assert_refused(project.run("tools/demo.sh", CHECKPOINT=""), "step 10 failed")
 
 
 def test_ci_runs_both_versions_and_stops_at_a_failure(project):

@@ -61,7 +61,10 @@ def _add_sets(group: argparse._ArgumentGroup) -> None:
 def _add_features(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--weights", metavar="FILE", help="Inception weights (default: the cached ones)")
     group.add_argument(
-        "--features", choices=KINDS, default="inception", help="pixels and random are stand-ins that need no weights"
+        "--features",
+        choices=KINDS,
+        help="faces (default for drawn faces: a small network that ships), inception (default otherwise); pixels and "
+        "random are stand-ins that need no weights",
     )
     group.add_argument("--resize", choices=RESIZES, help="tf1 (default), clean (antialiased), paper (of that protocol)")
     group.add_argument("--batch-size", type=int, default=BATCH_SIZE, metavar="N", help=f"({BATCH_SIZE})")

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from paddle_ugatit.backend import runtime
+from paddle_ugatit.backend.errors import UsageError
 from paddle_ugatit.cli import command, configs
 from paddle_ugatit.training import distributed, loop, start
 from paddle_ugatit.training.records import Records
@@ -37,6 +38,9 @@ def parse(argv: Sequence[str] | None, program: str) -> argparse.Namespace:
     start = parser.add_mutually_exclusive_group()
     start.add_argument("--resume", action="store_true", help="continue from the newest checkpoint in --out")
     start.add_argument("--init", metavar="FILE", help="start from these weights, of PyTorch or Paddle (fine-tuning)")
+    parser.add_argument(
+        "--minutes", type=float, metavar="N", help="stop after N minutes with a checkpoint, from which --resume goes on"
+    )
     command.add_device(parser)
     parser.add_argument(
         "--dtype", choices=("float32", "float64"), default="float32", help="precision of the computation (float32)"
@@ -47,6 +51,8 @@ def parse(argv: Sequence[str] | None, program: str) -> argparse.Namespace:
 
 def train(arguments: argparse.Namespace) -> None:
     """Run a training from its options to its last iteration."""
+    if arguments.minutes is not None and not 0 < arguments.minutes < float("inf"):
+        raise UsageError(f"--minutes must be above 0, got {arguments.minutes:g}")
     config = start.configuration(configs.find(arguments.config), arguments.options)
     start.choose_device(arguments.device, config)
     rank, world_size = distributed.start()
@@ -69,10 +75,12 @@ def _train(run: loop.Run, records: Records, arguments: argparse.Namespace) -> No
         records.say(f"note: {note}")
     records.start(run.config, run.system.iteration)
     try:
-        run.train()
+        run.train(arguments.minutes)
     finally:
         records.close()
-    records.say(f"done: {run.system.iteration} iterations, {run.checkpoints.path(run.system.iteration)}")
+    step, last = run.system.iteration, run.config.iteration
+    done = f"done: {step} iterations" if step == last else f"{arguments.minutes:g} minutes are over: {step} of {last}"
+    records.say(f"{done}, {run.checkpoints.path(step)}")
 
 
 def main(argv: Sequence[str] | None = None, program: str = "train") -> int:

@@ -13,11 +13,13 @@ from paddle_ugatit.backend.errors import InputError, one_line
 from paddle_ugatit.backend.progress import Progress
 from paddle_ugatit.cli.pictures import Skipped, make_folder, write_result
 from paddle_ugatit.data import kinds, transforms
+from paddle_ugatit.data.faces.folder import is_drawn
 from paddle_ugatit.data.images import ImageError, image_files, read_picture
 from paddle_ugatit.inference import memory
 from paddle_ugatit.inference.sheets import GENERATORS, heatmap_pixels, sample_sheet
 from paddle_ugatit.inference.translate import generate, require_size
 from paddle_ugatit.metrics import paired
+from paddle_ugatit.metrics.kept import KeptAttributes, figure, lines
 from paddle_ugatit.models.ugatit import ResnetGenerator
 
 
@@ -76,6 +78,7 @@ class TranslationJob:
         self.done = 0
         self.reduced: Counter[int] = Counter()  # longer side at which images were translated -> how many
         self.measures: dict[str, list[dict[str, float]]] = {"translated": [], "input": []}
+        self.kept = KeptAttributes() if arguments.compare and is_drawn(arguments.compare) else None
 
     def read(self, path: Path) -> np.ndarray:
         """Read an image, resized if that is asked for: uint8 (H,W,3)."""
@@ -164,6 +167,8 @@ class TranslationJob:
             measured = paired.paired(result, truth), paired.paired(pixels, truth)
         except InputError as error:
             raise ImageError(f"{path}: {error}") from error
+        if self.kept:
+            self.kept.add(pixels, result, truth)
         for results, measures in zip(self.measures.values(), measured, strict=True):
             results.append(measures)
 
@@ -181,7 +186,18 @@ class TranslationJob:
                 mean = paired.mean_of(results)
                 figures = f"L1 {mean['L1']:.2f}, PSNR {mean['PSNR']:.2f} dB, SSIM {mean['SSIM']:.4f}"
                 print(one_line(f"{what} against {self.arguments.compare}: {figures} ({len(results)} pairs)"))
+        if self.kept and self.kept.pairs:
+            self.report_attributes(self.kept)
         self.uncompared.report()
+
+    def report_attributes(self, kept: KeptAttributes) -> None:
+        """Print which attributes of the drawn faces were kept, and write a picture of those that were not."""
+        print("\n".join(lines(kept.about())))
+        picture = figure(kept)
+        if picture is not None:
+            folder = folder_of(self.arguments.out, "attributes")
+            write_result(folder, "changed.png", picture)
+            print(one_line(f"{folder}/changed.png: the commonest changes"))
 
 
 def resized(pixels: np.ndarray, height: int, width: int, method: Image.Resampling) -> np.ndarray:

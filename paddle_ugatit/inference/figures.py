@@ -15,21 +15,29 @@ from paddle_ugatit.inference.translate import generate
 from paddle_ugatit.models.ugatit import ResnetGenerator
 
 ROWS = ("photo", "where it looks", "translated", "and back")
+TRUTH = "as drawn"
 _MARGIN, _GAP = 112, 2  # pixels: room for a row's name, white between pictures
 _INK = (40, 40, 40)
 
 
 def translation_figure(
-    networks: dict[str, ResnetGenerator], pictures: list[np.ndarray], side: int, direction: str = "a2b"
+    networks: dict[str, ResnetGenerator],
+    pictures: list[np.ndarray],
+    side: int,
+    direction: str = "a2b",
+    truths: list[np.ndarray] | None = None,
 ) -> np.ndarray:
     """Draw the four `ROWS` for each picture, one a column: uint8 (S,S,3) each -> uint8 RGB (H,W,3).
 
     `networks` holds genA2B and genB2A; every picture is shown at side^2 pixels. The second row is the photo under the
-    class activation map, with the contour of its upper half.
+    class activation map, with the contour of its upper half. The true translations, if given, are a fifth row.
     """
     there, back = (networks[name] for name in GENERATORS[direction])
     columns = [_column(there, back, pixels, side) for pixels in pictures]
-    return labelled([list(row) for row in zip(*columns, strict=True)], ROWS)
+    rows = [list(row) for row in zip(*columns, strict=True)]
+    if truths is None:
+        return labelled(rows, ROWS)
+    return labelled([*rows, [_enlarged(truth, side) for truth in truths]], (*ROWS, TRUTH))
 
 
 def _column(there: ResnetGenerator, back: ResnetGenerator, pixels: np.ndarray, side: int) -> list[np.ndarray]:

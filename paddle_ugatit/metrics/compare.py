@@ -3,6 +3,7 @@
 Contents: evaluate, Comparison (its result), Measured (one set with its features).
 """
 
+import os
 import platform
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -16,8 +17,10 @@ import PIL
 import paddle_ugatit
 from paddle_ugatit.backend.errors import InputError, UsageError
 from paddle_ugatit.backend.progress import Progress
+from paddle_ugatit.data.faces.folder import is_drawn
 from paddle_ugatit.metrics import frechet, gram, mmd, notes, paper, parallel, sources, spread
-from paddle_ugatit.metrics.features import BATCH_SIZE, FeatureExtractor
+from paddle_ugatit.metrics.features import BATCH_SIZE, FeatureExtractor, default_kind
+from paddle_ugatit.metrics.kept import KeptAttributes
 from paddle_ugatit.metrics.sources import ImageSet
 
 SCHEMA = "paddle-ugatit-kid/1"
@@ -35,6 +38,10 @@ class Measured:
     indices: np.ndarray  # (N,) of the images
     left_out: list[str]
     digest: str
+
+    def by_label(self) -> dict[str, int]:
+        """Return the index of every image that could be read, by its label without the suffix."""
+        return {os.path.splitext(self.images.label(int(index)))[0]: int(index) for index in self.indices}
 
     def about(self) -> dict:
         """Return the set's entry in the report, as JSON values."""
@@ -54,6 +61,7 @@ class Comparison:
     sets: dict[str, Measured]
     kid: mmd.Kid
     neighbours: frechet.Neighbours | None
+    kept: KeptAttributes | None  # of translated drawn faces, where the source is given
 
 
 def evaluate(
@@ -65,7 +73,7 @@ def evaluate(
     subset_size: int | None = None,
     seed: int = mmd.SEED,
     protocol: str = "standard",
-    features: str = "inception",
+    features: str | None = None,
     resize: str | None = None,
     permutations: int = PERMUTATIONS,
     bootstrap: int = spread.BOOTSTRAP,
@@ -77,8 +85,11 @@ def evaluate(
     """Compute KID, FID, precision and recall of `fake` against `real`; with `source`, also KID against that.
 
     The sets are folders or .npz files; `cache` is a folder for features, or None. `resize` defaults to that of the
-    protocol. No value is scaled. Under paddle.distributed.launch, the processes share the extraction, and all but the
-    first return None. Raises InputError or UsageError if a set, a file or an option cannot be used.
+    protocol, `features` to "faces" where the real images are drawn faces and to "inception" otherwise. With faces
+    features and a source, the attributes that the translation keeps are told too. No value is scaled.
+
+    Under paddle.distributed.launch, the processes share the extraction, and all but the first return None. Raises
+    InputError or UsageError if a set, a file or an option cannot be used.
     """
     if protocol not in PROTOCOLS:
         raise UsageError(f"protocol must be one of {', '.join(PROTOCOLS)}, not {protocol!r}")
@@ -92,7 +103,7 @@ def evaluate(
     extractor = None
     if any(images.kind == "images" for images in opened.values()):
         resize = resize or ("paper" if protocol == "ugatit" else "tf1")
-        extractor = FeatureExtractor(features, weights, resize, batch_size, workers)
+        extractor = FeatureExtractor(features or default_kind(real, weights), weights, resize, batch_size, workers)
     sets = {name: _measured(name, images, extractor, cache, skip_bad) for name, images in opened.items()}
     if parallel.place()[0]:
         return None
@@ -141,8 +152,30 @@ def _evaluated(sets: dict[str, Measured], extractor: FeatureExtractor | None, op
         report["source"] = {"kid": kid_entry(mmd.kid(fake, sets["source"].features, **options))}
     if chosen == "ugatit":
         report["ugatit"] = _paper(sets)
+    kept = _kept(sets) if extractor and extractor.kind == "faces" and "source" in sets else None
+    if kept:
+        report["attributes"] = kept.about()
     report["notes"] = notes.of(report)
-    return Comparison(report, sets, kid, neighbours)
+    return Comparison(report, sets, kid, neighbours, kept)
+
+
+def _kept(sets: dict[str, Measured]) -> KeptAttributes | None:
+    """The attributes that the fakes share with the source images of the same names; None if no names agree.
+
+    The real images of these names are the true ones if both sets are test folders of one drawn data set.
+    """
+    if any(measured.images.kind != "images" for measured in sets.values()):
+        return None
+    named = {name: measured.by_label() for name, measured in sets.items()}
+    folders = [sets[name].images.path for name in ("source", "real")]
+    paired = {folder.name for folder in folders} == {"testA", "testB"} and is_drawn(folders[0])
+    kept, known = KeptAttributes(), paired and folders[0].parent == folders[1].parent
+    for label, index in named["fake"].items():
+        if label in named["source"]:
+            truth = sets["real"].images.image(named["real"][label]) if known and label in named["real"] else None
+            source = sets["source"].images.image(named["source"][label])
+            kept.add(source, sets["fake"].images.image(index), truth)
+    return kept if kept.pairs else None
 
 
 def kid_entry(kid: mmd.Kid) -> dict:

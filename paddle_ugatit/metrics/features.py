@@ -1,4 +1,4 @@
-"""Features of images: Inception's pool3, or stand-ins that need no weights.
+"""Features of images: Inception's pool3, a small network's for drawn faces, or stand-ins that need no weights.
 
     FeatureExtractor("inception", "pt_inception-2015-12-05-6726825d.pth").extract(images)   # (N,2048) float32
 
@@ -17,12 +17,13 @@ from typing import TypeVar
 import numpy as np
 
 from paddle_ugatit.backend.errors import InputError
-from paddle_ugatit.metrics import engine, inception_weights
+from paddle_ugatit.data.faces.folder import is_drawn
+from paddle_ugatit.metrics import engine, face_features, inception_weights
 from paddle_ugatit.metrics.preprocess import RESIZES, to_network
 
 T = TypeVar("T")
 R = TypeVar("R")
-KINDS = ("inception", "pixels", "random")
+KINDS = ("inception", "faces", "pixels", "random")
 BATCH_SIZE = 8
 _PIXELS_SIDE = 16  # height and width of the reduced image whose pixels are the features
 _RANDOM_NARROW, _RANDOM_SEED = 4, 2015
@@ -32,10 +33,10 @@ _VERSION = "1"  # of the stand-ins; part of the key of the cache
 class FeatureExtractor:
     """Extracts features from images with `extract`.
 
-    kind: "inception"; "pixels" (16x16 means of the image, 768 features); "random" (a random Inception, a quarter as
-    wide). resize: "tf1", "clean" or "paper", see preprocess.py. `weights` is a file, by default the public one in the
-    cache; `fast` selects how the network is run, see engine.py. Raises InputError if an option is invalid, or if the
-    file is missing or unusable.
+    kind: "inception"; "faces" (see face_features.py; for drawn faces only); "pixels" (16x16 means of the image, 768
+    features); "random" (a random Inception, a quarter as wide). resize: "tf1", "clean" or "paper", see preprocess.py;
+    "faces" has one of its own. `weights` is a file, by default the public one in the cache; `fast` selects how the
+    network is run, see engine.py. Raises InputError if an option is invalid, or if the file is missing or unusable.
     """
 
     def __init__(
@@ -58,7 +59,8 @@ class FeatureExtractor:
         self.kind, self.resize, self.batch_size = kind, resize, batch_size
         self.workers = workers or min(4, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2)
         self.loaded: inception_weights.Loaded | None = None
-        if kind != "pixels":
+        self._faces = face_features.FaceFeatures() if kind == "faces" else None
+        if kind in ("inception", "random"):
             self.loaded = inception_weights.load(weights) if kind == "inception" else _random()
         self._fast = fast
         self._run: Callable[[np.ndarray], np.ndarray] | None = None
@@ -66,6 +68,8 @@ class FeatureExtractor:
     @property
     def dimensions(self) -> int:
         """The number of features per image."""
+        if self._faces:
+            return self._faces.dimensions
         return self.loaded.network.fc.weight.shape[0] if self.loaded else 3 * _PIXELS_SIDE**2
 
     @property
@@ -76,6 +80,8 @@ class FeatureExtractor:
     @property
     def identity(self) -> str:
         """What the features depend on besides the images; for the cache."""
+        if self._faces:
+            return f"{self.kind} {self._faces.sha256} {face_features.VERSION}"
         made_by = self.loaded.sha256 if self.loaded and self.loaded.file else _VERSION
         return f"{self.kind} {made_by} {self.resize}"
 
@@ -85,7 +91,7 @@ class FeatureExtractor:
         return {
             "kind": self.kind,
             "dimensions": self.dimensions,
-            "resize": self.resize,
+            "resize": face_features.RESIZE if self._faces else self.resize,
             "weights": loaded.file if loaded and loaded.file else None,
             "weights_sha256": loaded.sha256 if loaded and loaded.file else None,
             "weights_public": loaded.public if loaded and loaded.file else None,
@@ -114,16 +120,23 @@ class FeatureExtractor:
         image = image() if callable(image) else image
         if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or 0 in image.shape:
             raise InputError(f"an image must be (H,W,3) uint8, not {image.dtype} of shape {image.shape}")
-        return RESIZES[self.resize](image)
+        return face_features.resized(image) if self._faces else RESIZES[self.resize](image)
 
     def _features(self, pixels: np.ndarray) -> np.ndarray:
-        """(B,299,299,3) in [0, 255] -> (B,d) float32."""
+        """(B,299,299,3), for faces (B,64,64,3), in [0, 255] -> (B,d) float32."""
+        if self._faces:
+            return self._faces.features(pixels)
         x = to_network(pixels, self.resize)
         if self.loaded is None:
             return _pixel_means(x)
         if self._run is None:
             self._run = engine.runner(self.loaded.network, self._fast)
         return self._run(x)
+
+
+def default_kind(real: Path | str, weights: Path | str | None = None) -> str:
+    """Return the features to compare with these real images: "faces" if they are drawn faces, otherwise "inception"."""
+    return "faces" if weights is None and is_drawn(real) else "inception"
 
 
 def _random() -> inception_weights.Loaded:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from paddle_ugatit.metrics import kept
 from paddle_ugatit.metrics.inception_weights import SHA256_PREFIX
 from paddle_ugatit.metrics.spread import WIDE
 
@@ -16,6 +17,9 @@ def of(report: dict) -> list[str]:
 def _on_features(features: dict) -> Iterator[str]:
     if features["kind"] == "given":
         yield "features were given, not extracted: whether the numbers are comparable depends on them"
+        return
+    if features["kind"] == "faces":
+        yield "faces features were trained on the drawn faces: the numbers compare those only, not with published ones"
         return
     if features["kind"] != "inception":
         yield f"{features['kind']} features are a stand-in: the numbers are not comparable with published ones"
@@ -72,6 +76,8 @@ def lines(report: dict) -> list[str]:
         source = report["source"]["kid"]
         shown.append(f"KID        {source['all_pairs']:.6f}   to the source, all pairs")
     shown += _paper_lines(report)
+    if "attributes" in report:
+        shown += kept.lines(report["attributes"])
     shown.append("sets       " + ", ".join(f"{entry['samples']} {name}" for name, entry in sets.items()))
     resize = f", resize {features['resize']}" if features["resize"] else ""
     shown.append(f"features   {features['kind']}, {features['dimensions']}{resize}; seed {report['seed']}")

@@ -15,7 +15,7 @@ from PIL import Image
 
 from paddle_ugatit.data.images import ImageError
 from paddle_ugatit.formats import atomic, html
-from paddle_ugatit.metrics import charts
+from paddle_ugatit.metrics import charts, kept
 from paddle_ugatit.metrics.compare import Comparison, Measured
 from paddle_ugatit.metrics.frechet import Neighbours
 
@@ -51,6 +51,7 @@ def render(evaluation: Comparison) -> str:
         histogram=charts.histogram(report["kid"]),
         rows=_numbers(report),
         paper=_paper(report),
+        attributes=_attributes(evaluation),
         samples=_samples(evaluation),
         made=_made(report),
     )
@@ -91,6 +92,26 @@ def _paper(report: dict) -> list[tuple[str, list]]:
     return [("By the paper's protocol", rows), ("As published, x 100, probably mean_KID", published)]
 
 
+def _attributes(evaluation: Comparison) -> dict | None:
+    """What the translation keeps of the faces: the mean, rows (attribute, kept, by true images), confusions."""
+    if evaluation.kept is None:
+        return None
+    about = evaluation.report["attributes"]
+    rows = [(name, entry["kept"], entry["kept_by_true_images"]) for name, entry in about["attributes"].items()]
+    confusions = [
+        {"title": f"{kept.described(change)}, {times} of {of}", "pictures": [_png(p) for p in pictures]}
+        for change, times, of in evaluation.kept.confusions()
+        if (pictures := evaluation.kept.examples(change))
+    ]
+    return {"pairs": about["pairs"], "mean": about["mean"], "rows": rows, "confusions": confusions}
+
+
+def _png(pixels: np.ndarray) -> str:
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG")
+    return base64.b64encode(buffer.getvalue()).decode()
+
+
 def _samples(evaluation: Comparison) -> list[tuple[str, list[dict]]]:
     """The fakes nearest to a real image and farthest from all of them, each with the real one nearest to it."""
     fake, real, found = evaluation.sets["fake"], evaluation.sets["real"], evaluation.neighbours
@@ -122,7 +143,7 @@ def _picture(measured: Measured, place: int) -> dict[str, str]:
 
 
 def _made(report: dict) -> str:
-    left_out = ("notes", "kid", "source", "ugatit", "fid", "precision", "recall")
+    left_out = ("notes", "kid", "source", "ugatit", "fid", "precision", "recall", "attributes")
     facts = {key: value for key, value in report.items() if key not in left_out}
     facts["kernel"] = report["kid"]["kernel"]
     return json.dumps(facts, indent=2)

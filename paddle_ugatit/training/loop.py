@@ -34,7 +34,7 @@ from paddle_ugatit.training.evaluation import Evaluation
 from paddle_ugatit.training.lock import FolderLock
 from paddle_ugatit.training.records import Records
 from paddle_ugatit.training.resuming import require_same_options
-from paddle_ugatit.training.stopping import Stopping
+from paddle_ugatit.training.stopping import INTERRUPTED, LATE, Stopping
 from paddle_ugatit.training.system import TrainedSystem
 
 REST, MEAN = "state.safetensors", "ema.pdparams"
@@ -112,12 +112,13 @@ class Run:
 
     # --- running -------------------------------------------------------------------------------------------
 
-    def train(self) -> None:
-        """Run all remaining iterations.
+    def train(self, minutes: float | None = None) -> None:
+        """Run all remaining iterations, or as many as begin within so many minutes.
 
         Whatever ends the run between two iterations saves first. Raises KeyboardInterrupt after saving an interrupted
         run, and DivergedError if a loss or a weight is not finite.
         """
+        self._stopping.within(minutes)
         first, last = self.system.iteration + 1, self.config.iteration
         distributed.share_networks(self.system.networks)
         if first == 1:
@@ -138,9 +139,11 @@ class Run:
                     self._rescue(error)
                     raise
                 if step % self.config.save_freq == 0 or step == last or stop:
-                    self._save(step, must=stop or step == last)
-                if stop and step < last:
+                    self._save(step, must=bool(stop) or step == last)
+                if stop == INTERRUPTED and step < last:
                     raise KeyboardInterrupt
+                if stop:
+                    break
         if bad := self.data.bad_files:
             self.records.say(f"note: {len(bad)} training images could not be read and were skipped")
 
@@ -156,8 +159,8 @@ class Run:
         assert found is not None
         return found
 
-    def _step(self, step: int, batch: tuple[np.ndarray, ...]) -> tuple[dict[str, float], bool]:
-        """Run one iteration, and return the losses and whether any process was asked to stop."""
+    def _step(self, step: int, batch: tuple[np.ndarray, ...]) -> tuple[dict[str, float], int]:
+        """Run one iteration, and return the losses and why any process is to stop (see stopping.py), or 0."""
         # The random numbers of a step depend on the seed and the step alone, so a resumed run draws the same.
         paddle.seed(int(np.random.SeedSequence([self.config.seed, step, self.data.rank]).generate_state(1)[0]))
         dtype = paddle.get_default_dtype()
@@ -167,12 +170,13 @@ class Run:
         except DivergedError as error:
             raise DivergedError(f"{error}; {self._kept()}") from error
         values = [float(loss.item()) for loss in found.values()]
-        *values, stop = distributed.mean([*values, float(self._stopping.asked)]).tolist()
+        reasons = [float(self._stopping.asked), float(self._stopping.late)]
+        *values, asked, late = distributed.mean([*values, *reasons]).tolist()
         losses = dict(zip(found, values, strict=True))
         if self.average:
             self.average.update()
         self._whole = True
-        return losses, stop > 0
+        return losses, INTERRUPTED if asked else LATE if late else 0
 
     def _record(self, step: int, losses: dict[str, float]) -> None:
         last = step == self.config.iteration

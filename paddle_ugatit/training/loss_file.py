@@ -1,4 +1,4 @@
-"""The file losses.csv of a run: a row for an iteration, LF at the end of each.
+"""The files losses.csv and scores.csv of a run: a row for an iteration, LF at the end of each.
 
 It is a record, and never a reason to stop: a row that was cut off is removed before the next one is written, and a file
 that somebody has edited is set aside under another name, its rows kept as far as they are rows.

@@ -34,7 +34,7 @@ class RunOptions:
     keep: int = 2  # number of the newest checkpoints that are kept
     keep_every: int = 100_000  # checkpoints at multiples of this iteration are kept too
     eval_every: int = 0  # iterations between two measurements of the KID on the test set; 0 is never
-    eval_features: str = "inception"  # features for the KID; random and pixels need no weights
+    eval_features: str = "auto"  # features for the KID: faces for drawn faces, otherwise inception; pixels, random
     eval_weights: str = ""  # file with Inception's weights; by default the one that tools/eval_kid.py uses
 
     img_size = 0  # every system has an option of this name: pixels, height and width

@@ -1,4 +1,4 @@
-"""The records of a run: log.txt, losses.csv, sample sheets, and VisualDL's log if it is installed."""
+"""The records of a run: log.txt, losses.csv, scores.csv (the KID), sample sheets, and VisualDL's log if installed."""
 
 import contextlib
 import time
@@ -24,6 +24,7 @@ class Records:
     def __init__(self, folder: Path, silent: bool = False):
         self.folder, self.silent = folder, silent
         self._losses = LossFile(folder / "losses.csv", self.say)
+        self._scores = LossFile(folder / "scores.csv", self.say)
         self._progress: Progress | None = None
         self._visual: Any = None  # VisualDL's writer, unless it is absent or has failed
         self._complained: set[str] = set()
@@ -34,8 +35,9 @@ class Records:
             return
         with atomic.replacing(self.folder / "config.yaml", "w") as file:
             write_options(config, file)
-        with self._tolerant("losses.csv"):
-            self._losses.forget(resumed_at)
+        for name, records in {"losses.csv": self._losses, "scores.csv": self._scores}.items():
+            with self._tolerant(name):
+                records.forget(resumed_at)
         text = "  \n".join(f"{name}: {value}" for name, value in config.as_dict().items())
         with self._optional_visual():
             self._visual = _visualdl(self.folder / "vdl")
@@ -88,7 +90,11 @@ class Records:
                     self._visual.add_histogram(f"rho/{name}", values, step, buckets=20)
 
     def scalars(self, step: int, group: str, values: dict[str, float]) -> None:
-        """Record other numbers of an iteration in VisualDL, such as the KID, under the name of a group."""
+        """Record other numbers of an iteration, such as the KID: in scores.csv, and in VisualDL under `group`."""
+        if self.silent:
+            return
+        with self._tolerant("scores.csv"):
+            self._scores.append(["iteration", *values], [step, *values.values()])
         if self._visual:
             with self._optional_visual():
                 for name, value in values.items():

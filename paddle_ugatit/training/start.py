@@ -12,7 +12,7 @@ from paddle_ugatit import formats, weights
 from paddle_ugatit.backend import device
 from paddle_ugatit.backend.errors import InputError, UsageError
 from paddle_ugatit.data.folders import TrainingData, test_images
-from paddle_ugatit.metrics import FeatureExtractor
+from paddle_ugatit.metrics.features import FeatureExtractor, default_kind
 from paddle_ugatit.systems import trained
 from paddle_ugatit.training import distributed
 from paddle_ugatit.training.checkpoints import Checkpoints
@@ -167,5 +167,7 @@ def evaluation_of(config: RunOptions, folder: Path | str, say: Callable[[str], N
     """
     if not config.eval_every:
         return None
-    extractor = FeatureExtractor(config.eval_features, config.eval_weights or None)
+    weights = config.eval_weights or None
+    kind = default_kind(folder, weights) if config.eval_features == "auto" else config.eval_features
+    extractor = FeatureExtractor(kind, weights)
     return Evaluation(extractor, tests_of(config, folder, say, limit=None))

@@ -1,11 +1,14 @@
-"""Ctrl-C, SIGTERM and a closed terminal, which end a run with a checkpoint."""
+"""What ends a run with a checkpoint: Ctrl-C, SIGTERM, a closed terminal, the end of the time that it was given."""
 
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable
 from types import FrameType
 from typing import Any
+
+INTERRUPTED, LATE = 1, 2  # why a run is to stop
 
 
 class Stopping:
@@ -17,8 +20,18 @@ class Stopping:
     def __init__(self, say: Callable[[str], None]):
         self.say = say
         self.asked = False
+        self._deadline: float | None = None
         self._before: dict[int, Any] = {}  # signal -> handler
         self._terminals: list[int] = []  # file descriptors of stdout and stderr, if they are a terminal
+
+    def within(self, minutes: float | None) -> None:
+        """Let `late` become true after so many minutes from now; None is never."""
+        self._deadline = None if minutes is None else time.monotonic() + 60 * minutes
+
+    @property
+    def late(self) -> bool:
+        """Whether the time is over."""
+        return self._deadline is not None and time.monotonic() >= self._deadline
 
     def __enter__(self) -> "Stopping":
         if threading.current_thread() is threading.main_thread():

@@ -319,3 +319,14 @@ def test_kid_is_measured_and_the_best_is_kept(faces, tmp_path, capsys):
     then = formats.read(run.checkpoints.path(best) / loop.WEIGHTS).networks["genA2B"]
     assert all(saved[key].tobytes() == array.tobytes() for key, array in then.items())
     assert "not comparable with published numbers: A2B" in capsys.readouterr().err
+
+
+def test_a_run_stops_when_its_time_is_over_and_goes_on_from_there(faces, tmp_path, unbroken):
+    run = new_run(tmp_path / "run", faces, ema=0.9)
+    run.train(minutes=1e-9)
+    assert run.system.iteration == 1
+    assert run.checkpoints.path(1).is_dir()  # no multiple of save_freq
+    again = new_run(tmp_path / "run", faces, ema=0.9)
+    again.resume()
+    again.train(minutes=60)
+    assert_same(weights_of(again), state_of(unbroken.path(8)))

@@ -8,7 +8,7 @@ import numpy as np
 
 from paddle_ugatit.data.faces import cartoon as face_cartoon
 from paddle_ugatit.data.faces import photo as face_photo
-from paddle_ugatit.data.faces.latents import sample_face
+from paddle_ugatit.data.faces.latents import Face, sample_face
 
 SPLITS = {"trainA": 0, "trainB": 1, "testA": 2, "testB": 2}  # the same number, the same people: test sets are paired
 _PERSON, _GRAIN = 0, 1  # separate streams of random numbers
@@ -19,10 +19,15 @@ def draw(split: str, index: int, size: int, seed: int) -> np.ndarray:
 
     testA and testB show the same person under the same index; all other people differ.
     """
-    face = sample_face(_generator(seed, SPLITS[split], index, _PERSON))
+    face = person(split, index, seed)
     if split.endswith("A"):
         return face_photo.paint(face, size, _generator(seed, SPLITS[split], index, _GRAIN))
     return face_cartoon.paint(face, size)
+
+
+def person(split: str, index: int, seed: int) -> Face:
+    """Return who is shown in image `index` of a split."""
+    return sample_face(_generator(seed, SPLITS[split], index, _PERSON))
 
 
 def _generator(*key: int) -> np.random.Generator:

@@ -58,6 +58,17 @@ def make_dataset(
     return True
 
 
+def is_drawn(folder: Path | str) -> bool:
+    """Whether a folder is a data set drawn here, or one of its four folders."""
+    for place in (Path(folder), Path(folder).parent):
+        try:
+            if json.loads((place / NOTE).read_text(encoding="utf-8"))["kind"] == _KIND:
+                return True
+        except (OSError, ValueError, KeyError, TypeError):
+            pass  # no note written here
+    return False
+
+
 def _require_sensible(options: dict) -> None:
     for name in ("train", "test"):
         if options[name] < 1:

@@ -1,0 +1,49 @@
+"""What `translate --demo` makes: new drawn faces, translated by the model that ships, and one picture of them all."""
+
+from pathlib import Path
+
+import numpy as np
+
+from paddle_ugatit.backend.progress import Progress
+from paddle_ugatit.data.faces import draw as faces
+from paddle_ugatit.data.images import write_image
+from paddle_ugatit.data.transforms import to_input, to_pixels
+from paddle_ugatit.inference.figures import translation_figure
+from paddle_ugatit.inference.translate import generate
+from paddle_ugatit.weights import load_networks
+from paddle_ugatit.weights.pretrained import pretrained
+
+OUT = "ugatit-demo"  # the folder, if none is named
+_WEIGHTS, _SIZE = "faces", 64  # pixels that they were trained on
+_SEED = 1  # they were trained on the people of seed 0
+_FACES, _SHOWN = 8, 96  # in the picture; pixels of each
+
+
+def make(out: Path | str) -> list[str]:
+    """Draw and translate the faces into a folder. Returns lines that say what is there.
+
+    The folder gets photos/, cartoons/ and truth/ (the cartoons as they were drawn), and picture.png with all of them,
+    the heatmaps and the way back. Raises InputError if it cannot be written.
+    """
+    folder = Path(out)
+    networks = load_networks(pretrained(_WEIGHTS), "float32", None, ("genA2B", "genB2A"))
+    photos = [faces.draw("testA", index, _SIZE, _SEED) for index in range(_FACES)]
+    truths = [faces.draw("testB", index, _SIZE, _SEED) for index in range(_FACES)]
+    with Progress("translating", _FACES, "faces") as progress:
+        cartoons = []
+        for photo in photos:
+            cartoons.append(to_pixels(generate(networks["genA2B"], to_input(photo)[None])[0][0]))
+            progress()
+    for name, pictures in {"photos": photos, "cartoons": cartoons, "truth": truths}.items():
+        for index, pixels in enumerate(pictures):
+            _write(folder / name / f"{index:05d}.png", pixels)
+    _write(folder / "picture.png", translation_figure(networks, photos, _SHOWN, truths=truths))
+    return [
+        f"{folder}: {_FACES} drawn faces as photos and, translated, as cartoons",
+        f"{folder / 'picture.png'}: all of them, where the model looks, the cartoons as drawn, and back again",
+    ]
+
+
+def _write(path: Path, pixels: np.ndarray) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_image(path, pixels)
