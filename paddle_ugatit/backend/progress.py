@@ -46,7 +46,8 @@ class Progress:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._bar is not None:
-            self._bar.close()
+            with contextlib.suppress(OSError, ValueError):
+                self._bar.close()
 
     def __call__(self, n: int = 1, note: str = "") -> None:
         """Count `n` more as done; `note` is shown after the figures."""

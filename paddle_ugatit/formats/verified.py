@@ -53,17 +53,18 @@ def described(path: FilePath) -> dict[str, Any]:
     return {"size": os.path.getsize(path), "sha256": remembered_sha256(path)}
 
 
-def require_as_described(path: Path, entry: dict[str, Any]) -> None:
-    """Raise CheckpointError if a file is not the one that an entry of a manifest describes."""
+def require_as_described(path: Path, entry: dict[str, Any], name: FilePath = "") -> None:
+    """Raise CheckpointError if a file, called `name` in the message, is not what an entry of a manifest describes."""
+    name = name or path
     try:
         size = path.stat().st_size if path.is_file() else None
         if size != entry["size"]:
             there = "it is not there" if size is None else f"it has {size} bytes instead of {entry['size']}"
-            raise CheckpointError(f"{path}: is incomplete: {there}")
+            raise CheckpointError(f"{name}: is incomplete: {there}")
         if remembered_sha256(path) != entry["sha256"]:
-            raise CheckpointError(f"{path}: is damaged: its SHA-256 is not the one it was written with")
+            raise CheckpointError(f"{name}: is damaged: its SHA-256 is not the one it was written with")
     except OSError as error:
-        raise CheckpointError(f"{path}: cannot be read: {error.strerror or error}") from error
+        raise CheckpointError(f"{name}: cannot be read: {error.strerror or error}") from error
 
 
 def require_intact(path: FilePath) -> None:
@@ -74,10 +75,11 @@ def require_intact(path: FilePath) -> None:
     place = Path(os.path.realpath(path))
     if not manifest.is_ours(place.parent) or not stat.S_ISREG(os.stat(place).st_mode):
         return
-    remedy = f"if that is intended, remove {place.parent / manifest.NAME}, and it is read without verification"
     try:
         entry = manifest.read(place.parent)["files"].get(place.name)
         if entry is not None:
-            require_as_described(place, entry)
+            require_as_described(place, entry, path)
     except CheckpointError as error:
+        beside = Path(path).parent / manifest.NAME
+        remedy = f"use another checkpoint, or remove {beside} if the file was changed on purpose"
         raise CheckpointError(f"{error}; {remedy}") from error

@@ -119,6 +119,10 @@ class FolderLock:
                 os.fsync(file.fileno())
         except FileExistsError:
             return False
+        except OSError:  # a full disk leaves it empty
+            with contextlib.suppress(OSError):
+                self.path.unlink()
+            raise
         return True
 
     def _replace(self, dead: Holder | None) -> None:

@@ -296,7 +296,7 @@ class Run:
         listed = ", ".join(f"{name} {value:.5f}" for name, value in found.items())
         best, score = self.checkpoints.best_score(), next(iter(found.values()))
         self.records.say(f"KID after iteration {step}, {self.evaluation.features}: {listed}")
-        if score >= best or step == 0:  # step 0 is untrained: printed for comparison only
+        if not score < best or step == 0:  # step 0 is untrained: printed for comparison only; a NaN is no best
             return
         files = {WEIGHTS: lambda: state.weights_checkpoint(self._shown_networks(), self.system.model, WEIGHTS)}
         try:

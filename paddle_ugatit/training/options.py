@@ -1,5 +1,6 @@
 """The options that every system's training has in common, read from YAML and checked at once."""
 
+import sys
 import typing
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, replace
@@ -10,7 +11,7 @@ from paddle_ugatit.data.folders import DOMAINS
 
 AMP = ("off", "bfloat16", "float16")
 _LONGEST = 100_000  # characters of a file of options
-_LARGEST_SEED = 2**63 - 1  # that Paddle takes
+LARGEST = {int: 2**63 - 1, float: sys.float_info.max}  # that Paddle takes
 
 Own = typing.TypeVar("Own", bound="RunOptions")
 
@@ -61,15 +62,15 @@ class RunOptions:
             value = getattr(self, field.name)
             wanted: typing.Any = field.type
             if type(value) is not wanted and not (wanted is float and type(value) is int):
-                raise ValueError(f"{field.name} must be of type {wanted.__name__}, got {value!r}")
+                raise ValueError(f"{field.name} must be of type {wanted.__name__}, got {shown(value)}")
             if wanted in (int, float):
                 least = self.LEAST.get(field.name, 0)
                 if not least <= value < float("inf"):
-                    raise ValueError(f"{field.name} must be {least} or more and finite, got {value}")
-        if self.seed > _LARGEST_SEED:
-            raise ValueError("seed must be below 2^63")
+                    raise ValueError(f"{field.name} must be {least} or more and finite, got {shown(value)}")
+                if value > LARGEST[wanted]:
+                    raise ValueError(f"{field.name} is too large: {shown(value)}")
         if self.amp not in AMP:
-            raise ValueError(f"amp must be one of {', '.join(AMP)}, got {self.amp!r}")
+            raise ValueError(f"amp must be one of {', '.join(AMP)}, got {shown(self.amp)}")
         if self.ema >= 1:
             raise ValueError(f"ema must be below 1, got {self.ema}")
         if self.batch_size % self.accumulate:
@@ -85,7 +86,8 @@ class RunOptions:
         """Make a configuration from names and values. Raises ValueError if a name is unknown or a value invalid."""
         known = [field.name for field in fields(cls)]
         if unknown := sorted(map(str, set(options) - set(known))):
-            raise ValueError(f"unknown option {', '.join(unknown)}; the options are {', '.join(known)}")
+            listed = ", ".join(name[:40] for name in unknown[:5])
+            raise ValueError(f"unknown option {listed}; the options are {', '.join(known)}")
         kinds = {field.name: field.type for field in fields(cls)}
         return cls(**{name: _coerced(value, kinds[name]) for name, value in options.items()})
 
@@ -108,6 +110,15 @@ class RunOptions:
     def _all_differences(self, other: "RunOptions") -> dict[str, tuple[typing.Any, typing.Any]]:
         ours, theirs = self.as_dict(), other.as_dict()
         return {name: (ours[name], theirs.get(name)) for name in ours if ours[name] != theirs.get(name)}
+
+
+def shown(value: typing.Any) -> str:
+    """Return a value for a message, shortened."""
+    try:
+        text = repr(value)
+    except ValueError:  # Python writes no number of more than 4300 digits
+        return "a number of thousands of digits"
+    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def _coerced(value: typing.Any, kind: typing.Any) -> typing.Any:
@@ -165,8 +176,9 @@ def _parsed(text: str, source: str) -> typing.Any:
         return yaml.load(text, Loader)  # noqa: S506  (a SafeLoader)
     except yaml.YAMLError as error:
         raise InputError(f"{source}: is not valid YAML: {error}") from error
-    except ValueError as error:  # a date that does not exist, a number of thousands of digits
-        raise InputError(f"{source}: holds a value that cannot be read: {error}") from error
+    except (ValueError, KeyError, IndexError, AttributeError, TypeError) as error:
+        # A date that does not exist, a number of thousands of digits, "!!bool maybe", "!!float", "!!timestamp now".
+        raise InputError(f"{source}: holds a value that cannot be read: {error!s:.80}") from error
     except RecursionError as error:
         raise InputError(f"{source}: is nested too deeply, so it is no file of options") from error
 

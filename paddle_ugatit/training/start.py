@@ -18,7 +18,7 @@ from paddle_ugatit.training import distributed
 from paddle_ugatit.training.checkpoints import Checkpoints
 from paddle_ugatit.training.evaluation import Evaluation
 from paddle_ugatit.training.lock import FolderLock
-from paddle_ugatit.training.options import RunOptions, read_options
+from paddle_ugatit.training.options import RunOptions, read_options, shown
 from paddle_ugatit.training.state import fill
 from paddle_ugatit.training.system import TrainedSystem
 
@@ -32,7 +32,7 @@ def configuration(path: Path | str, assignments: Sequence[str] = ()) -> RunOptio
     system = options.pop("system", "ugatit")
     known = trained()
     if not isinstance(system, str) or system not in known:
-        raise InputError(f"{path}: system must be one of {', '.join(known)}, got {system!r}")
+        raise InputError(f"{path}: system must be one of {', '.join(known)}, got {shown(system)}")
     try:
         return known[system].config.from_dict(options)
     except ValueError as error:

@@ -29,7 +29,7 @@ def flip(path, place=-80):
 def test_one_bit_in_a_weight_is_found(folder, name):
     before = formats.read(folder / name).networks[""]["x"].tobytes()
     flip(folder / name)
-    with pytest.raises(CheckpointError, match=r"is damaged: its SHA-256 is not.*; if that is intended, remove .*json"):
+    with pytest.raises(CheckpointError, match=r"is damaged: its SHA-256 is not.*; use another.*, or remove .*json"):
         formats.read(folder / name)
     (folder / manifest.NAME).unlink()
     assert formats.read(folder / name).networks[""]["x"].tobytes() != before

@@ -87,6 +87,22 @@ def test_a_kill_between_any_two_operations_loses_nothing(tmp_path, what, monkeyp
     assert number > 12
 
 
+def test_a_refused_rename_puts_the_old_content_back(tmp_path, monkeypatch):
+    checkpoints, rename, count = written(tmp_path), os.rename, iter(range(1))
+    checkpoints.save_best(4, FILES, 0.5, {})
+
+    def refused_once(*paths):
+        if next(count, None) is None:
+            monkeypatch.setattr(os, "rename", rename)
+            raise OSError(5, "Input/output error")
+        rename(*paths)
+
+    monkeypatch.setattr(os, "rename", refused_once)
+    with pytest.raises(CheckpointError, match="best: cannot be written: Input/output error"):
+        checkpoints.save_best(5, FILES, 0.25, {})
+    assert checkpoints.best_score() == 0.5 and os.listdir(tmp_path) == ["best"]
+
+
 def test_the_content_that_was_whole_wins(tmp_path):
     """Killed after the old content was set aside: the new one is put in if it is complete, else the old one is back."""
     for damaged, score in ((False, 0.25), (True, 0.5)):

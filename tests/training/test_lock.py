@@ -118,6 +118,19 @@ def test_the_folder_belongs_to_one_run(tmp_path):
     assert not (tmp_path / "run/lock.json").exists()
 
 
+def test_a_full_disk_leaves_no_lock(tmp_path, monkeypatch):
+    def full(descriptor):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with (
+        pytest.raises(InputError, match="run: cannot be written: No space left on device"),
+        start.owned_folder(tmp_path / "run", resume=False),
+    ):
+        pytest.fail("the block must not run")
+    assert os.listdir(tmp_path / "run") == ["log.txt"]
+
+
 def test_only_the_first_of_several_processes_takes_it(tmp_path):
     with start.owned_folder(tmp_path / "run", resume=False, rank=1) as own:
         assert own is None and not (tmp_path / "run").exists()

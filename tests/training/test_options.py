@@ -37,7 +37,7 @@ def refused(tmp_path, text, assignments=()):
         ("lr: " + "[" * 3000 + "]" * 3000, "nested too deeply"),
         ("system: [1]", "system must be a single value, got a list"),
         ("system: 3", "system must be one of ugatit, adain, sagan, stylegan2, got 3"),
-        ("seed: 18446744073709551616", "seed must be below 2^63"),
+        ("seed: 18446744073709551616", "seed is too large: 18446744073709551616"),
         (BOMB, "a must be a single value, got a list"),
         ("lr: {a: 1}", "lr must be a single value, got a dict"),
         ("1: 2", "the name of an option must be text, got a int"),
@@ -49,6 +49,14 @@ def refused(tmp_path, text, assignments=()):
         ("light: 2", "light must be of type bool"),
         ("lr: .nan", "lr must be 0 or more and finite"),
         ("iteration: .inf", "iteration must be of type int"),
+        ("light: !!bool maybe", "holds a value that cannot be read"),
+        ("lr: !!float ''", "holds a value that cannot be read"),
+        ("lr: !!timestamp now", "holds a value that cannot be read"),
+        ("lr: 1" + "0" * 400, "lr is too large: 1000"),
+        ("seed: 0x" + "f" * 5000, "seed is too large: a number of thousands of digits"),
+        ("system: 0x" + "f" * 5000, "got a number of thousands of digits"),
+        ("x" * 900 + ": 1", "unknown option xxx"),
+        ("amp: " + "x" * 5000, "amp must be one of off, bfloat16, float16, got 'xxx"),
     ],
 )
 def test_a_bad_file_is_one_short_line(tmp_path, text, told):

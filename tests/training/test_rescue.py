@@ -12,7 +12,7 @@ from paddle_ugatit import formats
 from paddle_ugatit.backend.errors import InputError
 from paddle_ugatit.data import folders
 from paddle_ugatit.formats import CheckpointError
-from paddle_ugatit.training import loop, records
+from paddle_ugatit.training import loop, records, resuming
 from tests.training.test_run import (  # noqa: F401  (faces and unbroken are fixtures)
     assert_same,
     faces,
@@ -257,6 +257,18 @@ def test_harmless_changes_are_noted(faces, tmp_path, capsys):  # noqa: F811
     told = capsys.readouterr().err
     assert "note: keep was 50, is 3" in told and "note: strict was False, is True" in told
     assert "note: nothing is left to do; iteration=4, say, makes the run longer" in told
+
+
+@pytest.mark.parametrize(
+    "found",
+    [{"processes": 0}, {"processes": "2"}, {"config": [1]}, {"config": []}, {"config": 3}, {"config": {"x": 1}}],
+)
+def test_a_manifest_without_a_valid_configuration_is_passed_over(faces, tmp_path, found):  # noqa: F811
+    config = new_run(tmp_path / "run", faces).config
+    manifest = {"config": config.as_dict(), "processes": 1}
+    resuming.require_same_options(config, manifest, tmp_path, lambda line: pytest.fail(line))
+    with pytest.raises(CheckpointError, match="its configuration is not valid"):
+        resuming.require_same_options(config, manifest | found, tmp_path, lambda line: pytest.fail(line))
 
 
 def test_when_no_checkpoint_is_whole(faces, tmp_path, capsys):  # noqa: F811
