@@ -2,7 +2,7 @@
 
     bytes = 4 * height * width * (23 ngf + 300)        below 64 channels
             4 * height * width * (24.5 ngf - 540)      from 64 on, where convolutions are computed in another way
-            4 * height * width * (18 ch + 60)          AdaIN, for the largest of the images
+            4 * height * width * (18 ch + 80)          AdaIN, for the largest of the images
 
 Upper bounds, fitted to peaks that were measured with Paddle 3.3 and 2.6; docs/metrics.md has the table.
 """
@@ -29,7 +29,7 @@ def needed(ngf: int, height: int, width: int) -> int:
 
 def needed_for_style(ch: int, height: int, width: int) -> int:
     """Return the bytes that AdaIN, of `ch` channels, takes at most on a CPU if this is the largest image."""
-    return int(4 * height * width * (18 * ch + 60))
+    return int(4 * height * width * (18 * ch + 80))
 
 
 def require_free(needs: int, free: int | None, what: str) -> None:
