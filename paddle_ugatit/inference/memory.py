@@ -15,6 +15,7 @@ import paddle
 from paddle_ugatit.backend.errors import InputError
 from paddle_ugatit.models.ugatit import ResnetGenerator
 
+LARGEST = 16384  # pixels: the largest side to which images are resized on demand
 MAX_SIDE = 2048  # pixels: longer images are translated at this size and enlarged again
 _SMALLER = (1536, 1024, 768, 512, 384, 256)  # steps, so that the result depends little on what else is running
 _LEAST = 5  # pixels: the smallest side that a light generator takes
@@ -108,7 +109,6 @@ def working_size(network: ResnetGenerator, height: int, width: int, max_side: in
     raise InputError(
         f"{width}x{height} pixels need about {needed(ngf, *found) / _GIB:.1f} GiB of memory"
         f"{'' if found == (height, width) else f' even at {max(found)} px'}, {(free or 0) / _GIB:.1f} GiB are free"
-        f"{': leave out --max-side 0' if not max_side else ''}"
     )
 
 

@@ -90,7 +90,7 @@ def evaluate(
         raise UsageError(f"protocol must be one of {', '.join(PROTOCOLS)}, not {protocol!r}")
     numbers = {"seed": seed, "subsets": subsets, "permutations": permutations, "bootstrap": bootstrap}
     _require_options(numbers | {"batch size": batch_size, "workers": 1 if workers is None else workers})
-    paths = {"fake": fake, "real": real} | ({"source": source} if source else {})
+    paths = {"fake": fake, "real": real} | ({} if source is None else {"source": source})
     say = to_stderr if parallel.place()[0] == 0 else None
     opened = {name: sources.open_set(path, say) for name, path in paths.items()}
     for images in opened.values():

@@ -111,6 +111,8 @@ def open_set(path: Path | str, say: Callable[[str], None] | None = None) -> Imag
 
     `say` is called with a line on what is left out of a folder. Raises InputError for anything else.
     """
+    if not str(path):
+        raise InputError("the name of a set is empty")  # Path("") would be the current folder
     path = Path(path)
     if path.is_dir() or not path.exists():
         return Folder(path, say)

@@ -200,6 +200,15 @@ def test_absurd_numbers_are_one_line(folders, capsys, words):  # noqa: F811
     refused(capsys, run(folders, *words), "more" if words[0] != "--subset-size" else "subset")
 
 
+@pytest.mark.parametrize("option", ["--fake", "--source", "--json", "--html", "--cache"])
+def test_an_empty_name_is_not_the_current_folder(folders, capsys, option):  # noqa: F811
+    refused(capsys, run(folders, option, ""), "is empty")
+
+
+def test_a_file_that_cannot_be_written_is_refused_beforehand(folders, tmp_path, capsys):  # noqa: F811
+    refused(capsys, run(folders, "--html", tmp_path), f"{tmp_path}: cannot be written: it is a folder")
+
+
 def test_a_cache_with_one_flipped_byte_is_not_believed(folders, tmp_path, capsys):  # noqa: F811
     cache = ("--cache", tmp_path / "cache")
     first = report(folders, tmp_path, *cache)

@@ -123,6 +123,8 @@ def test_the_working_size_depends_on_the_free_memory(tmp_path, light, capsys, mo
     said = capsys.readouterr()
     assert listed(tmp_path / "none") == ["small.png"] and "2 skipped: a.png, b.png" in said.out
     assert "a.png: 400x300 pixels need about 0.2 GiB of memory, 0.1 GiB are free: leave out --max-side 0" in said.err
+    code, line = refusal(capsys, light, photos, tmp_path / "none", "--resize", 500)
+    assert code == 1 and "--resize 500: 500x500 pixels need about 0.4 GiB of memory" in line
     monkeypatch.setattr(memory, "available", lambda: 1000)
     code, line = refusal(capsys, light, photos / "a.png", tmp_path / "none")
     assert code == 1 and "even at 256 px, 0.0 GiB are free" in line
