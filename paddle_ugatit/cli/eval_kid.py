@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from paddle_ugatit.backend import device
+from paddle_ugatit.backend.errors import InputError, UsageError, one_line
 from paddle_ugatit.cli import command
 from paddle_ugatit.formats import atomic
 from paddle_ugatit.metrics import evaluate, notes, page
@@ -23,8 +24,9 @@ examples:
   python -m paddle.distributed.launch --nproc_per_node 2 tools/eval_kid.py --fake A2B --real testB
 
 The Inception weights are {FILE} of pytorch-fid's public release, as downloaded or as converted by
-tools/convert_weights.py. A set is a folder, searched with its subfolders, or an .npz file with uint8 images (N,H,W,3)
-or features (N,d). Numbers are not scaled: the paper prints 100 times these.
+tools/convert_weights.py. A set is a folder, searched with its subfolders; a text file with the path of an image in each
+line, relative to it; or an .npz or .npy file with features (N,d), or with images (N,H,W,3), (N,3,H,W) or grey (N,H,W),
+as integers from 0 to 255 or floats from 0 to 1 or -1 to 1. Numbers are not scaled: the paper prints 100 times these.
 
 exit code: 0 done, 1 an input or output is bad, 2 bad usage, 130 interrupted
 """
@@ -52,9 +54,9 @@ def parse(argv: Sequence[str] | None, program: str) -> argparse.Namespace:
 
 
 def _add_sets(group: argparse._ArgumentGroup) -> None:
-    group.add_argument("--fake", required=True, metavar="DIR|NPZ", help="generated images")
-    group.add_argument("--real", required=True, metavar="DIR|NPZ", help="images of the target domain")
-    group.add_argument("--source", metavar="DIR|NPZ", help="images that were translated, for KID to them and mean_KID")
+    group.add_argument("--fake", required=True, metavar="SET", help="generated images")
+    group.add_argument("--real", required=True, metavar="SET", help="images of the target domain")
+    group.add_argument("--source", metavar="SET", help="images that were translated, for KID to them and mean_KID")
     group.add_argument("--skip-bad", action="store_true", help="skip unreadable images instead of refusing the set")
 
 
@@ -81,13 +83,18 @@ def run(arguments: argparse.Namespace, program: str) -> None:
     if options.pop("no_cache"):
         options["cache"] = None
     device.choose(options.pop("device"))
+    for name in ("json", "html", "weights", "cache"):
+        if getattr(arguments, name) == "":
+            raise UsageError(f"--{name} is empty")
     for path in filter(None, (json_file, html_file)):
+        if Path(path).is_dir():
+            raise InputError(f"{path}: cannot be written: it is a folder")
         Path(path).parent.mkdir(parents=True, exist_ok=True)
     result = evaluate(**options)
     if result is None:
         return  # one of several processes; the first one prints
     result.report["command"] = " ".join([program, *sys.argv[1:]])
-    print("\n".join(notes.lines(result.report)))
+    print("\n".join(map(one_line, notes.lines(result.report))))
     if json_file:
         with atomic.replacing(json_file, "w") as file:
             json.dump(result.report, file, indent=2)

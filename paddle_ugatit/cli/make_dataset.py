@@ -9,6 +9,7 @@ from paddle_ugatit.cli import command
 from paddle_ugatit.data.faces import draw as faces
 from paddle_ugatit.data.faces.folder import make_dataset
 from paddle_ugatit.data.images import write_image
+from paddle_ugatit.data.kinds import save_options
 
 EXAMPLES = """\
 examples:
@@ -44,6 +45,8 @@ def cores() -> int:
 
 def make(arguments: argparse.Namespace) -> None:
     """Draw the data set and print what is there now."""
+    if arguments.preview is not None:
+        save_options(arguments.preview)  # whether it can be written
     total = 2 * (arguments.train + arguments.test)
     with Progress("drawing", total, "images") as progress:
         made = make_dataset(

@@ -131,8 +131,8 @@ def shares_of(arguments: argparse.Namespace, styles: list[Style]) -> list[float]
         weights = [float(weight) for weight in arguments.style_weights.split(",")]
     except ValueError as error:
         raise UsageError(f"--style-weights {arguments.style_weights}: must be numbers separated by commas") from error
-    if not all(0 <= weight < math.inf for weight in weights) or not sum(weights) > 0:
-        raise UsageError(f"--style-weights {arguments.style_weights}: must be 0 or more, and not all 0")
+    if not all(0 <= weight < math.inf for weight in weights) or not 0 < sum(weights) < math.inf:
+        raise UsageError(f"--style-weights {arguments.style_weights}: must be 0 or more, not all 0, and no infinity")
     if any(len(weights) != len(files) for _, files in styles):
         raise UsageError(f"--style-weights {arguments.style_weights}: are {len(weights)} weights, not one a style")
     return [weight / sum(weights) for weight in weights]
@@ -173,7 +173,12 @@ class Stylising:
 
     def read(self, path: Path) -> np.ndarray:
         """Read an image: uint8 (H,W,3). Raises ImageError if it is unreadable, too small or too large."""
-        pixels = np.array(prepared(read_picture(path), self.arguments))
+        picture = read_picture(path)
+        if size := self.arguments.size:
+            longer = round(size * max(picture.size) / min(picture.size))
+            if longer > memory.LARGEST:
+                raise ImageError(f"{path}: --size {size} would make it {longer} pixels long: {memory.LARGEST} at most")
+        pixels = np.array(prepared(picture, self.arguments))
         height, width = pixels.shape[:2]
         try:
             require_size(height, width)
@@ -262,8 +267,11 @@ def stylize(arguments: argparse.Namespace) -> None:
     """Do what the command line asks for."""
     if not 0 <= arguments.alpha <= 1:
         raise UsageError(f"--alpha must be from 0 to 1, got {arguments.alpha}")
-    if arguments.size is not None and arguments.size < 1:
-        raise UsageError(f"--size must be 1 or more, got {arguments.size}")
+    if arguments.size is not None and not 1 <= arguments.size <= memory.LARGEST:
+        raise UsageError(f"--size must be 1 or more, and at most {memory.LARGEST}, got {arguments.size}")
+    for name in ("out", "sheet", "mask", "style_weights"):
+        if getattr(arguments, name) == "":
+            raise UsageError(f"--{name.replace('_', '-')} is empty")
     if arguments.sheet:
         save_options(arguments.sheet)  # whether it can be written
     device.choose(arguments.device)

@@ -119,6 +119,8 @@ def side_of(arguments: argparse.Namespace, network: ResnetGenerator) -> int | No
         return None
     if arguments.resize == 0 and network.light:
         raise UsageError("--resize needs a number of pixels with a light model, which takes any size")
+    if arguments.resize > memory.LARGEST:
+        raise UsageError(f"--resize {arguments.resize}: at most {memory.LARGEST} pixels")
     if arguments.resize < 0 or (not network.light and arguments.resize not in (0, network.img_size)):
         raise UsageError(f"--resize {arguments.resize}: this model takes {network.img_size or 'any number of'} pixels")
     return arguments.resize or network.img_size
@@ -135,7 +137,10 @@ def require_full_model_sizes(network: ResnetGenerator, pairs: list[tuple[Path, s
 
 
 def require_options(arguments: argparse.Namespace) -> None:
-    """Raise UsageError if a number makes no sense."""
+    """Raise UsageError if a value makes no sense."""
+    for name in ("out", "compare"):
+        if getattr(arguments, name) == "":
+            raise UsageError(f"--{name} is empty")
     if arguments.batch < 1:
         raise UsageError(f"--batch must be 1 or more, got {arguments.batch}")
     if arguments.max_side < 0 or 0 < arguments.max_side < 8:

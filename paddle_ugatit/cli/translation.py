@@ -85,8 +85,17 @@ class TranslationJob:
         picture = read_picture(path)
         return np.array(picture) if self.side is None else transforms.test_pixels(picture, self.side)
 
+    def require_room(self) -> None:
+        """Raise InputError if images of the size that --resize asks for do not fit in memory."""
+        if self.side is not None and self.there.light:
+            try:
+                memory.working_size(self.there, self.side, self.side, 0, self.free)
+            except InputError as error:
+                raise InputError(f"--resize {self.side}: {error}") from error
+
     def run(self, pairs: list[tuple[Path, str]]) -> None:
         """Translate everything, consecutive images of one size together."""
+        self.require_room()
         make_folder(Path(self.arguments.out))
         batch: list[Photo] = []
         for path, name in pairs:
@@ -114,12 +123,15 @@ class TranslationJob:
         height, width = pixels.shape[:2]
         try:
             require_size(self.there, height, width)
-            if not self.there.light:
-                return pixels
-            most = 0 if self.side is not None else self.arguments.max_side
-            height, width = memory.working_size(self.there, height, width, most, self.free)
         except InputError as error:
             raise ImageError(f"{path}: {error}".replace(": resize", ": add --resize")) from error
+        if not self.there.light:
+            return pixels
+        most = 0 if self.side is not None else self.arguments.max_side
+        try:
+            height, width = memory.working_size(self.there, height, width, most, self.free)
+        except InputError as error:
+            raise ImageError(f"{path}: {error}{'' if most else ': leave out --max-side 0'}") from error
         return resized(pixels, height, width, Image.Resampling.BILINEAR)
 
     def translate(self, batch: list[Photo]) -> None:

@@ -44,7 +44,7 @@ def read_picture(path: Path | str) -> Image.Image:
     """
     try:
         kinds.require_file(path)
-        with Image.open(path) as picture:
+        with Image.open(path, formats=kinds.readable()) as picture:
             picture.load()
             turn = _TURNS.get(_orientation(picture))
             upright = _rgb(picture, path)
@@ -96,7 +96,7 @@ def picture_size(path: Path | str) -> tuple[int, int] | None:
     """Return width and height from a file's header, before any rotation; None if it cannot be read."""
     with contextlib.suppress(Exception):  # what is wrong is told when the picture is read
         kinds.require_file(path)
-        with Image.open(path) as picture:
+        with Image.open(path, formats=kinds.readable()) as picture:
             return picture.size
     return None
 

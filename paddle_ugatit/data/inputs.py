@@ -31,6 +31,8 @@ def collect(
 
 
 def _meant(value: Path | str, outs: Iterable[Path | str], say: Say | None) -> list[tuple[Path, str]]:
+    if not str(value):
+        raise InputError("the name of an input is empty")  # Path("") would be the current folder
     path = Path(value)
     if path.is_dir():
         return _searched(image_files(path, say), path, outs, value)

@@ -16,9 +16,10 @@ import PIL
 
 import paddle_ugatit
 from paddle_ugatit.backend.errors import InputError, UsageError
-from paddle_ugatit.backend.progress import Progress
+from paddle_ugatit.backend.progress import Progress, to_stderr
 from paddle_ugatit.data.faces.folder import is_drawn
-from paddle_ugatit.metrics import frechet, gram, mmd, notes, paper, parallel, sources, spread
+from paddle_ugatit.metrics import copies, frechet, gram, mmd, notes, paper, parallel, sources, spread
+from paddle_ugatit.metrics.cache import FeatureCache
 from paddle_ugatit.metrics.features import BATCH_SIZE, FeatureExtractor, default_kind
 from paddle_ugatit.metrics.kept import KeptAttributes
 from paddle_ugatit.metrics.sources import ImageSet
@@ -37,6 +38,7 @@ class Measured:
     features: np.ndarray  # (N,d)
     indices: np.ndarray  # (N,) of the images
     left_out: list[str]
+    contents: list[str]  # a digest of each image whose features these are
     digest: str
 
     def by_label(self) -> dict[str, int]:
@@ -49,6 +51,8 @@ class Measured:
             "path": str(self.images.path),
             "samples": len(self.features),
             "left_out": self.left_out,
+            "copies": copies.within(self.contents),
+            "taken_as": self.images.note,
             "sha256": self.digest,
         }
 
@@ -84,19 +88,21 @@ def evaluate(
 ) -> Comparison | None:
     """Compute KID, FID, precision and recall of `fake` against `real`; with `source`, also KID against that.
 
-    The sets are folders or .npz files; `cache` is a folder for features, or None. `resize` defaults to that of the
-    protocol, `features` to "faces" where the real images are drawn faces and to "inception" otherwise. With faces
-    features and a source, the attributes that the translation keeps are told too. No value is scaled.
+    The sets are folders, text files that list images, or .npz or .npy files; `cache` is a folder for features, or None.
+    `resize` defaults to that of the protocol, `features` to "faces" where the real images are drawn faces and to
+    "inception" otherwise. With faces features and a source, the attributes that the translation keeps are told too. No
+    value is scaled.
 
     Under paddle.distributed.launch, the processes share the extraction, and all but the first return None. Raises
     InputError or UsageError if a set, a file or an option cannot be used.
     """
     if protocol not in PROTOCOLS:
         raise UsageError(f"protocol must be one of {', '.join(PROTOCOLS)}, not {protocol!r}")
-    if not 0 <= seed < 2**32:
-        raise UsageError(f"the seed must be in 0 ... 2**32 - 1, not {seed}")
-    paths = {"fake": fake, "real": real} | ({"source": source} if source else {})
-    opened = {name: sources.open_set(path) for name, path in paths.items()}
+    numbers = {"seed": seed, "subsets": subsets, "permutations": permutations, "bootstrap": bootstrap}
+    _require_options(numbers | {"batch size": batch_size, "workers": 1 if workers is None else workers})
+    paths = {"fake": fake, "real": real} | ({} if source is None else {"source": source})
+    say = to_stderr if parallel.place()[0] == 0 else None
+    opened = {name: sources.open_set(path, say) for name, path in paths.items()}
     for images in opened.values():
         _require_two(images.path, len(images))
     parallel.start()
@@ -104,11 +110,31 @@ def evaluate(
     if any(images.kind == "images" for images in opened.values()):
         resize = resize or ("paper" if protocol == "ugatit" else "tf1")
         extractor = FeatureExtractor(features or default_kind(real, weights), weights, resize, batch_size, workers)
-    sets = {name: _measured(name, images, extractor, cache, skip_bad) for name, images in opened.items()}
+    kept = FeatureCache(cache)
+    sets = {name: _measured(name, images, extractor, kept, skip_bad) for name, images in opened.items()}
     if parallel.place()[0]:
         return None
     options = {"subsets": subsets, "subset_size": subset_size, "seed": seed, "bootstrap": bootstrap}
-    return _evaluated(sets, extractor, options | {"permutations": permutations}, protocol)
+    found = _evaluated(sets, extractor, options | {"permutations": permutations}, protocol)
+    found.report["notes"] += kept.remarks
+    return found
+
+
+_RANGES = {  # option -> the least and the greatest value
+    "seed": (0, 2**32 - 1),
+    "subsets": (1, 100_000),
+    "permutations": (0, 1_000_000),
+    "bootstrap": (0, 1_000_000),
+    "batch size": (1, 4096),
+    "workers": (1, 256),
+}
+
+
+def _require_options(given: dict[str, int]) -> None:
+    for name, value in given.items():
+        low, high = _RANGES[name]
+        if not low <= value <= high:
+            raise UsageError(f"{name} must be {low} or more, and at most {high}, not {value}")
 
 
 def _require_two(path: Path, count: int) -> None:
@@ -117,10 +143,13 @@ def _require_two(path: Path, count: int) -> None:
 
 
 def _measured(
-    name: str, images: ImageSet, extractor: FeatureExtractor | None, cache: Path | str | None, skip_bad: bool
+    name: str, images: ImageSet, extractor: FeatureExtractor | None, cache: FeatureCache, skip_bad: bool
 ) -> Measured:
+    contents = images.contents()
+    digest = sources.digest_of(contents)
     with Progress(f"features of {name}", len(images), "image") as progress:
-        result = Measured(images, *sources.features_of(images, extractor, cache, skip_bad, progress))
+        features, indices, left_out = sources.features_of(images, extractor, cache, digest, skip_bad, progress)
+    result = Measured(images, features, indices, left_out, [contents[i] for i in indices], digest)
     _require_two(images.path, len(result.features))
     return result
 
@@ -145,6 +174,7 @@ def _evaluated(sets: dict[str, Measured], extractor: FeatureExtractor | None, op
         "features": extractor.about() if extractor else {"kind": "given", "dimensions": fake.shape[1], "resize": None},
         "seed": options["seed"],
         "sets": {name: measured.about() for name, measured in sets.items()},
+        "fake_also_in_real": copies.shared(sets["fake"].contents, fake, sets["real"].contents, real),
         "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "versions": _versions(),
     }

@@ -19,6 +19,7 @@ from paddle_ugatit.metrics.gram import all_pairs, gram_sums, mmd2, unbiased
 
 SEED = 2020  # torch-fidelity's
 SUBSETS, SUBSET_SIZE = 100, 1000
+_LARGEST, _LARGEST_FLOAT32 = 1e20, 300.0  # features whose kernel, with its squares summed, does not overflow
 _EXACT_BELOW = 1024  # samples of both sets together, up to which float64 takes no noticeable time
 
 
@@ -114,7 +115,8 @@ def subset_kid(
 def checked(features_x: np.ndarray, features_y: np.ndarray) -> list[np.ndarray]:
     """Return both sets as float32 or float64 arrays (N,d), (M,d).
 
-    Raises InputError unless they are finite, have the same number of dimensions, and 2 or more samples each.
+    Raises InputError unless they are finite, so small that the kernel does not overflow, have the same number of
+    dimensions, and 2 or more samples each.
     """
     both = [np.asarray(features) for features in (features_x, features_y)]
     for name, features in zip(("first", "second"), both, strict=True):
@@ -126,7 +128,10 @@ def checked(features_x: np.ndarray, features_y: np.ndarray) -> list[np.ndarray]:
             raise InputError(f"the {name} set has NaN or infinite features in {bad} of {len(features)} samples")
     if both[0].shape[1] != both[1].shape[1]:
         raise InputError(f"features of {both[0].shape[1]} and {both[1].shape[1]} dimensions cannot be compared")
-    dtype = np.float64 if sum(map(len, both)) <= _EXACT_BELOW else np.float32
+    largest = max(float(np.abs(features).max()) for features in both)
+    if largest > _LARGEST:
+        raise InputError(f"the features reach {largest:.3g}, at which the kernel overflows: {_LARGEST:g} at most")
+    dtype = np.float64 if sum(map(len, both)) <= _EXACT_BELOW or largest > _LARGEST_FLOAT32 else np.float32
     return [np.ascontiguousarray(features, dtype) for features in both]
 
 

@@ -11,7 +11,23 @@ _FEW = 10  # estimates from fewer samples than this mean nothing
 
 def of(report: dict) -> list[str]:
     """Return notes on a report, the most serious first."""
-    return [*_on_features(report["features"]), *_on_kid(report), *_on_sets(report)]
+    return [*_on_copies(report), *_on_features(report["features"]), *_on_kid(report), *_on_sets(report)]
+
+
+def _on_copies(report: dict) -> Iterator[str]:
+    sets, both = report["sets"], report["fake_also_in_real"]
+    if sets["fake"]["sha256"] == sets["real"]["sha256"] or both == sets["fake"]["samples"] == sets["real"]["samples"]:
+        yield "fake and real are the same images: a set cannot be measured against itself, and KID comes out below zero"
+    elif both:
+        yield f"{both} of {sets['fake']['samples']} images of fake are in real too: KID and its interval are too low"
+    if "source" in sets and sets["source"]["sha256"] == sets["fake"]["sha256"]:
+        yield "fake and source are the same images: the KID to the source comes out below zero and says nothing"
+    for name, entry in sets.items():
+        if entry["copies"]:
+            yield (
+                f"{name}: {entry['copies']} of {entry['samples']} images are copies of others in it: the interval and "
+                "the p-value take them for independent"
+            )
 
 
 def _on_features(features: dict) -> Iterator[str]:
@@ -38,7 +54,12 @@ def _on_kid(report: dict) -> Iterator[str]:
     least = min(entry["samples"] for entry in report["sets"].values())
     if high - low > WIDE * abs(kid["all_pairs"]):
         yield f"the 95 % interval is wide, {low:.5f} to {high:.5f}: more images would narrow it"
-    if kid["all_pairs"] < 0:
+    if high < 0:
+        yield (
+            "KID is negative with its whole interval, where no true KID is: the images are not independent draws, as "
+            "where sets hold the same images or copies"
+        )
+    elif kid["all_pairs"] < 0:
         yield "KID is negative, as an unbiased estimate is half of the time when the sets do not differ"
     if kid["subset_size"] == report["sets"]["fake"]["samples"] == report["sets"]["real"]["samples"]:
         yield "every subset is the whole set, so that the std over subsets means nothing; use the interval"
@@ -52,6 +73,8 @@ def _on_kid(report: dict) -> Iterator[str]:
 
 def _on_sets(report: dict) -> Iterator[str]:
     for name, entry in report["sets"].items():
+        if entry["taken_as"]:
+            yield f"{name}: taken as {entry['taken_as']}"
         if entry["left_out"]:
             first = ", ".join(entry["left_out"][:3])
             more = ", ..." if len(entry["left_out"]) > 3 else ""

@@ -1,11 +1,11 @@
-"""Sets of images: a folder, or an .npz file of images or of features; and their features, cached by content.
+"""Sets of images: a folder, a list of files, or an array file of images or of features; and their features.
 
-Contents: open_set (returns an ImageSet: Folder, Images or Features), features_of.
+Contents: open_set (returns an ImageSet: Folder, FileList, Images or Features), features_of.
 """
 
 import hashlib
 import itertools
-import zipfile
+import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,22 +14,24 @@ import numpy as np
 
 from paddle_ugatit import formats
 from paddle_ugatit.backend.errors import InputError
+from paddle_ugatit.data import kinds
 from paddle_ugatit.data.images import ImageError, image_files, read_image
-from paddle_ugatit.formats import atomic
-from paddle_ugatit.metrics import parallel
+from paddle_ugatit.metrics import arrays, parallel
+from paddle_ugatit.metrics.cache import FeatureCache
 from paddle_ugatit.metrics.features import FeatureExtractor, in_order
 
 _NAMED = 3  # unreadable images listed in a message
 _PLACEHOLDER = np.zeros((1, 1, 3), np.uint8)  # in place of an unreadable image, whose features are then discarded
+_LARGEST_LIST = 1 << 28  # bytes
 
 
 class Folder:
-    """All images below a folder, sorted by name."""
+    """All images below a folder, sorted by name. `say` is called with a line on what is left out."""
 
-    kind = "images"
+    kind, note = "images", ""
 
-    def __init__(self, path: Path):
-        self.path, self.files = path, image_files(path)
+    def __init__(self, path: Path, say: Callable[[str], None] | None = None):
+        self.path, self.files = path, image_files(path, say)
 
     def __len__(self) -> int:
         return len(self.files)
@@ -42,42 +44,54 @@ class Folder:
         """Return the image's path within the folder."""
         return self.files[index].relative_to(self.path).as_posix()
 
-    def digest(self, progress: Callable[[int], object] | None = None) -> str:
-        """Return the SHA-256 of the files' contents, in order."""
-        total = hashlib.sha256()
+    def contents(self) -> list[str]:
+        """Return a digest of each file, of its content alone; "" for one that cannot be opened."""
         with ThreadPoolExecutor(2) as pool:
-            for digest in in_order(pool, formats.sha256, self.files, 16):
-                total.update(bytes.fromhex(digest))
-                if progress:
-                    progress(1)
-        return total.hexdigest()
+            return list(in_order(pool, _content, self.files, 16))
+
+
+def _content(path: Path) -> str:
+    try:
+        kinds.require_file(path)
+        return formats.sha256(path)
+    except (OSError, InputError):
+        return ""  # what is wrong with it is told when it is read
+
+
+class FileList(Folder):
+    """The images whose paths a text file lists, one a line, in this order."""
+
+    def __init__(self, path: Path, files: list[Path]):
+        self.path, self.files = path, files
+
+    def label(self, index: int) -> str:
+        """Return the image's path."""
+        return str(self.files[index])
 
 
 class Images:
-    """Images in one array, uint8 (N,H,W,3)."""
+    """Images in one array, of any layout that `arrays.layout_of` knows."""
 
     kind = "images"
 
-    def __init__(self, path: Path, array: np.ndarray):
-        self.path, self.array = path, array
+    def __init__(self, path: Path, array: np.ndarray, layout: arrays.Layout):
+        self.path, self.array, self.layout, self.note = path, array, layout, layout.note
 
     def __len__(self) -> int:
         return len(self.array)
 
     def image(self, index: int) -> np.ndarray:
         """Return an image: uint8 (H,W,3)."""
-        return self.array[index]
+        return self.layout.convert(self.array[index])
 
     def label(self, index: int) -> str:
         """Return the image's index in the file."""
         return f"[{index}]"
 
-    def digest(self, progress: Callable[[int], object] | None = None) -> str:
-        """Return the SHA-256 of shape and values."""
-        digest = hashlib.sha256(f"{self.array.dtype.str}{self.array.shape}".encode())
-        for row in self.array:
-            digest.update(np.ascontiguousarray(row).data)
-        return digest.hexdigest()
+    def contents(self) -> list[str]:
+        """Return a digest of each image."""
+        kind = f"{self.array.dtype.str}{self.array.shape[1:]}{self.note}".encode()
+        return [hashlib.sha256(kind + np.ascontiguousarray(row).tobytes()).hexdigest() for row in self.array]
 
 
 class Features(Images):
@@ -85,60 +99,79 @@ class Features(Images):
 
     kind = "features"
 
+    def __init__(self, path: Path, array: np.ndarray):
+        super().__init__(path, array, arrays.Layout(lambda row: row, ""))
+
 
 ImageSet = Folder | Images
 
 
-def open_set(path: Path | str) -> ImageSet:
-    """Open a folder of images, or an .npz file of images or features. Raises InputError for anything else."""
+def open_set(path: Path | str, say: Callable[[str], None] | None = None) -> ImageSet:
+    """Open a folder of images, an .npz or .npy file of images or features, or a text file that lists images.
+
+    `say` is called with a line on what is left out of a folder. Raises InputError for anything else.
+    """
+    if not str(path):
+        raise InputError("the name of a set is empty")  # Path("") would be the current folder
     path = Path(path)
-    if path.is_dir() or path.suffix.lower() != ".npz":
-        if path.is_file():
-            raise InputError(f"{path}: is neither a folder of images nor an .npz file")
-        return Folder(path)
-    array = _npz_array(path)
-    if array.ndim == 4 and array.shape[3] == 3 and array.dtype == np.uint8:
-        return Images(path, array)
+    if path.is_dir() or not path.exists():
+        return Folder(path, say)
+    try:
+        kinds.require_file(path)
+        if not arrays.is_array_file(path):
+            return FileList(path, _listed(path))
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
+    array = arrays.read_array(path)
+    if array.ndim == 4 and array.shape[2:] == (1, 1) and array.dtype.kind == "f":
+        array = array.reshape(array.shape[:2])  # features as Inception's last pooling leaves them
     if array.ndim == 2 and array.dtype.kind == "f":
         return Features(path, array)
-    raise InputError(
-        f"{path}: holds {array.dtype} of shape {array.shape}, not (N,H,W,3) uint8 nor features (N,d) float"
-    )
+    layout = arrays.layout_of(array, path)
+    if layout is None:
+        raise InputError(f"{path}: holds {array.dtype} of shape {array.shape}, neither images nor features (N,d) float")
+    return Images(path, array, layout)
 
 
-def _npz_array(path: Path) -> np.ndarray:
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            names = [name for name in ("images", "features", "arr_0") if name in file] or file.files
-            if len(names) != 1:
-                raise InputError(
-                    f"{path}: holds {', '.join(names) or 'nothing'}; one array is needed, such as `images`"
-                )
-            return file[names[0]]
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
-        raise InputError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
+def _listed(path: Path) -> list[Path]:
+    """The files that a text file names, relative to its folder or else to the current one."""
+    if path.stat().st_size > _LARGEST_LIST or b"\0" in (data := path.read_bytes()):
+        raise InputError(
+            f"{path}: is neither a folder of images, nor an .npz or .npy file, nor a text file that lists images"
+        )
+    names = [os.fsdecode(line.strip()) for line in data.removeprefix(b"\xef\xbb\xbf").splitlines() if line.strip()]
+    files = [found if (found := path.parent / name).exists() else Path(name) for name in names]
+    if not any(file.is_file() for file in files):
+        shown = f", such as {names[0][:100]}" if names else ""
+        raise InputError(f"{path}: none of the {len(names)} files that it should list exists{shown}")
+    return files
+
+
+def digest_of(contents: list[str]) -> str:
+    """Return the digest of a set from those of its images, in order; one that cannot be opened counts too."""
+    return hashlib.sha256(b"".join(bytes.fromhex(content) or b"\0" for content in contents)).hexdigest()
 
 
 def features_of(
     images: ImageSet,
     extractor: FeatureExtractor | None,
-    cache: Path | str | None = None,
+    cache: FeatureCache,
+    digest: str,
     skip_bad: bool = False,
     progress: Callable[[int], object] | None = None,
-) -> tuple[np.ndarray, np.ndarray, list[str], str]:
-    """Return the features of a set, the indices of their images, the labels of skipped images, and the set's digest.
+) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    """Return the features of a set with this digest, the indices of their images, and the labels of skipped images.
 
-    float32 (N,d), int (N,), list, hex. `cache` is a folder or None. `progress(n)` is called after every n images.
-    Raises InputError, with the number of unreadable images, unless `skip_bad` skips them.
+    float32 (N,d), int (N,), list. `progress(n)` is called after every n images. Raises InputError, with the number of
+    unreadable images, unless `skip_bad` skips them.
     """
-    digest = images.digest()
     everyone = np.arange(len(images))
     if isinstance(images, Features):
-        return images.array, everyone, [], digest
+        return images.array, everyone, []
     assert extractor is not None, "images need an extractor"
-    kept = _cached(cache, extractor, digest)
+    kept = cache.load(extractor, digest)
     if parallel.all_agree(kept is not None) and kept is not None:
-        return kept, everyone, [], digest
+        return kept, everyone, []
     rank, world = parallel.place()
     bad = {}
 
@@ -160,10 +193,10 @@ def features_of(
         raise _refusal(images) from None
     features = parallel.interleaved(mine, len(images))
     left_out = np.flatnonzero(parallel.interleaved(_flags(bad, rank, world, len(images)), len(images))[:, 0])
-    if not len(left_out):
-        _keep(cache, extractor, digest, features, rank)
+    if not len(left_out) and rank == 0:
+        cache.keep(extractor, digest, features)
     good = np.setdiff1d(everyone, left_out)
-    return features[good], good, [images.label(int(i)) for i in left_out], digest
+    return features[good], good, [images.label(int(i)) for i in left_out]
 
 
 def _flags(bad: dict[int, str], rank: int, world: int, total: int) -> np.ndarray:
@@ -187,26 +220,3 @@ def _refusal(images: ImageSet) -> InputError:
         f"{len(problems)} of {len(images)} images of {images.path} are unreadable: "
         f"{'; '.join(itertools.islice(problems, _NAMED))}{more}; --skip-bad leaves them out"
     )
-
-
-def _cache_file(cache: Path | str, extractor: FeatureExtractor, digest: str) -> Path:
-    key = hashlib.sha256(f"{digest} {extractor.identity}".encode()).hexdigest()
-    return Path(cache) / f"features-{key[:32]}.npy"
-
-
-def _cached(cache: Path | str | None, extractor: FeatureExtractor, digest: str) -> np.ndarray | None:
-    if cache is None:
-        return None
-    try:
-        features = np.load(_cache_file(cache, extractor, digest), allow_pickle=False)
-    except (OSError, ValueError, EOFError):
-        return None  # missing or damaged: the features are extracted again
-    return features if features.ndim == 2 and features.shape[1] == extractor.dimensions else None
-
-
-def _keep(cache: Path | str | None, extractor: FeatureExtractor, digest: str, features: np.ndarray, rank: int) -> None:
-    if cache is None or rank:
-        return
-    Path(cache).mkdir(parents=True, exist_ok=True)
-    with atomic.replacing(_cache_file(cache, extractor, digest)) as file:
-        np.save(file, features)

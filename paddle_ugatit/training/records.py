@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from paddle import nn
 
-from paddle_ugatit.backend.errors import InputError
+from paddle_ugatit.backend.errors import InputError, one_line
 from paddle_ugatit.backend.progress import Progress, to_stderr
 from paddle_ugatit.data.images import write_image
 from paddle_ugatit.formats import atomic
@@ -62,6 +62,7 @@ class Records:
         """Print a line on stderr, and append it to log.txt with the time."""
         if self.silent:
             return
+        line = one_line(line)  # names of files in it may hold anything
         if self._progress:
             self._progress.say(line)
         else:

@@ -217,7 +217,7 @@ def test_sets_that_cannot_be_used_are_one_line(folders, tmp_path, capsys):
         "wrong.npz": "holds int64 of shape (4, 5)",
         "nan.npz": "first set has NaN or infinite features in 4 of 4 samples",
         "narrow.npz": "features of 5 and 768 dimensions cannot be compared",
-        "one/000.png": "is neither a folder of images nor an .npz file",
+        "one/000.png": "is neither a folder of images, nor an .npz or .npy file, nor a text file",
     }.items():
         refused(capsys, run(folders, fake=tmp_path / name), words, name)
 

@@ -65,3 +65,25 @@ def test_names_that_are_not_utf8(tmp_path, files, capsys):  # noqa: F811
     said = capsys.readouterr()
     assert "2 stylised" in said.out and "1 skipped: no\\udce9.png" in said.out
     assert listed(tmp_path / "o") == [os.fsdecode(b"caf\xe9/caf\xe9.png"), os.fsdecode(b"red/caf\xe9.png")]
+
+
+def test_absurd_values_are_one_line(tmp_path, files, capsys):  # noqa: F811
+    put(tmp_path / "a/one.png")
+    put(tmp_path / "a/long.png", (400, 1))
+    put(tmp_path / "s/red.png")
+    put(tmp_path / "s/blue.png")
+    for words, said in {
+        ("--size", 10**30): "--size must be 1 or more, and at most 16384",
+        ("--size", -1): "--size must be 1 or more",
+        ("--alpha", "nan"): "--alpha must be from 0 to 1",
+        ("--sheet", ""): "--sheet is empty",
+        ("--mask", ""): "--mask is empty",
+    }.items():
+        code, line = refusal(capsys, files, tmp_path, *words)
+        assert code == 2 and said in line
+    for weights in ("1e308,1e308", "inf,1", "nan,1", "-1,2"):
+        code, line = refusal(capsys, files, tmp_path, f"--style-weights={weights}", style="s/red.png,s/blue.png")
+        assert code == 2 and "must be 0 or more, not all 0" in line
+    assert run(files, tmp_path, "--size", 100, content="a") == 0
+    said = capsys.readouterr()
+    assert "long.png: --size 100 would make it 40000 pixels long" in said.err and listed(tmp_path / "o") == ["one.png"]

@@ -80,6 +80,34 @@ def test_whatever_is_raised_is_one_line_that_names_the_picture(tmp_path, monkeyp
     assert (read_image(path) == PIXELS).all()
 
 
+FUZZED = {"png": "PNG", "jpg": "JPEG", "gif": "GIF", "webp": "WEBP", "tif": "TIFF", "bmp": "BMP", "ico": "ICO"}
+FUZZED |= {"pcx": "PCX", "dds": "DDS", "jp2": "JPEG2000", "tga": "TGA", "ppm": "PPM", "avif": "AVIF"}
+
+
+@pytest.mark.parametrize("suffix", [suffix for suffix, kind in FUZZED.items() if kind in Image.SAVE])
+def test_flipped_bits_and_cut_files_are_pictures_or_one_line(tmp_path, suffix):
+    whole, rng = encoded(FUZZED[suffix]), np.random.default_rng(0)
+    for turn in range(40):
+        data = bytearray(whole)
+        for place in rng.integers(0, min(len(data), 200 if turn % 2 else len(data)), 2):
+            data[place] ^= 1 << rng.integers(8)
+        path = tmp_path / f"a.{suffix}"
+        path.write_bytes(data if turn % 5 else data[: rng.integers(len(data))])
+        said = refused(path)
+        assert isinstance(said, np.ndarray | Image.Image) or (str(path) in said and "\n" not in said)
+
+
+def test_no_other_program_is_started_for_a_picture(tmp_path, monkeypatch):
+    """A PostScript file under the suffix of a picture, for which Pillow would run Ghostscript."""
+    monkeypatch.setattr("subprocess.check_call", lambda *_, **__: pytest.fail("started"))
+    monkeypatch.setattr("PIL.EpsImagePlugin.has_ghostscript", lambda: True)
+    monkeypatch.setattr("PIL.EpsImagePlugin.gs_binary", "gs")
+    (tmp_path / "a.png").write_bytes(encoded("EPS"))
+    with pytest.raises(ImageError, match=r"a\.png: is not an image"):
+        read_image(tmp_path / "a.png")
+    assert picture_size(tmp_path / "a.png") is None
+
+
 def exif_with(tag, kind, count, value, tail=b""):
     """EXIF data of a quarter turn and one more tag, of which the value may follow in `tail`."""
     value = struct.pack("<I", 38) if tail else value
