@@ -145,8 +145,8 @@ class Stream:
     """The endless sequence of training samples of one domain, reshuffled after every pass over the files.
 
     `domain` is 0 or 1, so that A and B are shuffled independently. Sample n depends on files, seed, domain and n alone.
-    With a `load_size`, images are resized to it and cropped at random but not mirrored; otherwise they are augmented
-    as in U-GAT-IT.
+    With a `load_size`, what `framing` leaves of an image is resized to it and cropped at random but not mirrored;
+    otherwise images are augmented as in U-GAT-IT.
     """
 
     def __init__(
@@ -159,9 +159,10 @@ class Stream:
         strict: bool = False,
         say: Callable[[str], None] = to_stderr,
         load_size: int | None = None,
+        framing: transforms.Framing = transforms.STRETCHED,
     ):
         self.pictures = Pictures(files, size, strict, say)
-        self.batch_size, self.domain, self.load_size = batch_size, domain, load_size
+        self.batch_size, self.domain, self.load_size, self.framing = batch_size, domain, load_size, framing
         self.seed = _checked(seed, "seed")
         self._orders: dict[int, np.ndarray] = {}  # of the epochs in use
 
@@ -175,7 +176,7 @@ class Stream:
         if self.load_size is None:
             return transforms.train_pixels(picture, size, transforms.draw_choice(*key))
         corner = transforms.draw_corner(self.load_size - size, *key)
-        return transforms.crop_pixels(picture, size, self.load_size, corner)
+        return transforms.crop_pixels(self.framing(picture, self.load_size), size, self.load_size, corner)
 
     def batch(self, step: int, rank: int = 0, world_size: int = 1) -> np.ndarray:
         """Return the batch of process `rank` in iteration `step`, counted from 1: float32 (B,3,S,S).
@@ -200,7 +201,8 @@ class TrainingData:
 
     `batch_size` is per process; `workers` threads read ahead, none if 0. `say` is called with one line for each
     unreadable file and for images smaller than `size`, which are enlarged; with `strict` both raise InputError.
-    `load_size` is that of Stream. Raises InputError if a folder is missing or empty, or if an argument is invalid.
+    `load_size` and `framing` are those of Stream. Raises InputError if a folder is missing or empty, or if an argument
+    is invalid.
     """
 
     def __init__(
@@ -216,6 +218,7 @@ class TrainingData:
         say: Callable[[str], None] = to_stderr,
         domains: tuple[str, ...] = tuple(DOMAINS),
         load_size: int | None = None,
+        framing: transforms.Framing = transforms.STRETCHED,
     ):
         if batch_size < 1 or workers < 0 or not 0 <= rank < world_size:
             raise InputError(
@@ -229,7 +232,7 @@ class TrainingData:
                     raise InputError(line)
                 say(line)
         self.streams = [
-            Stream(self.files[domain], size, batch_size, seed, DOMAINS[domain], strict, say, load_size)
+            Stream(self.files[domain], size, batch_size, seed, DOMAINS[domain], strict, say, load_size, framing)
             for domain in domains
         ]
         self.rank, self.world_size, self.workers = rank, world_size, workers
@@ -299,11 +302,12 @@ def test_images(
     limit: int | None = None,
     strict: bool = False,
     say: Callable[[str], None] = to_stderr,
+    framing: transforms.Framing = transforms.STRETCHED,
 ) -> list[tuple[str, np.ndarray]]:
     """Return name and float32 (3,S,S) of the first `limit` images in testA or testB, by `domain` "A" or "B".
 
-    Unreadable images are reported to `say` and skipped, or raise ImageError if `strict`. Raises InputError if there is
-    no readable image.
+    What `framing` leaves of an image is resized. Unreadable images are reported to `say` and skipped, or raise
+    ImageError if `strict`. Raises InputError if there is no readable image.
     """
     folder = Path(folder, f"test{domain}")
     files = image_files(folder)
@@ -312,7 +316,7 @@ def test_images(
         if limit is not None and len(found) >= limit:
             break
         try:
-            pixels = transforms.test_pixels(read_picture(path), size)
+            pixels = transforms.test_pixels(framing(read_picture(path), size), size)
         except ImageError as error:
             if strict:
                 raise

@@ -13,6 +13,7 @@ import numpy as np
 import paddle
 from paddle import nn
 
+from paddle_ugatit.data.transforms import Framing
 from paddle_ugatit.inference.sample import attention_rows
 from paddle_ugatit.inference.sample_sagan import SAGANSampler
 from paddle_ugatit.inference.sheets import grid
@@ -36,6 +37,7 @@ class SAGANConfig(RunOptions):
     domain: str = "B"  # trained on train<domain>, compared with test<domain>
     img_size: int = 64  # pixels, height and width: 16, 32, 64, ...
     load_size: int = 64  # pixels to which an image is resized before a random crop to img_size
+    center_crop: int = 0  # pixels of the square that is cut from the middle before that: 160 for CelebA; 0 is none
     z_dim: int = 128  # length of a latent
     conv_dim: int = 64  # channels of the layer with the largest map, in generator and discriminator
     lr_g: float = 1e-4  # Adam's learning rate for the generator
@@ -45,6 +47,11 @@ class SAGANConfig(RunOptions):
 
     img_ch = 3  # channels of an image
     LEAST: typing.ClassVar[dict[str, int]] = {**RunOptions.LEAST, "z_dim": 1, "load_size": 1}
+
+    @property
+    def framing(self) -> Framing:
+        """What is cut from images before they are resized."""
+        return Framing(middle=self.center_crop)
 
     @property
     def domains(self) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ import paddle
 from paddle import nn
 
 from paddle_ugatit.backend.compat import constant
+from paddle_ugatit.data.transforms import Framing
 from paddle_ugatit.inference.sample_stylegan2 import TRUNCATION, StyleGAN2Sampler
 from paddle_ugatit.inference.sheets import grid
 from paddle_ugatit.losses import gradient_penalty, hinge_discriminator_loss, hinge_generator_loss, path_lengths
@@ -48,6 +49,7 @@ class StyleGAN2Config(RunOptions):
     domain: str = "B"  # trained on train<domain>, compared with test<domain>
     img_size: int = 64  # pixels, a power of 2
     load_size: int = 64  # pixels to which an image is resized before a random crop to img_size
+    keep_aspect: bool = False  # resize the shorter side and cut the middle, as the public code; else stretch
     latent_dim: int = 512  # length of a latent and of a style
     style_depth: int = 8  # layers of the style network
     network_capacity: int = 16  # half the channels of the layer with the largest map
@@ -89,6 +91,11 @@ class StyleGAN2Config(RunOptions):
             raise ValueError("amp must be off: losses that contain gradients need more precision")
         if strange := set(self.kinds()) - set(AUGMENTATIONS):
             raise ValueError(f"augment_kinds may be {', '.join(AUGMENTATIONS)}, not {', '.join(sorted(strange))}")
+
+    @property
+    def framing(self) -> Framing:
+        """What is cut from images before they are resized."""
+        return Framing(keep_aspect=self.keep_aspect)
 
     @property
     def domains(self) -> tuple[str, ...]:
