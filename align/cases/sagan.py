@@ -93,10 +93,13 @@ CASES = [
 
 
 def images_and_latents(config, seed):
-    """Yield a batch of one domain, and the latents of both halves of the step."""
-    rng = np.random.default_rng([seed, 4])
+    """Yield a batch of one domain, and the latents of both halves of the step; for wgan-gp also the shares."""
+    rng, shares = np.random.default_rng([seed, 4]), np.random.default_rng([seed, 5])
     for batch in batches(config, seed, domains=1):
-        yield batch, {kind: representable(rng.standard_normal((config.batch_size, config.z_dim))) for kind in "DG"}
+        random = {kind: rng.standard_normal((config.batch_size, config.z_dim)) for kind in "DG"}
+        if config.adv_loss == "wgan-gp":
+            random["mix"] = shares.uniform(0, 1, config.batch_size)
+        yield batch, {name: representable(array) for name, array in random.items()}
 
 
 def wide_logits(name, state):

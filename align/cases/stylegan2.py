@@ -106,7 +106,7 @@ CASES = [
 
 
 def styles(config, seed):
-    """Yield a batch and what a step of StyleGAN2 draws; the mixing point varies, every second step is augmented."""
+    """Yield a batch and what a step of StyleGAN2 draws; the mixing point varies, two of three steps are augmented."""
     from paddle_ugatit.training.augment import COUNT  # here, since recording needs no Paddle
 
     rng, layers, size = np.random.default_rng([seed, 4]), config.img_size.bit_length() - 2, config.img_size
@@ -117,7 +117,7 @@ def styles(config, seed):
             random[f"{half}_latents"] = rng.standard_normal((count, 2, config.latent_dim))
             random[f"{half}_mix"] = np.arange(layers) < (step + number) % (layers + 1)
             random[f"{half}_noise"] = rng.uniform(0, 1, (count, size, size, 1))
-        for images in ("real", "d", "g") if step % 2 else ():
+        for images in ("real", "d", "g") if step % 3 else ():
             random[f"{images}_augment"] = rng.uniform(0, 1, (count, COUNT))
         yield batch, {name: representable(array) for name, array in random.items()}
 

@@ -1,10 +1,9 @@
 """Mistakes to try around SAGAN's layers: `sagan_mistakes` yields (name, plant); `plant` takes the whole twin."""
 
 import torch
-import torch.nn.functional as F
 
 from align.planting import run
-from torch_ref.layers.spectral_norm import SpectralNormWrapper
+from torch_ref.layers.spectral_norm import SpectralNormWrapper, unit
 from torch_ref.models.sagan import SelfAttention
 
 
@@ -65,8 +64,8 @@ def _wrapped(layer, x, count=1, always=False, detached=False, second=False, kept
     matrix, u, v = weight.flatten(1), module.weight_u.clone(), module.weight_v.clone()
     with torch.no_grad():
         for _ in range(count if layer.training or always else 0):
-            v = F.normalize(matrix.t().mv(u), dim=0, eps=layer.eps)
-            u = F.normalize(matrix.mv(v), dim=0, eps=layer.eps)
+            v = unit(matrix.t().mv(u), layer.eps, added=True)
+            u = unit(matrix.mv(v), layer.eps, added=True)
         if kept:
             module.weight_u.copy_(u)
             module.weight_v.copy_(v)

@@ -128,7 +128,8 @@ def _penalty_of_real_images(theirs):
     def d_losses(real, random, penalised):
         found = half(real, random, False)
         if penalised:
-            gradient = torch.autograd.grad(theirs._verdict(real, random, "real").sum(), real, create_graph=True)[0]
+            on_real = theirs.networks["D"](theirs._augmented(real, random, "real"))
+            gradient = torch.autograd.grad(on_real.sum(), real, create_graph=True)[0]
             penalty = theirs.config.penalty_weight * losses.gradient_penalty(gradient)
             found |= {"d_penalty": penalty, "d_loss": found["d_adv"] + penalty}
         return found

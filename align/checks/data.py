@@ -25,7 +25,7 @@ from align.compare.reference import NotComparable
 from align.compare.verdict import UNKNOWN, Row
 from align.report.document import entry, finish
 from paddle_ugatit.backend.errors import UsageError
-from paddle_ugatit.data import folders, transforms
+from paddle_ugatit.data import folders, pictures, transforms
 from paddle_ugatit.data.images import image_files, read_image, read_picture
 from paddle_ugatit.data.transforms import Choice
 
@@ -144,7 +144,7 @@ def _batches(size, seed):
         for domain in folders.DOMAINS:
             Path(folder, f"train{domain}").mkdir()
             write_pictures(Path(folder, f"train{domain}"), seed + ord(domain), count=5)
-        read = stack.enter_context(patch.object(folders, "read_picture", side_effect=read_picture))
+        read = stack.enter_context(patch.object(pictures, "read_picture", side_effect=read_picture))
         draw = stack.enter_context(patch.object(transforms, "draw_choice", _Recorder(transforms.draw_choice)))
         data = folders.TrainingData(folder, size, 2, seed, workers=0, say=lambda line: None)
         for step in range(1, 5):

@@ -138,7 +138,7 @@ def _norm_by_paddle_var(x, rho, gamma, beta, eps, _revision):
     return (rho * normalised([2, 3]) + (1 - rho) * normalised([1, 2, 3])) * gamma + beta
 
 
-def _iterate_with_gradient(weight, u, v, eps):
+def _iterate_with_gradient(weight, u, v, eps, _added):
     v = F.normalize(paddle.mv(weight.t(), u.clone()), axis=0, epsilon=eps)  # otherwise the next call would change it
     return F.normalize(paddle.mv(weight, v), axis=0, epsilon=eps), v
 
@@ -183,7 +183,7 @@ WEIGHT_FAULTS = [
     local(5, "spectral norm's v not copied", _LOCAL, "gap_fc", put_weight("weight_v", _unit)),
     patched(6, "spectral norm of a Linear over the wrong dim", _LINEAR, "", "", _MATRIX, _wrong_linear),
     patched(6, "spectral norm of a Conv2D over the wrong dim", _CONV, "", "", _MATRIX, _wrong_conv),
-    patched(8, "power iteration skipped", _LOCAL, "model.1", "conv", _ITERATION, lambda weight, u, v, eps: (u, v)),
+    patched(8, "power iteration skipped", _LOCAL, "model.1", "conv", _ITERATION, lambda _, u, v, *__: (u, v)),
     patched(8, "power iteration in evaluation too", _EVAL, "model.1", "conv", _ADVANCE, iterate_always),
     patched(9, "attention by the normalised weight", _LOCAL, "conv1x1", "gmp_fc", _ATTEND, _attend_normalised),
     patched(10, "gmp by gap's weight", _LIGHT, "conv1x1", "gmp_fc", _ATTEND, _attend_gap_twice),

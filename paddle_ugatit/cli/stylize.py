@@ -22,6 +22,7 @@ from paddle_ugatit.cli.pictures import Skipped, make_folder, write_result
 from paddle_ugatit.data.images import ImageError, read_picture, write_image
 from paddle_ugatit.data.inputs import collect, renamed
 from paddle_ugatit.data.kinds import save_options
+from paddle_ugatit.data.transforms import middle_of, scaled_to
 from paddle_ugatit.inference import memory
 from paddle_ugatit.inference.sheets import sheet
 from paddle_ugatit.inference.stylise import matched_colours, region_shares, stylise, takes_vgg_levels
@@ -141,16 +142,12 @@ def shares_of(arguments: argparse.Namespace, styles: list[Style]) -> list[float]
 def prepared(picture: Image.Image, arguments: argparse.Namespace) -> Image.Image:
     """Resize and crop an image as the options ask."""
     if arguments.size:
-        scale = arguments.size / min(picture.size)
-        width, height = (max(1, round(side * scale)) for side in picture.size)
-        picture = picture.resize((width, height), Image.Resampling.BILINEAR)
+        picture = scaled_to(picture, arguments.size)
     return _square(picture) if arguments.crop else picture
 
 
 def _square(picture: Image.Image) -> Image.Image:
-    side = min(picture.size)
-    left, top = ((length - side) // 2 for length in picture.size)
-    return picture.crop((left, top, left + side, top + side))
+    return middle_of(picture, min(picture.size))
 
 
 class Stylising:

@@ -1,6 +1,6 @@
 """Folders of images as training data: trainA, trainB, testA, testB, read lazily.
 
-Contents: Pictures, ImageFolder (for paddle.io.DataLoader), Stream and TrainingData (used for training), test_images.
+Contents: ImageFolder (for paddle.io.DataLoader), Stream and TrainingData (used for training), test_images.
 Batch s of a run depends on the files, the seed and s alone, so that a resumed run, or one spread over several
 processes, sees the same batches as an uninterrupted one.
 """
@@ -8,9 +8,8 @@ processes, sees the same batches as an uninterrupted one.
 import hashlib
 import itertools
 import os
-import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
@@ -21,90 +20,11 @@ from PIL import Image
 from paddle_ugatit.backend.errors import InputError
 from paddle_ugatit.backend.progress import to_stderr
 from paddle_ugatit.data import transforms
-from paddle_ugatit.data.images import ImageError, image_files, picture_size, read_picture
+from paddle_ugatit.data.images import ImageError, image_files, read_picture
+from paddle_ugatit.data.pictures import Pictures, small_pictures
 
 DOMAINS = {"A": 0, "B": 1}
 _ORDER, _CHOICE = 0, 1  # separate streams of random numbers
-_LOOKED_AT = 200  # files whose size is checked before a run
-_REPORTED = 20  # unreadable files of a folder that are reported one by one
-
-
-class Pictures:
-    """The image files of a folder. Unreadable ones are reported once and skipped, or raise ImageError if `strict`.
-
-    Whatever a decoder raises makes a file unreadable. Only the first few of many such files are reported.
-    """
-
-    def __init__(self, files: Iterable[Path], size: int, strict: bool = False, say: Callable[[str], None] = to_stderr):
-        if size < 1:
-            raise InputError(f"the image size must be 1 or more, got {size}")
-        self.files, self.size, self.strict, self.say = list(files), size, strict, say
-        self.bad_files: list[str] = []
-        self._lock = threading.Lock()
-
-    def read(self, order: Sequence[int] | np.ndarray, position: int) -> Image.Image:
-        """Read the image at a position of `order`, or the next readable one, wrapping around at the end.
-
-        The choice depends on the files alone, so that it is the same when a run is repeated. Raises ImageError if a
-        file is unreadable and `strict` is set, InputError if no file can be read or their folder has vanished.
-        """
-        for shift in range(len(order)):
-            path = self.files[order[(position + shift) % len(order)]]
-            try:
-                return self._read(path)
-            except ImageError as error:
-                if self.strict:
-                    raise
-                self._note(path, error)
-                if not self._folder().is_dir():
-                    raise InputError(f"{self._folder()}: there is no such folder any more") from error
-        raise InputError(f"{self._folder()}: none of its images can be read")
-
-    def _folder(self) -> Path:
-        return Path(os.path.commonpath([path.parent for path in self.files]))
-
-    def _read(self, path: Path) -> Image.Image:
-        try:
-            picture = read_picture(path)
-        except ImageError:
-            raise
-        except Exception as error:
-            raise ImageError(f"{path}: cannot be read: {type(error).__name__}: {error}") from error
-        if self.strict and min(picture.size) < self.size:
-            raise ImageError(_too_small(path, picture.size, self.size))
-        return picture
-
-    def _note(self, path: Path, error: ImageError) -> None:
-        with self._lock:
-            if str(path) in self.bad_files:
-                return
-            self.bad_files.append(str(path))
-            count = len(self.bad_files)
-        if count <= _REPORTED:
-            self.say(f"skipped: {error}")
-        if count == _REPORTED:
-            self.say(f"{self._folder()}: further images that cannot be read are skipped without a line")
-
-
-def _too_small(path: Path, found: tuple[int, int], size: int) -> str:
-    return f"{path}: {found[0]}x{found[1]} pixels, smaller than the {size}x{size} crop"
-
-
-def small_pictures(files: Sequence[Path], size: int) -> str:
-    """Check a sample of the files for images smaller than the crop, by their headers.
-
-    Returns a message in one line, empty if there are none.
-    """
-    looked_at = files[:: -(-len(files) // _LOOKED_AT)]
-    small = []
-    for path in looked_at:
-        found = picture_size(path)
-        if found and min(found) < size:
-            small.append((path, found))
-    if not small:
-        return ""
-    count = f"{len(small)} of {len(looked_at)} images checked are that small"
-    return f"{_too_small(*small[0], size)}; {count} and are enlarged, as in the public code"
 
 
 class ImageFolder(Dataset):
@@ -155,8 +75,8 @@ class Stream:
     """The endless sequence of training samples of one domain, reshuffled after every pass over the files.
 
     `domain` is 0 or 1, so that A and B are shuffled independently. Sample n depends on files, seed, domain and n alone.
-    With a `load_size`, images are resized to it and cropped at random but not mirrored; otherwise they are augmented
-    as in U-GAT-IT.
+    With a `load_size`, what `framing` leaves of an image is resized to it and cropped at random but not mirrored;
+    otherwise images are augmented as in U-GAT-IT.
     """
 
     def __init__(
@@ -169,9 +89,10 @@ class Stream:
         strict: bool = False,
         say: Callable[[str], None] = to_stderr,
         load_size: int | None = None,
+        framing: transforms.Framing = transforms.STRETCHED,
     ):
         self.pictures = Pictures(files, size, strict, say)
-        self.batch_size, self.domain, self.load_size = batch_size, domain, load_size
+        self.batch_size, self.domain, self.load_size, self.framing = batch_size, domain, load_size, framing
         self.seed = _checked(seed, "seed")
         self._orders: dict[int, np.ndarray] = {}  # of the epochs in use
 
@@ -185,7 +106,7 @@ class Stream:
         if self.load_size is None:
             return transforms.train_pixels(picture, size, transforms.draw_choice(*key))
         corner = transforms.draw_corner(self.load_size - size, *key)
-        return transforms.crop_pixels(picture, size, self.load_size, corner)
+        return transforms.crop_pixels(self.framing(picture, self.load_size), size, self.load_size, corner)
 
     def batch(self, step: int, rank: int = 0, world_size: int = 1) -> np.ndarray:
         """Return the batch of process `rank` in iteration `step`, counted from 1: float32 (B,3,S,S).
@@ -210,8 +131,8 @@ class TrainingData:
 
     `batch_size` is per process; `workers` threads read ahead, none if 0. `say` is called with one line for each
     unreadable file, for files that are left out, and for images smaller than `size`, which are enlarged; `strict` makes
-    the first and the last raise InputError. `load_size` is that of Stream. Raises InputError if a folder is missing or
-    empty, or if an argument is invalid.
+    the first and the last raise InputError. `load_size` and `framing` are those of Stream. Raises InputError if a
+    folder is missing or empty, or if an argument is invalid.
     """
 
     def __init__(
@@ -227,6 +148,7 @@ class TrainingData:
         say: Callable[[str], None] = to_stderr,
         domains: tuple[str, ...] = tuple(DOMAINS),
         load_size: int | None = None,
+        framing: transforms.Framing = transforms.STRETCHED,
     ):
         if batch_size < 1 or workers < 0 or not 0 <= rank < world_size:
             raise InputError(
@@ -240,7 +162,7 @@ class TrainingData:
                     raise InputError(line)
                 say(line)
         self.streams = [
-            Stream(self.files[domain], size, batch_size, seed, DOMAINS[domain], strict, say, load_size)
+            Stream(self.files[domain], size, batch_size, seed, DOMAINS[domain], strict, say, load_size, framing)
             for domain in domains
         ]
         self.rank, self.world_size, self.workers = rank, world_size, workers
@@ -313,11 +235,12 @@ def test_images(
     limit: int | None = None,
     strict: bool = False,
     say: Callable[[str], None] = to_stderr,
+    framing: transforms.Framing = transforms.STRETCHED,
 ) -> list[tuple[str, np.ndarray]]:
     """Return name and float32 (3,S,S) of the first `limit` images in testA or testB, by `domain` "A" or "B".
 
-    Unreadable images are reported to `say` and skipped, or raise ImageError if `strict`. Raises InputError if there is
-    no readable image.
+    What `framing` leaves of an image is resized. Unreadable images are reported to `say` and skipped, or raise
+    ImageError if `strict`. Raises InputError if there is no readable image.
     """
     folder = Path(folder, f"test{domain}")
     files = image_files(folder, say)
@@ -326,7 +249,7 @@ def test_images(
         if limit is not None and len(found) >= limit:
             break
         try:
-            pixels = transforms.test_pixels(read_picture(path), size)
+            pixels = transforms.test_pixels(framing(read_picture(path), size), size)
         except ImageError as error:
             if strict:
                 raise

@@ -67,6 +67,42 @@ def crop_pixels(picture: Image.Image, size: int, load_size: int, corner: tuple[i
     return np.asarray(_resized(picture, load_size))[top : top + size, left : left + size]
 
 
+def scaled_to(picture: Image.Image, side: int) -> Image.Image:
+    """Resize an image so that its shorter side has `side` pixels; the longer one is rounded down, as in torchvision."""
+    width, height = picture.size
+    short = min(width, height)
+    return picture.resize((side * width // short, side * height // short), Image.Resampling.BILINEAR)
+
+
+def middle_of(picture: Image.Image, side: int) -> Image.Image:
+    """Cut the square of `side` pixels in the middle of an image, at the place that torchvision's CenterCrop takes.
+
+    A smaller image gets a black margin.
+    """
+    left, top = (round((length - side) / 2) for length in picture.size)  # half to even
+    return picture.crop((left, top, left + side, top + side))
+
+
+@dataclass(frozen=True)
+class Framing:
+    """What is cut from an image before it is resized to a square: nothing, so that it is stretched, or its middle.
+
+    With `middle`, that is the square of so many pixels; with `keep_aspect`, the largest square after resizing.
+    """
+
+    keep_aspect: bool = False
+    middle: int = 0
+
+    def __call__(self, picture: Image.Image, side: int) -> Image.Image:
+        """Return what is resized to `side` pixels, or is of that size already."""
+        if self.middle:
+            picture = middle_of(picture, self.middle)
+        return middle_of(scaled_to(picture, side), side) if self.keep_aspect else picture
+
+
+STRETCHED = Framing()
+
+
 def test_pixels(picture: Image.Image, size: int) -> np.ndarray:
     """Resize an RGB image for testing: uint8 (S,S,3)."""
     return np.asarray(_resized(picture, size))

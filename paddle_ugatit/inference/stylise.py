@@ -14,8 +14,7 @@ from paddle_ugatit.inference.translate import evaluating, require_finite
 from paddle_ugatit.models.adain import Encoder, StyleTransfer
 
 CELL = 8  # height and width in pixels of what one element of relu4_1 covers
-# Added to the covariance of colours in [0,1], so that a grey image's can be inverted: the square of half a level.
-_LEAST_VARIANCE = (0.5 / 255) ** 2
+_LEAST_DEVIATION = 0.5 / 255  # of a channel in [0,1], so that a constant one can be divided by it: half a level
 
 
 def stylise(
@@ -71,20 +70,26 @@ def region_shares(mask: np.ndarray) -> list[np.ndarray]:
 def matched_colours(picture: np.ndarray, target: np.ndarray) -> np.ndarray:
     """Give `picture` the mean and covariance of `target`'s colours: uint8 (h,w,3), (H,W,3) -> uint8 (h,w,3).
 
-    CORAL (Sun et al., AAAI 2016, arXiv 1511.05547): (x - mean_x) C_x^-1/2 C_t^1/2 + mean_t. Applied to a style image,
-    it keeps the content's colours in the result.
+    CORAL (Sun et al., AAAI 2016, arXiv 1511.05547) on standardised colours, as in the public code: with D the
+    channels' deviations and R their correlations, (x - mean_x) / D_x R_x^-1/2 R_t^1/2 D_t + mean_t. Applied to a style
+    image, it keeps the content's colours in the result.
     """
-    (colours, mean, covariance), (_, target_mean, target_covariance) = map(_colours, (picture, target))
-    moved = (colours - mean) @ _power(covariance, -0.5) @ _power(target_covariance, 0.5) + target_mean
+    colours, mean, deviation, correlation = _colours(picture)
+    _, target_mean, target_deviation, target_correlation = _colours(target)
+    whitened = (colours - mean) / deviation @ _power(correlation, -0.5)
+    moved = whitened @ _power(target_correlation, 0.5) * target_deviation + target_mean
     return np.rint(moved.clip(0, 1) * 255).astype(np.uint8).reshape(picture.shape)
 
 
-def _colours(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Colours (n,3) in [0,1], their mean (3,) and covariance (3,3)."""
+def _colours(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Colours (n,3) in [0,1], their mean (3,), standard deviation (3,) and correlation (3,3)."""
     colours = pixels.reshape(-1, 3) / 255
     mean = colours.mean(0)
-    centred = colours - mean
-    return colours, mean, centred.T @ centred / len(colours) + _LEAST_VARIANCE * np.eye(3)
+    deviation = np.maximum(colours.std(0, ddof=1), _LEAST_DEVIATION)
+    standard = (colours - mean) / deviation
+    # As in the public code, but for means where it has sums: 1/n on the diagonal makes a grey image's invertible.
+    correlation = (standard.T @ standard + np.eye(3)) / len(colours)
+    return colours, mean, deviation, correlation
 
 
 def _power(matrix: np.ndarray, exponent: float) -> np.ndarray:

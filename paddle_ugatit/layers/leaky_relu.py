@@ -19,4 +19,5 @@ class LeakyReLU(nn.Layer):
     def forward(self, x: paddle.Tensor) -> paddle.Tensor:
         if dispatch.taken("leaky", x):
             return leaky_relu.leaky_relu(x, self.slope)
-        return paddle.where(x > 0, x, x * self.slope)
+        one = paddle.ones_like(x.detach())
+        return x * paddle.where(x.detach() > 0, one, one * self.slope)  # a product has a second derivative

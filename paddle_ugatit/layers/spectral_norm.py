@@ -19,13 +19,18 @@ from paddle import nn
 from paddle_ugatit.layers.channels import channel_scale
 
 
+def unit(x: paddle.Tensor, eps: float, added: bool = False) -> paddle.Tensor:
+    """Return x / max(|x|, eps), or x / (|x| + eps) if `added`, as the public SAGAN has it: (n,) -> (n,)."""
+    return x / (paddle.sqrt((x * x).sum()) + eps) if added else F.normalize(x, axis=0, epsilon=eps)
+
+
 def power_iteration(
-    weight: paddle.Tensor, u: paddle.Tensor, v: paddle.Tensor, eps: float
+    weight: paddle.Tensor, u: paddle.Tensor, v: paddle.Tensor, eps: float, added: bool = False
 ) -> tuple[paddle.Tensor, paddle.Tensor]:
     """Make one step of algorithm 1, without a gradient: (out,in), (out,), (in,) -> new u (out,) and v (in,)."""
     with paddle.no_grad():
-        v = F.normalize(paddle.matmul(weight, u, transpose_x=True), axis=0, epsilon=eps)  # weight.t() would copy
-        u = F.normalize(paddle.mv(weight, v), axis=0, epsilon=eps)
+        v = unit(paddle.matmul(weight, u, transpose_x=True), eps, added)  # weight.t() would copy
+        u = unit(paddle.mv(weight, v), eps, added)
     return u, v
 
 
@@ -40,8 +45,8 @@ class SpectralNorm:
     power iteration of its own, and each part is divided by the sigma of its pass.
     """
 
-    def __init__(self, layer: nn.Layer, name: str, eps: float):
-        self.layer, self.name, self.eps = layer, name, eps
+    def __init__(self, layer: nn.Layer, name: str, eps: float, added: bool = False):
+        self.layer, self.name, self.eps, self.added = layer, name, eps, added
         self.passes, self.repeating = 1, False
         self.pairs: list[tuple[paddle.Tensor, paddle.Tensor]] = []  # u and v of each pass of the last forward
         self.sigma: Any = None  # (passes,), of the last forward; None before the first
@@ -49,7 +54,7 @@ class SpectralNorm:
         del layer.weight
         layer.add_parameter(name, weight)
         for vector, size in zip(("weight_u", "weight_v"), self.matrix().shape, strict=True):
-            layer.register_buffer(vector, F.normalize(paddle.randn([size], weight.dtype), axis=0, epsilon=eps))
+            layer.register_buffer(vector, unit(paddle.randn([size], weight.dtype), eps, added))
         layer.spectral = self
 
     @property
@@ -81,7 +86,7 @@ class SpectralNorm:
         u, v = layer.weight_u.clone(), layer.weight_v.clone()
         for _ in range(self.passes):
             if layer.training:
-                u, v = power_iteration(matrix, u, v, self.eps)
+                u, v = power_iteration(matrix, u, v, self.eps, self.added)
             self.pairs.append((u, v))
         if layer.training:
             layer.weight_u.set_value(u)
@@ -101,9 +106,9 @@ class SpectralNorm:
         return copied
 
 
-def spectral_norm(layer: nn.Layer, name: str = "weight_orig", eps: float = 1e-12) -> nn.Layer:
+def spectral_norm(layer: nn.Layer, name: str = "weight_orig", eps: float = 1e-12, added: bool = False) -> nn.Layer:
     """Apply spectral normalisation to a Conv2D, ConvTranspose2D or Linear of this package, and return the layer."""
-    SpectralNorm(layer, name, eps)
+    SpectralNorm(layer, name, eps, added)
     return layer
 
 
@@ -145,12 +150,13 @@ class SpectralNormWrapper(nn.Layer):
     """Apply `module` with its weight divided by sigma; the shapes are those of the module.
 
     quirk: the public layer also iterates in evaluation mode, and changes u and v before the backward pass of an earlier
-    forward. This one does neither, so its gradients are those of what its forward computed.
+    forward. This one does neither, so its gradients are those of what its forward computed. As there, u and v are
+    divided by their lengths plus 1e-12.
     """
 
     def __init__(self, module: nn.Layer):
         super().__init__()
-        self.module = spectral_norm(module, name="weight_bar")
+        self.module = spectral_norm(module, name="weight_bar", added=True)
 
     def forward(self, x: paddle.Tensor) -> paddle.Tensor:
         return self.module(x)

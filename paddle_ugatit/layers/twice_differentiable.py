@@ -1,8 +1,8 @@
 """Layers with a second derivative, for losses that contain a gradient. Twin: torch_ref/layers/twice_differentiable.py.
 
-Contents: spread, SmoothConv2D and SmoothLinear (with Kaiming initial values), SmoothLeakyReLU, BilinearUpsample, Blur.
-The other layers are faster but can be differentiated only once, as can Paddle's own bilinear interpolation. Here every
-step is a product, a sum or Paddle's own convolution.
+Contents: spread, SmoothConv2D and SmoothLinear (with Kaiming initial values), SmoothLeakyReLU, SmoothSoftmax,
+BilinearUpsample, Blur. The other layers are faster but can be differentiated only once, as can Paddle's own bilinear
+interpolation. Here every step is a product, a sum or Paddle's own convolution.
 
 quirk: the second derivative of Paddle's convolution is correct if the first was taken with respect to the input, and
 silently wrong if it was taken with respect to the filter alone. So a filter must never depend on the variable of a
@@ -20,6 +20,7 @@ import paddle.nn.functional as F
 from paddle import get_device, nn
 
 from paddle_ugatit.layers.convolution import Conv2D
+from paddle_ugatit.layers.fast import dispatch
 from paddle_ugatit.layers.linear import Linear
 
 
@@ -71,6 +72,21 @@ class SmoothLeakyReLU(nn.Layer):
         fixed = x.detach()
         one = paddle.ones_like(fixed)
         return x * paddle.where(fixed > 0, one, one * self.slope)
+
+
+class SmoothSoftmax(nn.Softmax):
+    """exp(x) / sum exp(x) along an axis, with a second derivative within `twice_differentiable`; any shape.
+
+    Paddle's own softmax has none, nor has exp in Paddle 2.6: exp(y) is (1 + tanh(y/2)) / (1 - tanh(y/2)), to rounding
+    error of the largest value.
+    """
+
+    def forward(self, x: paddle.Tensor) -> paddle.Tensor:
+        if not dispatch.is_twice_differentiable():
+            return super().forward(x)
+        half = paddle.tanh((x - x.detach().max(self._axis, keepdim=True)) * 0.5)
+        powers = (1 + half) / (1 - half)
+        return powers / powers.sum(self._axis, keepdim=True)
 
 
 class BilinearUpsample(nn.Layer):

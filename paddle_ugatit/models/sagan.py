@@ -14,6 +14,7 @@ from paddle_ugatit.layers.channels import channel_scale
 from paddle_ugatit.layers.convolution import Conv2D, ConvTranspose2D
 from paddle_ugatit.layers.leaky_relu import LeakyReLU
 from paddle_ugatit.layers.spectral_norm import SpectralNormWrapper
+from paddle_ugatit.layers.twice_differentiable import SmoothSoftmax
 
 
 class SelfAttention(nn.Layer):
@@ -28,12 +29,14 @@ class SelfAttention(nn.Layer):
         self.key_conv = Conv2D(dim, dim // 8, 1)
         self.value_conv = Conv2D(dim, dim, 1)
         self.gamma = self.create_parameter([1], default_initializer=nn.initializer.Constant(0.0))
-        self.softmax = nn.Softmax(-1)
+        self.softmax = SmoothSoftmax(-1)
 
     def forward(self, x: paddle.Tensor) -> tuple[paddle.Tensor, paddle.Tensor]:
-        query = self.query_conv(x).flatten(2)  # (B,C/8,N)
-        key = self.key_conv(x).flatten(2)  # (B,C/8,N)
-        value = self.value_conv(x).flatten(2)  # (B,C,N)
+        # Reshaped, since Paddle's flatten has no second derivative.
+        batch, _, height, width = x.shape
+        query = self.query_conv(x).reshape([batch, -1, height * width])  # (B,C/8,N)
+        key = self.key_conv(x).reshape([batch, -1, height * width])  # (B,C/8,N)
+        value = self.value_conv(x).reshape([batch, -1, height * width])  # (B,C,N)
         attention = self.softmax(paddle.matmul(query, key, transpose_x=True))  # (B,N,N)
         out = paddle.matmul(value, attention, transpose_y=True).reshape(x.shape)
         # Expanded, so that gamma's gradient is summed map by map: Paddle's own sum loses digits in float32.
@@ -86,7 +89,7 @@ class SAGANDiscriminator(nn.Layer):
             x = getattr(self, f"l{i}")(x)
         x, attention1 = self.attn1(x)
         x, attention2 = self.attn2(getattr(self, f"l{self.depth}")(x))
-        return self.last(x).flatten(), attention1, attention2
+        return self.last(x).reshape([-1]), attention1, attention2
 
 
 def depth_of(image_size: int) -> int:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from paddle_ugatit.backend.errors import InputError
 from paddle_ugatit.data.folders import DOMAINS
+from paddle_ugatit.data.transforms import STRETCHED, Framing
 
 AMP = ("off", "bfloat16", "float16")
 _LONGEST = 100_000  # characters of a file of options
@@ -51,6 +52,11 @@ class RunOptions:
         **dict.fromkeys(("iteration", "batch_size", "accumulate", "workers", "keep"), 1),
         **dict.fromkeys(("log_freq", "print_freq", "save_freq", "keep_every"), 1),
     }
+
+    @property
+    def framing(self) -> Framing:
+        """What is cut from images before they are resized; by default nothing, they are stretched."""
+        return STRETCHED
 
     @property
     def domains(self) -> tuple[str, ...]:

@@ -1,8 +1,9 @@
 """Training of SAGAN (Zhang et al. 2018, sections 3 and 4): the options, and one iteration.
 
-Hinge loss, one step of each network with learning rates of their own. Twin: torch_ref/training/sagan.py. What is saved
-here, without changing what is computed: the discriminator takes real and generated images as one batch, and each half
-has the power iteration of its own pass.
+Hinge loss, one step of each network with learning rates of their own; or wgan-gp, where the discriminator makes a
+second step for the gradient penalty. Twin: torch_ref/training/sagan.py. What is saved here, without changing what is
+computed: the discriminator takes real and generated images as one batch, and each half has the power iteration of its
+own pass.
 """
 
 import typing
@@ -13,11 +14,13 @@ import numpy as np
 import paddle
 from paddle import nn
 
+from paddle_ugatit.data.transforms import Framing
 from paddle_ugatit.inference.sample import attention_rows
 from paddle_ugatit.inference.sample_sagan import SAGANSampler
 from paddle_ugatit.inference.sheets import grid
+from paddle_ugatit.layers.fast.dispatch import twice_differentiable
 from paddle_ugatit.layers.spectral_norm import passes_in_one
-from paddle_ugatit.losses import hinge, hinge_generator_loss
+from paddle_ugatit.losses import hinge, hinge_generator_loss, unit_gradient_penalty, wasserstein
 from paddle_ugatit.models.sagan import SAGANDiscriminator, SAGANGenerator, depth_of, require_width
 from paddle_ugatit.training.distributed import average_gradients
 from paddle_ugatit.training.diverged import require_finite
@@ -25,6 +28,7 @@ from paddle_ugatit.training.frozen import frozen
 from paddle_ugatit.training.options import RunOptions
 from paddle_ugatit.training.precision import Precision
 
+LOSSES = ("hinge", "wgan-gp")
 SHOWN, COLUMNS, ATTENTIVE = 64, 8, 4  # samples on a sheet, samples in a row, samples shown with their attention
 
 
@@ -36,8 +40,11 @@ class SAGANConfig(RunOptions):
     domain: str = "B"  # trained on train<domain>, compared with test<domain>
     img_size: int = 64  # pixels, height and width: 16, 32, 64, ...
     load_size: int = 64  # pixels to which an image is resized before a random crop to img_size
+    center_crop: int = 0  # pixels of the square that is cut from the middle before that: 160 for CelebA; 0 is none
     z_dim: int = 128  # length of a latent
     conv_dim: int = 64  # channels of the layer with the largest map, in generator and discriminator
+    adv_loss: str = "hinge"  # hinge as published, or wgan-gp, the default of the public code
+    penalty_weight: float = 10.0  # of wgan-gp's gradient penalty
     lr_g: float = 1e-4  # Adam's learning rate for the generator
     lr_d: float = 4e-4  # and for the discriminator, instead of more steps: section 3.3
     beta1: float = 0.0  # Adam's, for both
@@ -45,6 +52,11 @@ class SAGANConfig(RunOptions):
 
     img_ch = 3  # channels of an image
     LEAST: typing.ClassVar[dict[str, int]] = {**RunOptions.LEAST, "z_dim": 1, "load_size": 1}
+
+    @property
+    def framing(self) -> Framing:
+        """What is cut from images before they are resized."""
+        return Framing(middle=self.center_crop)
 
     @property
     def domains(self) -> tuple[str, ...]:
@@ -57,6 +69,10 @@ class SAGANConfig(RunOptions):
         require_width(self.conv_dim)
         if max(self.beta1, self.beta2) >= 1:
             raise ValueError(f"beta1 and beta2 must be below 1, got {self.beta1} and {self.beta2}")
+        if self.adv_loss not in LOSSES:
+            raise ValueError(f"adv_loss must be one of {', '.join(LOSSES)}, got {self.adv_loss!r}")
+        if self.adv_loss == "wgan-gp" and self.amp != "off":
+            raise ValueError("amp must be off with wgan-gp: a loss that contains gradients needs more precision")
         if self.accumulate > 1:
             raise ValueError("accumulate must be 1: batch norm needs the whole batch at once")
 
@@ -89,8 +105,12 @@ class SAGANTrainer:
         return [(f"{kind}.{key}", parameter) for key, parameter in self.networks[kind].named_parameters()]
 
     def draw(self, count: int) -> dict[str, paddle.Tensor]:
-        """Return random latents for the step of the discriminator, "D", and of the generator, "G": (B,z) each."""
-        return {kind: paddle.randn([count, self.config.z_dim]) for kind in "DG"}
+        """Return random latents for the step of the discriminator, "D", and of the generator, "G": (B,z) each.
+
+        For wgan-gp, "mix" (B,) in [0,1) is the share of the real image in each at which the penalty is taken.
+        """
+        random = {kind: paddle.randn([count, self.config.z_dim]) for kind in "DG"}
+        return random | ({"mix": paddle.rand([count])} if self.config.adv_loss == "wgan-gp" else {})
 
     def step(self, real: paddle.Tensor, random: dict[str, paddle.Tensor] | None = None) -> dict[str, paddle.Tensor]:
         """Run one iteration on images (B,3,S,S) in [-1,1]; returns the named losses and the gammas, () each.
@@ -100,9 +120,14 @@ class SAGANTrainer:
         self.iteration += 1
         random = random or self.draw(real.shape[0])
         with self.precision.forward():
-            losses = self._discriminator_losses(real, random["D"])
+            fake = self._generated(random["D"])
+            losses = self._discriminator_losses(real, fake)
         require_finite(losses, "d_loss", self.iteration)
         self._update("D", losses["d_loss"])
+        if self.config.adv_loss == "wgan-gp":
+            losses["d_penalty"] = self._penalty(real, fake, random["mix"])
+            require_finite(losses, "d_penalty", self.iteration)
+            self._update("D", losses["d_penalty"])
         with frozen(self.networks["D"].parameters()):
             with self.precision.forward():
                 losses |= self._generator_losses(random["G"])
@@ -110,14 +135,26 @@ class SAGANTrainer:
             self._update("G", losses["g_loss"])
         return {name: loss.detach() for name, loss in losses.items()} | self._gammas()
 
-    def _discriminator_losses(self, real: paddle.Tensor, z: paddle.Tensor) -> dict[str, paddle.Tensor]:
-        generator, discriminator = self.networks["G"], self.networks["D"]
+    def _generated(self, z: paddle.Tensor) -> paddle.Tensor:
+        """Return images for the discriminator's step, without a gradient."""
         with paddle.no_grad():
-            fake = generator(z)[0]
+            return self.networks["G"](z)[0]
+
+    def _discriminator_losses(self, real: paddle.Tensor, fake: paddle.Tensor) -> dict[str, paddle.Tensor]:
+        discriminator, loss = self.networks["D"], wasserstein if self.config.adv_loss == "wgan-gp" else hinge
         with passes_in_one(discriminator, 2):
             on_real, on_fake = discriminator(paddle.concat([real, fake]))[0].chunk(2)
-        losses = {"d_real": hinge(on_real, 1), "d_fake": hinge(on_fake, -1)}
+        losses = {"d_real": loss(on_real, 1), "d_fake": loss(on_fake, -1)}
         return losses | {"d_loss": losses["d_real"] + losses["d_fake"]}
+
+    def _penalty(self, real: paddle.Tensor, fake: paddle.Tensor, mix: paddle.Tensor) -> paddle.Tensor:
+        """Return the weighted gradient penalty at images between real and generated ones."""
+        share = mix.reshape([-1, 1, 1, 1])
+        images = share * real + (1 - share) * fake
+        images.stop_gradient = False
+        with twice_differentiable():
+            gradients = paddle.grad(self.networks["D"](images)[0].sum(), [images], create_graph=True)[0]
+            return self.config.penalty_weight * unit_gradient_penalty(gradients)
 
     def _generator_losses(self, z: paddle.Tensor) -> dict[str, paddle.Tensor]:
         fake = self.networks["G"](z)[0]

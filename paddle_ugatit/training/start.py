@@ -147,6 +147,7 @@ def data_of(
         say=say,
         domains=config.domains,
         load_size=config.load_size,
+        framing=config.framing,
     )
 
 
@@ -155,7 +156,8 @@ def tests_of(
 ) -> dict[str, np.ndarray]:
     """Return the first `limit` test images of each domain: domain -> float32 (n,3,S,S) in [-1,1]."""
     found = {
-        domain: test_images(folder, domain, config.img_size, limit, config.strict, say) for domain in config.domains
+        domain: test_images(folder, domain, config.img_size, limit, config.strict, say, config.framing)
+        for domain in config.domains
     }
     return {domain: np.stack([pixels for _, pixels in images]) for domain, images in found.items()}
 

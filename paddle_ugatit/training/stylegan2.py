@@ -15,6 +15,7 @@ import paddle
 from paddle import nn
 
 from paddle_ugatit.backend.compat import constant
+from paddle_ugatit.data.transforms import Framing
 from paddle_ugatit.inference.sample_stylegan2 import TRUNCATION, StyleGAN2Sampler
 from paddle_ugatit.inference.sheets import grid
 from paddle_ugatit.losses import gradient_penalty, hinge_discriminator_loss, hinge_generator_loss, path_lengths
@@ -39,14 +40,16 @@ Random = dict[str, paddle.Tensor]  # the random numbers of a step by name
 
 @dataclass(frozen=True)
 class StyleGAN2Config(RunOptions):
-    """The options of a run, with the defaults of the public code; steps are counted from 0.
+    """The options of a run; steps are counted from 0. Raises ValueError if a value is invalid.
 
-    Raises ValueError if a value is invalid.
+    The defaults are those of the public code, but for the size (128 there), the augmentations (no color there) and the
+    batch (6 parts of 5 there): work/configs/stylegan2.yaml has the published run.
     """
 
     domain: str = "B"  # trained on train<domain>, compared with test<domain>
     img_size: int = 64  # pixels, a power of 2
     load_size: int = 64  # pixels to which an image is resized before a random crop to img_size
+    keep_aspect: bool = False  # resize the shorter side and cut the middle, as the public code; else stretch
     latent_dim: int = 512  # length of a latent and of a style
     style_depth: int = 8  # layers of the style network
     network_capacity: int = 16  # half the channels of the layer with the largest map
@@ -88,6 +91,11 @@ class StyleGAN2Config(RunOptions):
             raise ValueError("amp must be off: losses that contain gradients need more precision")
         if strange := set(self.kinds()) - set(AUGMENTATIONS):
             raise ValueError(f"augment_kinds may be {', '.join(AUGMENTATIONS)}, not {', '.join(sorted(strange))}")
+
+    @property
+    def framing(self) -> Framing:
+        """What is cut from images before they are resized."""
+        return Framing(keep_aspect=self.keep_aspect)
 
     @property
     def domains(self) -> tuple[str, ...]:
@@ -218,18 +226,22 @@ class StyleGAN2Trainer:
         first, second = (self.networks["S"](z).unsqueeze(1) for z in latents.unbind(1))
         return first * mix + second * (1 - mix)
 
-    def _verdict(self, images: paddle.Tensor, random: Random, name: str) -> paddle.Tensor:
-        """Return the discriminator's logits for the images, augmented if that was drawn for them."""
+    def _augmented(self, images: paddle.Tensor, random: Random, name: str) -> paddle.Tensor:
+        """Return the images, augmented if that was drawn for them."""
         numbers = random.get(f"{name}_augment")
-        return self.networks["D"](images if numbers is None else augment(images, numbers, self.config.kinds()))
+        return images if numbers is None else augment(images, numbers, self.config.kinds())
 
     def _d_losses(self, real: paddle.Tensor, random: Random, penalised: bool) -> Losses:
         with paddle.no_grad():
             fake = self.networks["G"](self._styles(random, "d"), random["d_noise"])
+            # quirk: the penalty is taken at real images before, but at generated ones after they are augmented
+            fake = self._augmented(fake, random, "d")
         images = {"real": real.detach(), "d": fake.detach()}
         for each in images.values():
             each.stop_gradient = not penalised
-        logits = {name: self._verdict(each, random, name) for name, each in images.items()}
+        discriminator = self.networks["D"]
+        seen = {"real": self._augmented(images["real"], random, "real"), "d": images["d"]}
+        logits = {name: discriminator(each) for name, each in seen.items()}
         adversarial = hinge_discriminator_loss(logits["real"], logits["d"], SIGN)
         penalty = paddle.zeros([], adversarial.dtype)
         if penalised:
@@ -240,7 +252,7 @@ class StyleGAN2Trainer:
     def _g_losses(self, random: Random, measured: bool) -> Losses:
         styles = self._styles(random, "g")
         fake = self.networks["G"](styles, random["g_noise"])
-        adversarial = hinge_generator_loss(self._verdict(fake, random, "g"), SIGN)
+        adversarial = hinge_generator_loss(self.networks["D"](self._augmented(fake, random, "g")), SIGN)
         path = length = paddle.zeros([], adversarial.dtype)
         if measured:
             directions = random["path"] / self.config.img_size

@@ -248,3 +248,30 @@ def test_test_images_keep_names_and_order(root):
         folders.test_images(root, "A", SIZE, strict=True)
     with pytest.raises(InputError, match="testB: there is no such folder"):
         folders.test_images(root, "B", SIZE)
+
+
+def test_framing_is_that_of_torchvision():
+    """120x80 at 32: resized to 48x32 and cut from column 8; CenterCrop(60) of it, with black above and below at 100."""
+    picture = Image.fromarray(np.random.default_rng(0).integers(0, 256, (80, 120, 3)).astype(np.uint8))
+    found = transforms.Framing(keep_aspect=True)(picture, 32)
+    assert (np.asarray(found) == np.asarray(picture.resize((48, 32), Image.Resampling.BILINEAR))[:, 8:40]).all()
+    assert (transforms.crop_pixels(found, 32, 32, (0, 0)) == np.asarray(found)).all()
+    middle = np.asarray(transforms.Framing(middle=60)(picture, 32))
+    assert (middle == np.asarray(picture)[10:70, 30:90]).all()
+    larger = np.asarray(transforms.Framing(middle=100)(picture, 32))
+    assert larger.shape == (100, 100, 3) and (larger[10:90] == np.asarray(picture)[:, 10:110]).all()
+    assert not larger[:10].any() and not larger[90:].any()
+
+
+def test_framing_reaches_training_and_test_images(tmp_path):
+    wide = Image.fromarray(np.random.default_rng(0).integers(0, 256, (20, 40, 3)).astype(np.uint8))
+    for name in ("trainA", "trainB", "testB"):
+        (tmp_path / name).mkdir()
+        wide.save(tmp_path / name / "x.png")
+    framing = transforms.Framing(keep_aspect=True)
+    with TrainingData(tmp_path, 16, 1, 0, 0, say=quiet, load_size=16, framing=framing) as data:
+        (batch, _) = data.batch(1)
+    wanted = transforms.to_input(np.asarray(framing(wide, 16)))
+    assert (batch[0] == wanted).all()
+    assert (folders.test_images(tmp_path, "B", 16, framing=framing)[0][1] == wanted).all()
+    assert (folders.test_images(tmp_path, "B", 16)[0][1] != wanted).any()

@@ -122,8 +122,10 @@ class PublicWrapper(torch.nn.Module):
 
     def forward(self, x):
         matrix = self.weight.flatten(1)
-        self.v.data = torch.nn.functional.normalize(matrix.detach().t().mv(self.u.data), dim=0)
-        self.u.data = torch.nn.functional.normalize(matrix.detach().mv(self.v.data), dim=0)
+        v = matrix.detach().t().mv(self.u.data)
+        self.v.data = v / (v.norm() + 1e-12)
+        u = matrix.detach().mv(self.v.data)
+        self.u.data = u / (u.norm() + 1e-12)
         self.module.weight = self.weight / self.u.dot(matrix.mv(self.v))
         return self.module(x)
 
@@ -144,6 +146,22 @@ def wrappers():
         getattr(twin.module, name).data.copy_(tensor.data)
         getattr(layer.module, name).set_value(tensor.detach().numpy())
     return public, twin, layer
+
+
+def test_lengths_are_divided_by_as_in_the_public_code():
+    """By |x| + 1e-12, not max(|x|, 1e-12): small weights show it, by 1e-6 here."""
+    x = np.random.default_rng(2).standard_normal((1, 3, 5, 5))
+    public, twin, layer = wrappers()
+    with torch.no_grad():
+        for weight in (public.weight, twin.module.weight_bar):
+            weight *= 1e-6
+        layer.module.weight_bar.set_value(layer.module.weight_bar * 1e-6)
+        wanted = public(torch.tensor(x)).numpy()
+        for found in (twin(torch.tensor(x)).numpy(), layer(paddle.to_tensor(x)).numpy()):
+            np.testing.assert_allclose(found, wanted, rtol=1e-11)
+    length = np.linalg.norm(layer.module.weight_u.numpy())
+    assert 1e-8 < 1 - length < 1e-4
+    np.testing.assert_allclose(layer.module.weight_u.numpy(), public.u.detach().numpy(), rtol=1e-12)
 
 
 def test_the_public_spectral_norm_iterates_in_evaluation_too():

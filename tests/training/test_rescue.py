@@ -10,7 +10,7 @@ import pytest
 
 from paddle_ugatit import formats
 from paddle_ugatit.backend.errors import InputError
-from paddle_ugatit.data import folders
+from paddle_ugatit.data import pictures as picture_files
 from paddle_ugatit.formats import CheckpointError
 from paddle_ugatit.training import loop, records, resuming
 from tests.training.test_run import (  # noqa: F401  (faces and unbroken are fixtures)
@@ -102,14 +102,14 @@ def test_bad_pictures_are_named_skipped_and_counted(pictures, tmp_path, monkeypa
     odd = os.path.join(os.fsencode(pictures / "trainA"), b"\xff\xfe.png")
     with open(odd, "wb") as file:
         file.write(b"no picture")
-    real = folders.read_picture
+    real = picture_files.read_picture
 
     def read(path):
         if path.name == "1.png" and path.parent.name == "trainB":
             raise RuntimeError("decoder: broken")
         return real(path)
 
-    monkeypatch.setattr(folders, "read_picture", read)
+    monkeypatch.setattr(picture_files, "read_picture", read)
     run = new_run(tmp_path / "run", pictures, workers=1)
     run.train()
     assert run.system.iteration == 8
@@ -124,10 +124,10 @@ def test_only_the_first_of_many_bad_pictures_are_named(tmp_path):
     told, files = [], [tmp_path / f"{number}.png" for number in range(60)]
     for file in files:
         file.write_bytes(b"no picture")
-    bad = folders.Pictures(files, 8, say=told.append)
+    bad = picture_files.Pictures(files, 8, say=told.append)
     with pytest.raises(InputError, match="none of its images can be read"):
         bad.read(range(60), 0)
-    assert len(told) == folders._REPORTED + 1 and "further images" in told[-1] and len(bad.bad_files) == 60
+    assert len(told) == picture_files._REPORTED + 1 and "further images" in told[-1] and len(bad.bad_files) == 60
 
 
 def test_a_console_that_cannot_be_written_ends_nothing(faces, tmp_path, monkeypatch):  # noqa: F811

@@ -14,6 +14,7 @@ from align.checks.training import lockstep, main
 from paddle_ugatit import formats
 from paddle_ugatit.cli import make_dataset, sample, train
 from paddle_ugatit.data.images import write_image
+from paddle_ugatit.layers.fast import dispatch
 from paddle_ugatit.training import sagan, start
 
 SMALL = TRAINING["sagan"].small
@@ -28,6 +29,25 @@ def verdict(steps=3, tamper=None, **options):
 @pytest.mark.parametrize("options", [{}, {"img_size": 16, "load_size": 16}, {"batch_size": 5, "beta1": 0.5}], ids=str)
 def test_lockstep(options):
     assert verdict(6, **options) == ("aligned", None)
+
+
+def test_wgan_gp_in_lockstep():
+    """The public default: the discriminator makes a second step, for the penalty, after the first has changed it."""
+    entries = list(lockstep(dataclasses.replace(SMALL, adv_loss="wgan-gp"), 4, system="sagan"))
+    assert [entry["verdict"] for entry in entries] == ["aligned"] * 4
+    rows = [row for entry in entries for row in entry["rows"]]
+    assert sum(row["slot"] == "d_penalty" for row in rows) == 4 and max(row["error"] for row in rows) < 1e-10
+    planted = lambda gradients: (gradients * gradients).sum([1, 2, 3]).mean()  # noqa: E731
+    with patch.object(sagan, "unit_gradient_penalty", planted):
+        assert verdict(1, adv_loss="wgan-gp")[0] == "diverged"
+
+
+def test_the_penalty_leaves_the_faster_ways_as_they_were():
+    assert not dispatch.is_twice_differentiable()
+    trainer = start.system_of(SMALL.replaced(adv_loss="wgan-gp"))
+    trainer.step(paddle.rand([4, 3, 32, 32]) * 2 - 1)
+    x = paddle.rand([1, 1, 2, 2])
+    assert not dispatch.is_twice_differentiable() and dispatch.taken("leaky", x)
 
 
 def test_other_seeds_stay_aligned():
@@ -55,20 +75,18 @@ def one_pass(_network, _count):
     yield
 
 
-def _other_order(self, real, z):
-    generator, discriminator = self.networks["G"], self.networks["D"]
-    with paddle.no_grad():
-        fake = generator(z)[0]
+def _other_order(self, real, fake):
+    discriminator = self.networks["D"]
     on_fake, on_real = discriminator(fake)[0], discriminator(real)[0]
     losses = {"d_real": sagan.hinge(on_real, 1), "d_fake": sagan.hinge(on_fake, -1)}
     return losses | {"d_loss": losses["d_real"] + losses["d_fake"]}
 
 
-def _generator_in_evaluation(self, real, z):
+def _generated_in_evaluation(self, z):
     self.networks["G"].eval()
-    losses = _losses(self, real, z)
+    fake = _generated(self, z)
     self.networks["G"].train()
-    return losses
+    return fake
 
 
 def _same_rate(trainer):
@@ -79,14 +97,14 @@ def _one_latent(self, real, random=None):
     return _step(self, real, {"D": random["D"], "G": random["D"]})
 
 
-_losses, _step = sagan.Trainer._discriminator_losses, sagan.Trainer.step
+_generated, _step = sagan.Trainer._generated, sagan.Trainer.step
 PLANTED = {
     "the signs of StyleGAN2": (sagan, "hinge", lambda logit, side: paddle.nn.functional.relu(1 + side * logit).mean()),
     "real and generated images in one pass": (sagan, "passes_in_one", one_pass),
     "generated images first": (sagan.Trainer, "_discriminator_losses", _other_order),
     "samples for the discriminator in evaluation mode": (
-        *(sagan.Trainer, "_discriminator_losses"),
-        _generator_in_evaluation,
+        *(sagan.Trainer, "_generated"),
+        _generated_in_evaluation,
     ),
     "one latent for both steps": (sagan.Trainer, "step", _one_latent),
 }
@@ -212,6 +230,8 @@ def test_samples_of_a_generator_that_does_not_learn_come_no_nearer(cartoons):
     ("changes", "message"),
     [
         ({"accumulate": 2}, "batch norm needs the whole batch"),
+        ({"adv_loss": "wgan"}, "adv_loss must be one of hinge, wgan-gp"),
+        ({"adv_loss": "wgan-gp", "amp": "bfloat16"}, "amp must be off with wgan-gp"),
         ({"domain": "A"}, "testA"),
         ({"img_size": 24, "load_size": 24}, "16, 32, 64"),
         ({"light": True}, "unknown option light"),

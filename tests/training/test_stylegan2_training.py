@@ -13,6 +13,7 @@ from paddle_ugatit.data.images import write_image
 from paddle_ugatit.inference.sample_stylegan2 import StyleGAN2Sampler
 from paddle_ugatit.models.stylegan2 import Conv2DMod
 from paddle_ugatit.training import loop, start
+from paddle_ugatit.training.augment import augment
 from paddle_ugatit.training.records import Records
 from paddle_ugatit.training.stylegan2 import Config, Trainer
 from tests.training.test_run import assert_same, state_of, weights_of
@@ -69,6 +70,28 @@ def test_parts_of_a_batch_make_the_update_of_the_whole():
     for name, net in whole.networks.items():
         for one, other in zip(net.parameters(), parts.networks[name].parameters(), strict=True):
             assert np.abs((one - other).numpy()).max() < 1e-9 * max(1, np.abs(one.numpy()).max())
+
+
+def test_the_penalty_is_taken_where_the_public_code_takes_it():
+    """At real images before, at generated ones after the augmentation, whose scale is in the gradient."""
+    trainer = made(TINY.replaced(augment=1.0, augment_kinds="color"))
+    paddle.seed(0)
+    real = paddle.rand([2, 3, 16, 16], "float64")
+    random = {name: array.astype("float64") for name, array in trainer.draw(2).items()}
+    found = trainer._d_losses(real, random, True)["d_penalty"].item()
+    fake = trainer.networks["G"](trainer._styles(random, "d"), random["d_noise"]).detach()
+
+    def penalty(images, seen):
+        gradient = paddle.grad(trainer.networks["D"](seen).sum(), [images])[0].numpy()
+        return 10 * (gradient**2).sum() / len(gradient)
+
+    real.stop_gradient = fake.stop_gradient = False
+    before = penalty(fake, augment(fake, random["d_augment"], ("color",)))
+    seen = augment(fake, random["d_augment"], ("color",)).detach()
+    seen.stop_gradient = False
+    after = penalty(seen, seen)
+    wanted = penalty(real, augment(real, random["real_augment"], ("color",))) + after
+    assert found == pytest.approx(wanted, rel=1e-12) and abs(before - after) > 1e-3 * after
 
 
 def test_when_penalties_and_path_lengths_are_made():

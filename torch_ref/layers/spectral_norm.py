@@ -11,16 +11,21 @@ import torch.nn.functional as F
 from torch import nn
 from torch.nn.utils import spectral_norm
 
-__all__ = ["SpectralNormWrapper", "power_iteration", "spectral_norm"]
+__all__ = ["SpectralNormWrapper", "power_iteration", "spectral_norm", "unit"]
+
+
+def unit(x: torch.Tensor, eps: float, added: bool = False) -> torch.Tensor:
+    """Return x / max(|x|, eps), or x / (|x| + eps) if `added`, as the public SAGAN has it: (n,) -> (n,)."""
+    return x / (x.norm() + eps) if added else F.normalize(x, dim=0, eps=eps)
 
 
 def power_iteration(
-    weight: torch.Tensor, u: torch.Tensor, v: torch.Tensor, eps: float
+    weight: torch.Tensor, u: torch.Tensor, v: torch.Tensor, eps: float, added: bool = False
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Make one step of algorithm 1, without a gradient: (out,in), (out,), (in,) -> new u (out,) and v (in,)."""
     with torch.no_grad():
-        v = F.normalize(weight.t().mv(u), dim=0, eps=eps)
-        u = F.normalize(weight.mv(v), dim=0, eps=eps)
+        v = unit(weight.t().mv(u), eps, added)
+        u = unit(weight.mv(v), eps, added)
     return u, v
 
 
@@ -28,7 +33,8 @@ class SpectralNormWrapper(nn.Module):
     """Apply `module` with its weight divided by sigma; the shapes are those of the module.
 
     quirk: the public layer also iterates in evaluation mode, and changes u and v before the backward pass of an earlier
-    forward. This one does neither, so its gradients are those of what its forward computed.
+    forward. This one does neither, so its gradients are those of what its forward computed. As there, u and v are
+    divided by their lengths plus 1e-12.
     """
 
     def __init__(self, module: nn.Module, eps: float = 1e-12):
@@ -39,14 +45,14 @@ class SpectralNormWrapper(nn.Module):
         module.register_parameter("weight_bar", weight)
         matrix = weight.detach().flatten(1)
         for name, size in (("weight_u", matrix.shape[0]), ("weight_v", matrix.shape[1])):
-            module.register_buffer(name, F.normalize(torch.randn(size, dtype=weight.dtype), dim=0, eps=eps))
+            module.register_buffer(name, unit(torch.randn(size, dtype=weight.dtype), eps, added=True))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         module = self.module
         matrix = module.weight_bar.flatten(1)
         u, v = module.weight_u.clone(), module.weight_v.clone()
         if self.training:
-            u, v = power_iteration(matrix, u, v, self.eps)
+            u, v = power_iteration(matrix, u, v, self.eps, added=True)
             module.weight_u.copy_(u)
             module.weight_v.copy_(v)
         module.weight = module.weight_bar / u.dot(matrix.mv(v))

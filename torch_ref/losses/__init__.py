@@ -5,6 +5,7 @@ from torch_ref.losses.distances import cross_entropy, l1, least_squares
 from torch_ref.losses.hinge import hinge, hinge_discriminator_loss, hinge_generator_loss
 from torch_ref.losses.stylegan2 import gradient_penalty, path_lengths
 from torch_ref.losses.ugatit import adversarial_loss, cam_loss, discriminator_loss, verdict_loss
+from torch_ref.losses.wasserstein import unit_gradient_penalty, wasserstein
 
 __all__ = [
     "adversarial_loss",
@@ -19,5 +20,7 @@ __all__ = [
     "least_squares",
     "path_lengths",
     "style_loss",
+    "unit_gradient_penalty",
     "verdict_loss",
+    "wasserstein",
 ]

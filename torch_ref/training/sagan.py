@@ -1,6 +1,7 @@
 """Training of SAGAN (Zhang et al. 2018, sections 3 and 4): one iteration of the public code, written plainly.
 
-Hinge loss, one step of each network with learning rates of their own; every pass is run by itself.
+Hinge loss, one step of each network with learning rates of their own; or wgan-gp, where the discriminator makes a
+second step for the gradient penalty. Every pass is run by itself.
 Twin: paddle_ugatit/training/sagan.py, which makes the same updates with less work.
 """
 
@@ -8,7 +9,7 @@ from typing import Any
 
 import torch
 
-from torch_ref.losses import hinge, hinge_generator_loss
+from torch_ref.losses import hinge, hinge_generator_loss, unit_gradient_penalty, wasserstein
 from torch_ref.models.sagan import SAGANDiscriminator, SAGANGenerator
 
 
@@ -31,8 +32,12 @@ class SAGANTrainer:
         return torch.optim.Adam(self.networks[kind].parameters(), rate, betas=betas)
 
     def draw(self, count: int) -> dict[str, torch.Tensor]:
-        """Return random latents for the step of the discriminator, "D", and of the generator, "G": (B,z) each."""
-        return {kind: torch.randn(count, self.config.z_dim) for kind in "DG"}
+        """Return random latents for the step of the discriminator, "D", and of the generator, "G": (B,z) each.
+
+        For wgan-gp, "mix" (B,) in [0,1) is the share of the real image in each at which the penalty is taken.
+        """
+        random = {kind: torch.randn(count, self.config.z_dim) for kind in "DG"}
+        return random | ({"mix": torch.rand(count)} if self.config.adv_loss == "wgan-gp" else {})
 
     def step(self, real: torch.Tensor, random: dict[str, torch.Tensor] | None = None) -> dict[str, torch.Tensor]:
         """Run one iteration on images (B,3,S,S) in [-1,1]; returns the named losses and the gammas, () each.
@@ -41,18 +46,28 @@ class SAGANTrainer:
         """
         self.iteration += 1
         random = random or self.draw(real.shape[0])
-        losses = self._discriminator_losses(real, random["D"])
+        fake = self.networks["G"](random["D"])[0].detach()
+        losses = self._discriminator_losses(real, fake)
         self._update("D", losses["d_loss"])
+        if self.config.adv_loss == "wgan-gp":
+            losses["d_penalty"] = self._penalty(real, fake, random["mix"])
+            self._update("D", losses["d_penalty"])
         losses |= self._generator_losses(random["G"])
         self._update("G", losses["g_loss"])
         return {name: loss.detach() for name, loss in losses.items()} | self._gammas()
 
-    def _discriminator_losses(self, real: torch.Tensor, z: torch.Tensor) -> dict[str, torch.Tensor]:
-        on_real = self.networks["D"](real)[0]
-        fake = self.networks["G"](z)[0]
-        on_fake = self.networks["D"](fake.detach())[0]
-        losses = {"d_real": hinge(on_real, 1), "d_fake": hinge(on_fake, -1)}
+    def _discriminator_losses(self, real: torch.Tensor, fake: torch.Tensor) -> dict[str, torch.Tensor]:
+        loss = wasserstein if self.config.adv_loss == "wgan-gp" else hinge
+        on_real, on_fake = self.networks["D"](real)[0], self.networks["D"](fake)[0]
+        losses = {"d_real": loss(on_real, 1), "d_fake": loss(on_fake, -1)}
         return losses | {"d_loss": losses["d_real"] + losses["d_fake"]}
+
+    def _penalty(self, real: torch.Tensor, fake: torch.Tensor, mix: torch.Tensor) -> torch.Tensor:
+        """Return the weighted gradient penalty at images between real and generated ones."""
+        share = mix.reshape(-1, 1, 1, 1)
+        images = (share * real + (1 - share) * fake).requires_grad_()
+        gradients = torch.autograd.grad(self.networks["D"](images)[0].sum(), images, create_graph=True)[0]
+        return self.config.penalty_weight * unit_gradient_penalty(gradients)
 
     def _generator_losses(self, z: torch.Tensor) -> dict[str, torch.Tensor]:
         fake = self.networks["G"](z)[0]

@@ -62,16 +62,16 @@ class StyleGAN2Trainer:
         first, second = self.networks["S"](latents[:, 0]), self.networks["S"](latents[:, 1])
         return torch.stack([first if use else second for use in mix], 1)
 
-    def _verdict(self, images: torch.Tensor, random: Random, name: str) -> torch.Tensor:
-        """Return the discriminator's logits for the images, augmented if that was drawn for them."""
-        if f"{name}_augment" in random:
-            images = augment(images, random[f"{name}_augment"], self.config.kinds())
-        return self.networks["D"](images)
+    def _augmented(self, images: torch.Tensor, random: Random, name: str) -> torch.Tensor:
+        """Return the images, augmented if that was drawn for them."""
+        numbers = random.get(f"{name}_augment")
+        return images if numbers is None else augment(images, numbers, self.config.kinds())
 
     def _d_losses(self, real: torch.Tensor, random: Random, penalised: bool) -> Losses:
-        fake = self.networks["G"](self._styles(random, "d"), random["d_noise"]).detach()
-        real, fake = real.requires_grad_(), fake.requires_grad_()
-        on_real, on_fake = self._verdict(real, random, "real"), self._verdict(fake, random, "d")
+        fake = self.networks["G"](self._styles(random, "d"), random["d_noise"])
+        # quirk: the penalty is taken at real images before, but at generated ones after they are augmented
+        real, fake = real.requires_grad_(), self._augmented(fake, random, "d").detach().requires_grad_()
+        on_real, on_fake = self.networks["D"](self._augmented(real, random, "real")), self.networks["D"](fake)
         adversarial = hinge_discriminator_loss(on_real, on_fake, SIGN)
         penalty = torch.zeros(())
         if penalised:
@@ -83,7 +83,7 @@ class StyleGAN2Trainer:
     def _g_losses(self, random: Random, measured: bool) -> Losses:
         styles = self._styles(random, "g")
         fake = self.networks["G"](styles, random["g_noise"])
-        adversarial = hinge_generator_loss(self._verdict(fake, random, "g"), SIGN)
+        adversarial = hinge_generator_loss(self.networks["D"](self._augmented(fake, random, "g")), SIGN)
         path = length = torch.zeros(())
         if measured:
             directions = random["path"] / self.config.img_size

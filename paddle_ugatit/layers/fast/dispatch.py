@@ -1,6 +1,7 @@
 """Decides how a layer is computed: by its plain formula, or by a faster way, equal up to the order of additions.
 
-Contents: WAYS, plain (a context in which ways are switched off), taken, convolution, fused, mirrored. A faster way is
+Contents: WAYS, plain (a context in which ways are switched off), twice_differentiable and is_twice_differentiable (a
+context in which operations have second derivatives), taken, convolution, fused, mirrored. A faster way is
 taken only on a CPU, in dynamic mode (an exporter needs plain operations) and for float32 and float64; the functions
 below add conditions on the shapes. The limits are the sizes from which a way was measured to be faster (docs/speed.md).
 """
@@ -31,6 +32,7 @@ SMALL_BATCH = 128  # output pixels of a batch up to which `unfolded` is faster
 SMALL_MAP = 16  # longer side up to which a map is reflected by products; twice that in the backward pass
 
 _switched_off: set[str] = set()
+_twice: list[None] = []  # one element for each block of twice_differentiable that is open
 
 
 @contextmanager
@@ -48,6 +50,22 @@ def plain(*ways: str) -> Iterator[None]:
     finally:
         _switched_off.clear()
         _switched_off.update(before)
+
+
+@contextmanager
+def twice_differentiable() -> Iterator[None]:
+    """Within the block, compute layers by operations of which Paddle has second derivatives, as a penalty needs."""
+    _twice.append(None)
+    try:
+        with plain():
+            yield
+    finally:
+        _twice.pop()
+
+
+def is_twice_differentiable() -> bool:
+    """Return whether a block of `twice_differentiable` is open."""
+    return bool(_twice)
 
 
 def taken(way: str, x: paddle.Tensor) -> bool:
