@@ -141,7 +141,7 @@ class _Search:
             if (
                 (truth is None) != (array is None)
                 or array is not None
-                and error_of(truth, array, reference.scales[key]) > self.case.limit
+                and error_of(truth, array, reference.scales.of("float64")[key]) > self.case.limit
             ):
                 wrong.add(key)
 
@@ -189,7 +189,7 @@ class _Search:
                 continue
             if ours is None or theirs is None or not theirs.size:
                 return np.inf
-            scale = self.reference.scales.get(key) or float(np.abs(theirs).max()) or 1.0
+            scale = self.reference.scales.of("float64").get(key) or float(np.abs(theirs).max()) or 1.0
             largest = max(largest, error_of(theirs, ours, scale))
         return largest
 

@@ -6,7 +6,7 @@ from importlib.util import find_spec
 
 from align.compare.reference import NotComparable, by_key, outputs_of, repeats, require_repeat, set_mode
 from align.compare.sides import paddle_side_of
-from align.compare.verdict import Judge, blame, blame_message, in_order, weight_rows
+from align.compare.verdict import UNDETERMINED, Judge, blame, blame_message, in_order, weight_rows
 from align.compare.views import Isolated, Propagated, Whole
 from paddle_ugatit.weights import WeightError
 
@@ -28,6 +28,7 @@ def check_case(case, reference, check, dtypes=("float64", "float32"), tamper=Non
     blamed = blame(rows)
     if not rows and not problem:
         problem = "nothing was compared"
+    note = problem or (UNDETERMINED if reference.scales.undetermined else "")
     cause = None
     if causes and blamed and blamed.view != "whole" and find_spec("torch"):  # a cause is that of one layer
         from align.causes.search import find_cause
@@ -43,7 +44,7 @@ def check_case(case, reference, check, dtypes=("float64", "float32"), tamper=Non
         "torch": case.sources[1],
         "options": {"shapes": case.shapes, "calls": case.calls, "training": case.training, "seed": reference.seed},
         "verdict": verdict,
-        "note": problem,
+        "note": note,
         "seconds": round(time.perf_counter() - start, 3),
         "blamed": blamed and {**asdict(blamed), "message": blame_message(blamed, case.layer), "cause": cause},
         "counts": {

@@ -97,8 +97,12 @@ class TorchSide:
 
     name, version = "torch", torch.__version__
 
-    def __init__(self, dtype, jitter=None):
-        """With `jitter`, a NumPy generator, every input value moves by up to half a unit in float32's last place."""
+    def __init__(self, dtype, jitter=None, units=1):
+        """With `jitter`, a NumPy generator, every input value moves by up to half a unit in its last place, or more.
+
+        `units` is how many half units.
+        """
+        self.units = units * {"float32": 2.0**-24, "float64": 2.0**-53}[dtype]
         self.dtype, self.jitter = dtype, jitter
         # PyTorch follows OMP_NUM_THREADS only if it is loaded after the variable is set.
         torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS") or torch.get_num_threads()))
@@ -143,7 +147,7 @@ class TorchSide:
     def tensor(self, array, grad=False):
         """Return a tensor in this side's dtype; with `grad`, a leaf that accumulates its gradient."""
         if self.jitter is not None:
-            noise = self.jitter.uniform(-(2.0**-24), 2.0**-24, min(array.size, 65537))  # repeated in a large map
+            noise = self.jitter.uniform(-self.units, self.units, min(array.size, 65537))  # repeated in a large map
             array = array * (1 + np.resize(noise, array.shape))
         return torch.from_numpy(np.ascontiguousarray(array, self.dtype)).requires_grad_(grad)
 

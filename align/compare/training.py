@@ -3,7 +3,8 @@
 import numpy as np
 
 from align.cases import randomise, representable
-from align.compare.verdict import ZERO, Row
+from align.compare.scales import ZERO
+from align.compare.verdict import Row
 from paddle_ugatit import weights
 
 LIMIT = 1e-9  # relative to each tensor's largest value
@@ -115,7 +116,7 @@ def _scale(what, own, layer):
     """The value that an error is relative to: the tensor's largest, or the layer's for moments of a zero gradient.
 
     A gradient that is zero analytically (a bias before a norm, the bias of a key) is rounding error on both sides; see
-    verdict.scales_of.
+    scales.scales_of.
     """
     zero = ZERO**2 if what == "moment2" else ZERO
     return (layer if own < zero * layer else own) or 1.0
