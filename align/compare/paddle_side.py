@@ -125,6 +125,22 @@ class PaddleSide:
         for key, value in weights.to_paddle(wanted, model).items():
             own[key].set_value(value)
 
+    def load_matching(self, model, state, names=None):
+        """Copy the arrays that fit by name and shape, and leave the others; for a model that `load` refuses.
+
+        `names` maps the model's keys to those of `state` where they differ.
+        """
+        own = model.state_dict()
+        for key, (name, transposed) in self._places(model).items():
+            value = state.get((names or {}).get(name, name))
+            value = value.T if transposed and value is not None else value
+            if value is not None and list(value.shape) == list(own[key].shape):
+                own[key].set_value(np.ascontiguousarray(self._of_dtype(value)))
+
+    def _places(self, model):
+        """Key of each parameter and buffer -> (PyTorch's key, whether the array is transposed)."""
+        return {key: (key, bool(rule and rule.transpose)) for key, rule in weights.rules_of(model).items()}
+
     def _of_dtype(self, value):
         """Cast an array to this side's dtype; integers are left alone."""
         return np.asarray(value, None if value.dtype.kind == "i" else self.dtype)

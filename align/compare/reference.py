@@ -10,6 +10,7 @@ from functools import cached_property
 import numpy as np
 
 from align.cases import randomise, representable
+from align.compare.raised import NotComparable, on_side
 from align.compare.scales import Scales
 from align.compare.verdict import FREE_FLOORS, error_for, terms_of
 from align.compare.views import Isolated, Key, Propagated, as_list
@@ -18,10 +19,6 @@ from align.compare.views import Isolated, Key, Propagated, as_list
 # many: there the error of a whole tensor may depend on how one variance is rounded, and a single draw may be lucky.
 JITTERS, JITTERS_LARGE, LARGE = 8, 1, 1_000_000  # LARGE: number of recorded values
 UNITS = {"float32": 64, "float64": 256}  # half units in the last place that a layer may add, see verdict.py
-
-
-class NotComparable(Exception):
-    """A comparison that is impossible: a side that does not repeat itself, a recording that does not fit."""
 
 
 @dataclass
@@ -70,8 +67,13 @@ def measure(case, torch_side, seed=0, weights=None, inputs=None, backward=True, 
     """Run the PyTorch twin in float64 for the reference and, with `float32`, in float32 for the floors.
 
     `torch_side` makes a side from a dtype: TorchSide, or what `torch_side_of(case)` returns. Raises NotComparable if
-    two runs on the same inputs differ.
+    two runs on the same inputs differ, or PyTorch raises an exception.
     """
+    with on_side("PyTorch"):
+        return _measured(case, torch_side, seed, weights, inputs, backward, float32)
+
+
+def _measured(case, torch_side, seed, weights, inputs, backward, float32):
     inputs = inputs or case.inputs(seed)
     weights = weights or fresh_weights(torch_side("float32"), case, seed)
     side = torch_side("float64")

@@ -18,6 +18,7 @@ UNDETERMINED = (
     "some values are zero but for rounding: free runs are judged by how far PyTorch's own results move with the last "
     "digits of the input, and gradients in float32 layer by layer only"
 )
+NO_KEY = {side: f"{side} has no such key" for side in ("Paddle", "PyTorch")}
 EXTRA, MISSING = "PyTorch has no tensor of this name", "Paddle never computed it"
 FLOAT32_ULP = 2.0**-23
 UNKNOWN = "unknown"  # the cause of a difference that no known mistake reproduces
@@ -191,9 +192,9 @@ def weight_rows(reference, state, dtype):
         layer, _, leaf = name.rpartition(".")
         error, note, shape = None, "", list(state[name].shape) if name in state else []
         if name not in state:
-            note = "Paddle has no such key"
+            note = f"{NO_KEY['Paddle']}, PyTorch's has the shape {list(reference.weights[name].shape)}"
         elif name not in reference.weights:
-            note = "PyTorch has no such key"
+            note = f"{NO_KEY['PyTorch']}, Paddle's has the shape {shape}"
         elif state[name].shape != reference.weights[name].shape:
             note = f"shape {shape}, PyTorch's is {list(reference.weights[name].shape)}"
         elif state[name].dtype != (kind := dtype_of(reference.weights[name], dtype)):
@@ -205,6 +206,19 @@ def weight_rows(reference, state, dtype):
         kind = reference.types.get(layer, "")
         rows.append(Row(layer, kind, 0, "weight", leaf, "state", dtype, shape, error, None, 0.0, verdict, note))
     return rows
+
+
+def structure(rows):
+    """Return one line that lists the arrays without a partner, or with one of another shape; "" if there are none."""
+    found = {}
+    for row in rows:
+        if row.what == "weight" and row.note and not row.note.startswith("dtype"):
+            found[f"{row.layer}.{row.slot}" if row.layer else row.slot] = row.note
+    if len(found) < 2:
+        return ""  # a single one is the message of the blamed row
+    shown = [f"{key} ({note})" for key, note in list(found.items())[:4]]
+    more = f", and {len(found) - 4} more" if len(found) > 4 else ""
+    return f"the structures differ: {'; '.join(shown)}{more}; all other weights were loaded and compared"
 
 
 def in_order(rows, reference, check):
@@ -256,5 +270,7 @@ def blame_message(row, model_type):
         return f"{between[row.what]} (call {row.call}, {row.dtype}): {size}"
     if row.view == "whole":
         where += ", run as a whole"
+    if row.what == "weight" and row.note:
+        return f"{where}: {row.slot}: {row.note}"
     what = {"weight": f"weight {row.slot}", "grad_param": f"gradient of {row.slot}", "state": f"state {row.slot}"}
     return f"{where}: {what.get(row.what, row.what)} differs (call {row.call}, {row.dtype}): {size}"
