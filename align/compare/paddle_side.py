@@ -20,6 +20,7 @@ from paddle_ugatit.layers.leaky_relu import LeakyReLU
 from paddle_ugatit.layers.linear import Linear
 from paddle_ugatit.layers.norm import ILN, AdaILN, AdaIN, InstanceNorm2D
 from paddle_ugatit.layers.reflection_pad import ReflectionPad2D
+from paddle_ugatit.layers.sequential import Sequential
 from paddle_ugatit.layers.spectral_norm import SpectralNormWrapper, spectral_norm
 from paddle_ugatit.layers.upsample import Upsample
 from paddle_ugatit.models import sagan, stylegan2
@@ -63,11 +64,25 @@ class PaddleTwoStyles(nn.Layer):
         return self.transfer(content, style, other, shares=(mask, 1 - mask), alpha=0.6)
 
 
+class PaddleViewed(nn.Layer):
+    """A layer whose first input is a view with strides: "transposed" from (B,H,W,C), "cropped" or "strided"."""
+
+    def __init__(self, layer, kind):
+        super().__init__()
+        self.layer, self.kind = layer, kind
+
+    def forward(self, x, *more):
+        if self.kind == "transposed":
+            return self.layer(x.transpose([0, 3, 1, 2]), *more)
+        return self.layer(x[:, :, 1:-1, 2:-2] if self.kind == "cropped" else x[:, :, ::2, ::2], *more)
+
+
 LAYERS = SimpleNamespace(
     framework="paddle",
     AdaILN=AdaILN,
     AdaIN=AdaIN,
     BatchNorm2D=BatchNorm2D,
+    Chain=Sequential,
     CamHead=PaddleCamHead,
     Conv2D=Conv2D,
     ConvTranspose2D=ConvTranspose2D,
@@ -98,6 +113,7 @@ LAYERS = SimpleNamespace(
     StyleTransfer=StyleTransfer,
     TwoStyles=PaddleTwoStyles,
     Upsample=Upsample,
+    Viewed=PaddleViewed,
     smooth=smooth,
     spectral_norm=spectral_norm,
     **{system.name: import_module(f"paddle_ugatit.models.{system.name}") for system in SYSTEMS},

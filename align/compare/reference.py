@@ -56,7 +56,8 @@ class Reference:
 def fresh_weights(side, case, seed):
     """Return the float32 state of a new twin, norms moved off their initial values and spectral norms settled."""
     model = side.build(case.build, seed)
-    side.load(model, randomise(side.state(model), seed))
+    state = randomise(side.state(model), seed)
+    side.load(model, {key: case.gain * array if array.ndim > 1 else array for key, array in state.items()})
     model.train()
     for _ in range(2):
         model(*[side.tensor(array) for array in case.inputs(seed)[0]])

@@ -51,11 +51,25 @@ class TorchTwoStyles(nn.Module):
         return self.transfer(content, style, other, shares=(mask, 1 - mask), alpha=0.6)
 
 
+class TorchViewed(nn.Module):
+    """A layer whose first input is a view with strides: "transposed" from (B,H,W,C), "cropped" or "strided"."""
+
+    def __init__(self, layer, kind):
+        super().__init__()
+        self.layer, self.kind = layer, kind
+
+    def forward(self, x, *more):
+        if self.kind == "transposed":
+            return self.layer(x.permute(0, 3, 1, 2), *more)
+        return self.layer(x[:, :, 1:-1, 2:-2] if self.kind == "cropped" else x[:, :, ::2, ::2], *more)
+
+
 LAYERS = SimpleNamespace(
     framework="torch",
     AdaILN=AdaILN,
     AdaIN=AdaIN,
     BatchNorm2D=nn.BatchNorm2d,
+    Chain=nn.Sequential,
     CamHead=TorchCamHead,
     Conv2D=nn.Conv2d,
     ConvTranspose2D=nn.ConvTranspose2d,
@@ -86,6 +100,7 @@ LAYERS = SimpleNamespace(
     StyleTransfer=StyleTransfer,
     TwoStyles=TorchTwoStyles,
     Upsample=lambda: nn.Upsample(scale_factor=2, mode="nearest"),
+    Viewed=TorchViewed,
     smooth=smooth,
     spectral_norm=spectral_norm,
     **{system.name: import_module(f"torch_ref.models.{system.name}") for system in SYSTEMS},
