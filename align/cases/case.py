@@ -23,6 +23,8 @@ class Case:
     calls: int = 1
     training: bool = True
     zeros: bool = False  # exact zeros among the inputs
+    spike: float = 0.0  # added to one pixel of each map, so that normalised values become large
+    gain: float = 1.0  # by which the weights are multiplied, so that activations become large
     network: tuple[str, dict] | None = None  # ("generator" or "discriminator", arguments) to build the case again
     limit: float = 1e-10  # float64, relative to the tensor's largest value: 5 digits above the rounding seen
 
@@ -38,6 +40,9 @@ class Case:
         for arrays in calls if self.zeros else []:
             for array in arrays:
                 array.flat[::7] = 0
+        for arrays in calls if self.spike else []:
+            for array in arrays:
+                array[..., array.shape[-2] // 3, array.shape[-1] // 2] += self.spike
         return calls
 
 

@@ -118,6 +118,7 @@ TRAINING = TrainingCase(
     {"img_size": 32, "load_size": 32, "conv_dim": 8, "z_dim": 12, "batch_size": 4, "iteration": 6},
     images_and_latents,
     wide_logits,
+    afterwards=tuple(f"{kind}_gamma{number}" for kind in "gd" for number in (1, 2)),
 )
 
 

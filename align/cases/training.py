@@ -22,6 +22,7 @@ class TrainingCase:
     given: Callable
     moved: Callable = lambda name, state: None  # changes the weights that a network starts with, in place
     limit: float = 1e-9  # relative to each tensor's largest value
+    afterwards: tuple[str, ...] = ()  # of what a step returns among the losses, values of after the step
     limits: dict = field(default_factory=dict)  # (network, what) -> another limit, its reason beside it
 
     @property

@@ -1,5 +1,6 @@
 """U-GAT-IT's layers and networks as cases."""
 
+from align.cases import fast
 from align.cases.case import Case
 from align.cases.training import TrainingCase, images
 
@@ -94,9 +95,10 @@ LAYER_CASES = [
 ]
 
 
-def generator_case(name, shape=(1, 3, 32, 32), **options):
-    """Return a case of a generator with these options, on one batch of `shape`."""
+def generator_case(name, shape=(1, 3, 32, 32), training=True, spike=0.0, gain=1.0, **options):
+    """Return a case of a generator with these options, on one batch of `shape`; see Case for `spike` and `gain`."""
     options = {"input_nc": 3, "output_nc": 3} | options
+    given = {"shape": shape, **({} if training else {"training": False})}
     return Case(
         name,
         lambda L: L.ResnetGenerator(**options),
@@ -104,7 +106,10 @@ def generator_case(name, shape=(1, 3, 32, 32), **options):
         "image, CAM logit, heatmap",
         _MODEL,
         "ResnetGenerator",
-        network=("generator", {"shape": shape, **options}),
+        training=training,
+        spike=spike,
+        gain=gain,
+        network=("generator", {**given, **options}),
     )
 
 
@@ -131,12 +136,21 @@ NETWORK_CASES = [
     generator_case("generator-light-odd", (3, 3, 37, 30), light=True, **_SMALL),
     # Wide enough for layers to run fused, by Winograd convolution.
     generator_case("generator-light-wide", (2, 3, 16, 32), light=True, ngf=32, n_blocks=1, img_size=32),
+    # Activations beyond 6, where a clipped ReLU would differ.
+    generator_case("generator-light-large", (2, 3, 64, 64), light=True, spike=300.0, gain=6.0, **_SMALL),
+    generator_case("generator-light-eval", (2, 3, 32, 32), training=False, light=True, **_SMALL),
+    # The published depths, as narrow as can be.
+    generator_case("generator-light-4-blocks", (2, 3, 16, 16), light=True, ngf=2, n_blocks=4, img_size=16),
+    generator_case("generator-full-6-blocks", (2, 3, 16, 16), ngf=2, n_blocks=6, img_size=16),
+    generator_case("generator-full-eval", (3, 3, 32, 32), training=False, **_SMALL),
     generator_case("generator-full", **_SMALL),
     generator_case("generator-full-initial", (3, 3, 32, 32), revision="initial", **_SMALL),
     discriminator_case("discriminator-local", (1, 3, 32, 32), ndf=4, n_layers=5),
     discriminator_case("discriminator-local-odd", (3, 3, 35, 42), ndf=4, n_layers=5),
     discriminator_case("discriminator-local-eval", (3, 3, 32, 32), training=False, ndf=4, n_layers=5),
+    discriminator_case("discriminator-local-two", (2, 3, 32, 32), ndf=4, n_layers=5),
     discriminator_case("discriminator-global", (1, 3, 96, 96), calls=2, ndf=2, n_layers=7),
+    discriminator_case("discriminator-global-eval", (2, 3, 96, 96), training=False, calls=1, ndf=2, n_layers=7),
 ]
 
 # Networks small enough for their recording to ship with the project.
@@ -149,7 +163,7 @@ MINI_CASES = [
     discriminator_case("discriminator-mini", (1, 3, 24, 24), calls=2, ndf=2, n_layers=5),
     discriminator_case("discriminator-eval-mini", (1, 3, 24, 24), calls=2, training=False, ndf=2, n_layers=5),
 ]
-CASES = LAYER_CASES + NETWORK_CASES
+CASES = LAYER_CASES + fast.CASES + NETWORK_CASES
 
 # The decay of the learning rate begins within the run, and the last step has a rate of 0.
 TRAINING = TrainingCase(

@@ -12,9 +12,9 @@ import numpy as np
 
 from align.causes.arrays import array_causes, weight_cause
 from align.causes.mistakes import call_mistakes, graph_mistakes, layer_mistakes
-from align.compare.reference import set_mode
+from align.compare.reference import by_key, outputs_of, set_mode
 from align.compare.sides import paddle_side_of, torch_side_of
-from align.compare.verdict import EXTRA, MISSING, UNKNOWN, error_of
+from align.compare.verdict import EXTRA, MISSING, NO_KEY, UNKNOWN, error_of
 from align.compare.views import Isolated, Key, Propagated
 from align.planting import in_force
 from paddle_ugatit.weights import WeightError
@@ -49,7 +49,7 @@ class _Search:
         try:
             ours.load(model, reference.weights)
         except WeightError:  # missing, extra or misshapen arrays: the message already says so
-            return self._answer()
+            return self._of_structure(model)
         if tamper:
             tamper(model)
         set_mode(model, case.training)
@@ -66,6 +66,41 @@ class _Search:
     def _answer(self, name=UNKNOWN, before=None, after=None):
         numbers = [None if x is None or not np.isfinite(x) else float(x) for x in (before, after)]
         return {"name": name, "before": numbers[0], "after": numbers[1], "tried": self.tried}
+
+    def _of_structure(self, model):
+        """For arrays without a partner: misnamed if the model gives PyTorch's outputs once they are loaded by shape."""
+        wanted, own = self.reference.weights, self.ours.state(model)
+        names, free = {}, [key for key in own if key not in wanted]
+        for key in [key for key in wanted if key not in own]:
+            same = [other for other in free if own[other].shape == wanted[key].shape]
+            if not same:
+                break
+            free.remove(same[0])
+            names[same[0]] = key
+        self.ours.load_matching(model, wanted, names)
+        if not names or free or len(names) + sum(key in wanted for key in own) < len(wanted):
+            return self._with_matching(model, own)
+        self.tried += 1
+        set_mode(model, self.case.training)
+        outputs = dict(by_key(outputs_of(self.ours, model, self.reference.inputs)))
+        after = self._distance(outputs, outputs.keys(), self.reference)
+        if after > self.case.limit:
+            return self._answer()
+        ours, theirs = next(iter(names.items()))
+        more = f" (and {len(names) - 1} more)" if len(names) > 1 else ""
+        return self._answer(f"misnamed: Paddle's {ours} is PyTorch's {theirs}{more}", None, after)
+
+    def _with_matching(self, model, initial):
+        """For an array that PyTorch lacks: whether it is without effect."""
+        if not self.blamed.note.startswith(NO_KEY["PyTorch"]):
+            return self._answer()
+        set_mode(model, self.case.training)
+        try:
+            found = weight_cause(self.blamed, self.reference.weights, initial, initial, self._layer_agrees(model))
+        except Exception:  # a model with other arrays may not run at all
+            return self._answer()
+        self.tried += found.pop("tried")
+        return self._answer(**found)
 
     def _layer_agrees(self, model):
         """A function that tells whether the blamed layer nevertheless computes what PyTorch's does."""
@@ -141,7 +176,7 @@ class _Search:
             if (
                 (truth is None) != (array is None)
                 or array is not None
-                and error_of(truth, array, reference.scales[key]) > self.case.limit
+                and error_of(truth, array, reference.scales.of("float64")[key]) > self.case.limit
             ):
                 wrong.add(key)
 
@@ -189,7 +224,7 @@ class _Search:
                 continue
             if ours is None or theirs is None or not theirs.size:
                 return np.inf
-            scale = self.reference.scales.get(key) or float(np.abs(theirs).max()) or 1.0
+            scale = self.reference.scales.of("float64").get(key) or float(np.abs(theirs).max()) or 1.0
             largest = max(largest, error_of(theirs, ours, scale))
         return largest
 

@@ -8,12 +8,13 @@ from importlib.util import find_spec
 
 from align.cases import CASES, chosen
 from align.checks import running
-from align.checks.layers import check_case
+from align.checks.layers import case_entry, check_case
 from align.compare.recording import load_recording
 from align.compare.reference import NotComparable, measure
 from align.compare.sides import torch_side_of
 from align.report.document import case_line, document, exit_code, layer_lines, write_report
 from paddle_ugatit.backend import runtime
+from paddle_ugatit.cli.command import failed
 from paddle_ugatit.formats import sha256
 
 SHIPPED = "align/recordings/small.safetensors"
@@ -61,7 +62,11 @@ def _run(check, arguments):
     entries = []
     for number, (case, get_reference) in enumerate(work, 1):
         _progress(f"[{number}/{len(work)}] {case.name}: PyTorch", start)
-        reference = get_reference()
+        try:
+            reference = get_reference()
+        except NotComparable as error:
+            entries.append(_not_comparable(check, case, arguments, error))
+            continue
         _progress(f"[{number}/{len(work)}] {case.name}: Paddle", start)
         entry = check_case(case, reference, check, dtypes, causes=True)
         if arguments.repro and entry["blamed"] and not any(done["blamed"] for done in entries):
@@ -73,12 +78,22 @@ def _run(check, arguments):
             print(f"    reproduce with: python {entry['repro']}")
         if arguments.layers == "all" or (arguments.layers == "failed" and entry["verdict"] != "aligned"):
             print(layer_lines(entry), flush=True)
+        if entry["verdict"] == "not comparable":
+            failed(f"check_{check}", f"{case.name}: {entry['note']}", 2)
         entries.append(entry)
     report = document(check, entries, time.perf_counter() - start, arguments.seed, **about)
     for kind, path in write_report(report, arguments).items():
         print(f"{kind}: {path}")
     print(f"{report['verdict'].upper()}: {report['summary']}; {report['seconds']:.0f} s, {report['peak_gib']:.1f} GiB")
     return exit_code(report["verdict"])
+
+
+def _not_comparable(check, case, arguments, error):
+    """The entry of a case that PyTorch cannot run; says so."""
+    entry = case_entry(case, arguments.seed, "not comparable", str(error), time.perf_counter())
+    print(case_line(entry), flush=True)
+    failed(f"check_{check}", f"{case.name}: {error}", 2)
+    return entry
 
 
 def _repro(check, arguments, case, reference, entry):

@@ -4,9 +4,10 @@ import time
 from dataclasses import asdict
 from importlib.util import find_spec
 
+from align.compare.raised import on_side
 from align.compare.reference import NotComparable, by_key, outputs_of, repeats, require_repeat, set_mode
 from align.compare.sides import paddle_side_of
-from align.compare.verdict import Judge, blame, blame_message, in_order, weight_rows
+from align.compare.verdict import UNDETERMINED, Judge, blame, blame_message, in_order, structure, weight_rows
 from align.compare.views import Isolated, Propagated, Whole
 from paddle_ugatit.weights import WeightError
 
@@ -18,10 +19,10 @@ def check_case(case, reference, check, dtypes=("float64", "float32"), tamper=Non
     installed, the cause of a difference is searched for (align/causes/search.py).
     """
     start = time.perf_counter()
-    rows, problem = [], ""
+    rows, problem, notes = [], "", [UNDETERMINED] if reference.scales.undetermined else []
     try:
         for dtype in dtypes:
-            rows += _rows(case, reference, check, dtype, tamper)
+            rows += _rows(case, reference, check, dtype, tamper, notes)
     except NotComparable as error:
         problem = str(error)
     rows = in_order(rows, reference, check)
@@ -34,6 +35,13 @@ def check_case(case, reference, check, dtypes=("float64", "float32"), tamper=Non
 
         cause = find_cause(case, reference, check, blamed, tamper)
     verdict = "not comparable" if problem else "diverged" if blamed else "aligned"
+    blamed = blamed and {**asdict(blamed), "message": blame_message(blamed, case.layer), "cause": cause}
+    notes = [problem] if problem else [line for line in (structure(rows), *dict.fromkeys(notes)) if line]
+    return case_entry(case, reference.seed, verdict, "; ".join(notes), start, blamed, rows)
+
+
+def case_entry(case, seed, verdict, note, start, blamed=None, rows=()):
+    """Return the report's entry of a case; `start` is from time.perf_counter."""
     return {
         "name": case.name,
         "title": f"{case.layer}: {case.name}",
@@ -41,11 +49,11 @@ def check_case(case, reference, check, dtypes=("float64", "float32"), tamper=Non
         "equation": case.equation,
         "paddle": case.sources[0],
         "torch": case.sources[1],
-        "options": {"shapes": case.shapes, "calls": case.calls, "training": case.training, "seed": reference.seed},
+        "options": {"shapes": case.shapes, "calls": case.calls, "training": case.training, "seed": seed},
         "verdict": verdict,
-        "note": problem,
+        "note": note,
         "seconds": round(time.perf_counter() - start, 3),
-        "blamed": blamed and {**asdict(blamed), "message": blame_message(blamed, case.layer), "cause": cause},
+        "blamed": blamed,
         "counts": {
             "compared": len(rows),
             "failed": sum(row.verdict == "fail" for row in rows),
@@ -55,18 +63,39 @@ def check_case(case, reference, check, dtypes=("float64", "float32"), tamper=Non
     }
 
 
-def _rows(case, reference, check, dtype, tamper):
-    side = paddle_side_of(case)(dtype)
-    model = side.build(case.build, reference.seed)
+def _rows(case, reference, check, dtype, tamper, notes):
+    """Compare in one dtype. Raises NotComparable if Paddle raises, unless a difference in structure explains it."""
+    with on_side("Paddle"):
+        side = paddle_side_of(case)(dtype)
+        model = side.build(case.build, reference.seed)
+        fits = True
+        try:
+            side.load(model, reference.weights)
+        except WeightError:
+            side.load_matching(model, reference.weights)
+            fits = False
+        if tamper:
+            tamper(model)
+        set_mode(model, case.training)
+        rows = weight_rows(reference, side.state(model), dtype)
+    if fits:
+        return rows + _value_rows(case, reference, check, side, model)
+    _require_failure(rows)
     try:
-        side.load(model, reference.weights)
-    except WeightError:
-        return _require_failure(weight_rows(reference, side.state(model), dtype))  # nothing can be run
-    if tamper:
-        tamper(model)
-    set_mode(model, case.training)
+        return rows + _value_rows(case, reference, check, side, model)
+    except NotComparable as error:
+        notes.append(f"values were not compared: {error}")
+        return rows
+
+
+def _value_rows(case, reference, check, side, model):
+    with on_side("Paddle"):
+        return _compared_values(case, reference, check, side, model)
+
+
+def _compared_values(case, reference, check, side, model):
+    dtype, rows = side.dtype, []
     buffers = side.buffers(model)
-    rows = weight_rows(reference, side.state(model), dtype)
     first = outputs_of(side, model, reference.inputs)
     side.set_buffers(model, buffers)
     cotangents = reference.cotangents if check == "backward" else None
@@ -100,7 +129,6 @@ def _shapes(calls):
 def _require_failure(rows):
     if all(row.verdict == "pass" for row in rows):
         raise NotComparable("the weights cannot be loaded, though every one of them agrees")
-    return rows
 
 
 def _both(judge, outputs):

@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Callable
 
-from align.compare.reference import NotComparable
+from align.compare.raised import NotComparable, described
 from paddle_ugatit.backend.errors import UsageError
 from paddle_ugatit.cli import command
 
@@ -36,11 +36,13 @@ def run(program: str, work: Callable[[], int], also: tuple[type[Exception], ...]
     """Run a check and return its exit code: that of `work`, 2 if it cannot be run, 130 if interrupted.
 
     Unlike `paddle_ugatit.cli.command.run`, which returns 1 for bad input: here 1 means "diverged". Exceptions of the
-    types in `also` count as bad input too.
+    types in `also` count as bad input too. Any other is one line that says where it was raised.
     """
     codes = []
     try:
         ended = command.run(program, lambda: codes.append(work()))
     except (NotComparable, *also) as error:
         return command.failed(program, error, 2)
+    except Exception as error:
+        return command.failed(program, described(error), 2)
     return codes[0] if codes else 2 if ended == 1 else ended

@@ -13,9 +13,13 @@ from align.cases import TRAINING
 from align.causes.training import find_training_cause
 from align.checks import running
 from align.compare.paddle_side import PaddleSide
+from align.compare.raised import NotComparable, on_side
 from align.compare.torch_side import TorchSide
 from align.compare.training import compared, one_step, paddle_state, started, torch_state
+from align.compare.verdict import Row
 from align.report.document import case_line, entry, finish
+from paddle_ugatit.cli.command import failed
+from paddle_ugatit.training.diverged import DivergedError
 
 SMALL = TRAINING["ugatit"].small
 
@@ -28,21 +32,40 @@ def lockstep(config, steps, seed=0, tamper=None, trainers=None, system="ugatit",
     """
     case, torch_side, paddle_side = TRAINING[system], TorchSide("float64"), PaddleSide("float64")
     trainers = trainers or case.trainers
-    theirs, ours = started(config, seed, trainers, (torch_side, paddle_side), case.moved)
-    if tamper:
-        tamper(ours)
+    options = {**asdict(config), "seed": seed}
+    try:
+        theirs, ours = started(config, seed, trainers, (torch_side, paddle_side), case.moved)
+        if tamper:
+            tamper(ours)
+    except NotComparable as error:
+        yield _entry(system, options, 0, [], 0.0) | {"note": str(error)}
+        return
     for step, given in zip(range(1, steps + 1), case.given(config, seed), strict=False):
         start = time.perf_counter()
-        wanted = torch_state(theirs, one_step(theirs, torch_side, *given))
-        found = paddle_state(ours, one_step(ours, paddle_side, *given))
-        rows = compared(wanted, found, step, case.limit, case.limits)
-        result = _entry(system, {**asdict(config), "seed": seed}, step, rows, time.perf_counter() - start)
+        try:
+            with on_side("PyTorch"):
+                wanted = torch_state(theirs, one_step(theirs, torch_side, *given))
+            rows = _compared_with_paddle(case, ours, paddle_side, given, wanted, step)
+        except NotComparable as error:
+            yield _entry(system, options, step, [], time.perf_counter() - start) | {"note": str(error)}
+            return
+        result = _entry(system, options, step, rows, time.perf_counter() - start)
         if causes and (blamed := result["blamed"]):
             place = step, seed, tamper, trainers, steps
             blamed["cause"] = find_training_cause(config, *place, blamed["what"], blamed["error"], system)
         yield result
         if result["verdict"] != "aligned":
             return
+
+
+def _compared_with_paddle(case, ours, side, given, wanted, step):
+    """Make Paddle's step and return its rows; a single one if Paddle's losses are not finite, where PyTorch's are."""
+    try:
+        with on_side("Paddle"):
+            found = paddle_state(ours, one_step(ours, side, *given))
+    except DivergedError as error:
+        return [Row("losses", "", step, "loss", "", "state", "float64", [], None, None, 0.0, "fail", str(error))]
+    return compared(wanted, found, step, case.limit, case.limits, case.afterwards)
 
 
 def _entry(system, options, step, rows, seconds):
@@ -83,6 +106,8 @@ def _run(arguments):
         config = _config(system, arguments)
         for result in lockstep(config, arguments.steps, arguments.seed, system=system, causes=True):
             print(case_line(result), flush=True)
+            if result["verdict"] == "not comparable":
+                failed("check_training", f"{result['name']}: {result['note']}", 2)
             entries.append(result)
     return finish("training", entries, start, arguments, TorchSide.version)
 

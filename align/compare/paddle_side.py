@@ -20,6 +20,7 @@ from paddle_ugatit.layers.leaky_relu import LeakyReLU
 from paddle_ugatit.layers.linear import Linear
 from paddle_ugatit.layers.norm import ILN, AdaILN, AdaIN, InstanceNorm2D
 from paddle_ugatit.layers.reflection_pad import ReflectionPad2D
+from paddle_ugatit.layers.sequential import Sequential
 from paddle_ugatit.layers.spectral_norm import SpectralNormWrapper, spectral_norm
 from paddle_ugatit.layers.upsample import Upsample
 from paddle_ugatit.models import sagan, stylegan2
@@ -63,11 +64,25 @@ class PaddleTwoStyles(nn.Layer):
         return self.transfer(content, style, other, shares=(mask, 1 - mask), alpha=0.6)
 
 
+class PaddleViewed(nn.Layer):
+    """A layer whose first input is a view with strides: "transposed" from (B,H,W,C), "cropped" or "strided"."""
+
+    def __init__(self, layer, kind):
+        super().__init__()
+        self.layer, self.kind = layer, kind
+
+    def forward(self, x, *more):
+        if self.kind == "transposed":
+            return self.layer(x.transpose([0, 3, 1, 2]), *more)
+        return self.layer(x[:, :, 1:-1, 2:-2] if self.kind == "cropped" else x[:, :, ::2, ::2], *more)
+
+
 LAYERS = SimpleNamespace(
     framework="paddle",
     AdaILN=AdaILN,
     AdaIN=AdaIN,
     BatchNorm2D=BatchNorm2D,
+    Chain=Sequential,
     CamHead=PaddleCamHead,
     Conv2D=Conv2D,
     ConvTranspose2D=ConvTranspose2D,
@@ -98,6 +113,7 @@ LAYERS = SimpleNamespace(
     StyleTransfer=StyleTransfer,
     TwoStyles=PaddleTwoStyles,
     Upsample=Upsample,
+    Viewed=PaddleViewed,
     smooth=smooth,
     spectral_norm=spectral_norm,
     **{system.name: import_module(f"paddle_ugatit.models.{system.name}") for system in SYSTEMS},
@@ -124,6 +140,22 @@ class PaddleSide:
         own = model.state_dict()
         for key, value in weights.to_paddle(wanted, model).items():
             own[key].set_value(value)
+
+    def load_matching(self, model, state, names=None):
+        """Copy the arrays that fit by name and shape, and leave the others; for a model that `load` refuses.
+
+        `names` maps the model's keys to those of `state` where they differ.
+        """
+        own = model.state_dict()
+        for key, (name, transposed) in self._places(model).items():
+            value = state.get((names or {}).get(name, name))
+            value = value.T if transposed and value is not None else value
+            if value is not None and list(value.shape) == list(own[key].shape):
+                own[key].set_value(np.ascontiguousarray(self._of_dtype(value)))
+
+    def _places(self, model):
+        """Key of each parameter and buffer -> (PyTorch's key, whether the array is transposed)."""
+        return {key: (key, bool(rule and rule.transpose)) for key, rule in weights.rules_of(model).items()}
 
     def _of_dtype(self, value):
         """Cast an array to this side's dtype; integers are left alone."""

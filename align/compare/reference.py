@@ -10,16 +10,15 @@ from functools import cached_property
 import numpy as np
 
 from align.cases import randomise, representable
-from align.compare.verdict import error_for, scales_of, terms_of
+from align.compare.raised import NotComparable, on_side
+from align.compare.scales import Scales
+from align.compare.verdict import FREE_FLOORS, error_for, terms_of
 from align.compare.views import Isolated, Key, Propagated, as_list
 
 # Float32 runs besides the plain one, each with inputs moved by up to half a unit in the last place. A small model needs
 # many: there the error of a whole tensor may depend on how one variance is rounded, and a single draw may be lucky.
 JITTERS, JITTERS_LARGE, LARGE = 8, 1, 1_000_000  # LARGE: number of recorded values
-
-
-class NotComparable(Exception):
-    """A comparison that is impossible: a side that does not repeat itself, a recording that does not fit."""
+UNITS = {"float32": 64, "float64": 256}  # half units in the last place that a layer may add, see verdict.py
 
 
 @dataclass
@@ -39,8 +38,8 @@ class Reference:
 
     @cached_property
     def scales(self):
-        """Key -> the value that the tensor's error is relative to."""
-        return scales_of(self.tensors)
+        """What the errors are relative to: scales.of(dtype) maps Key to it."""
+        return Scales(self.tensors, self.weights, self.types, self.order)
 
     @cached_property
     def terms(self):
@@ -57,7 +56,8 @@ class Reference:
 def fresh_weights(side, case, seed):
     """Return the float32 state of a new twin, norms moved off their initial values and spectral norms settled."""
     model = side.build(case.build, seed)
-    side.load(model, randomise(side.state(model), seed))
+    state = randomise(side.state(model), seed)
+    side.load(model, {key: case.gain * array if array.ndim > 1 else array for key, array in state.items()})
     model.train()
     for _ in range(2):
         model(*[side.tensor(array) for array in case.inputs(seed)[0]])
@@ -68,8 +68,13 @@ def measure(case, torch_side, seed=0, weights=None, inputs=None, backward=True, 
     """Run the PyTorch twin in float64 for the reference and, with `float32`, in float32 for the floors.
 
     `torch_side` makes a side from a dtype: TorchSide, or what `torch_side_of(case)` returns. Raises NotComparable if
-    two runs on the same inputs differ.
+    two runs on the same inputs differ, or PyTorch raises an exception.
     """
+    with on_side("PyTorch"):
+        return _measured(case, torch_side, seed, weights, inputs, backward, float32)
+
+
+def _measured(case, torch_side, seed, weights, inputs, backward, float32):
     inputs = inputs or case.inputs(seed)
     weights = weights or fresh_weights(torch_side("float32"), case, seed)
     side = torch_side("float64")
@@ -92,6 +97,9 @@ def measure(case, torch_side, seed=0, weights=None, inputs=None, backward=True, 
     if float32:
         del model  # to free its memory
         _measure_floors(case, torch_side, reference, backward)
+    if reference.scales.undetermined:
+        for dtype in ("float64", "float32") if float32 else ("float64",):
+            _measure_last_digit(case, torch_side, reference, cotangents if backward else None, dtype)
     return reference
 
 
@@ -138,7 +146,7 @@ def _measure_floors(case, torch_side, reference, backward):
     def floor_sink(view):
         def sink(key, array):
             if array is not None and reference.tensors.get(key) is not None:
-                error = error_for(view, "float32", key)(reference[key], array, reference.scales[key])
+                error = error_for(view, "float32", key)(reference[key], array, reference.scales.of("float32")[key])
                 floors[view, key] = max(floors[view, key], error)
 
         return sink
@@ -161,7 +169,28 @@ def _measure_floors(case, torch_side, reference, backward):
             side.set_buffers(model, reference.weights)
         Isolated(side, model, floor_sink("isolated"), reference).run(reference.inputs, cotangents)
         side.set_buffers(model, reference.weights)
-    reference.floors = dict(floors)
+    reference.floors |= floors
+
+
+def _measure_last_digit(case, torch_side, reference, cotangents, dtype):
+    """Raise the floors of free runs to how far PyTorch moves with the last digits of the inputs.
+
+    Where values are zero but for rounding (a picture of one colour, normalised), all that follows may be made of
+    rounding errors. Running freely, two correct implementations then differ by as much as PyTorch differs from itself.
+    """
+    view, floors = FREE_FLOORS[dtype], reference.floors
+
+    def sink(key, array):
+        if array is not None and reference.tensors.get(key) is not None:
+            error = error_for("propagated", dtype, key)(reference[key], array, reference.scales.of(dtype)[key])
+            floors[view, key] = max(floors.get((view, key), 0.0), error)
+
+    for draw in range(JITTERS):
+        side = torch_side(dtype, np.random.default_rng([reference.seed, 4, draw]), UNITS[dtype])
+        model = side.build(case.build, reference.seed)
+        side.load(model, reference.weights)
+        set_mode(model, case.training)
+        Propagated(side, model, sink, inputs_too=True).run(reference.inputs, cotangents)
 
 
 def _kinks(side, model, reference, floors):
@@ -174,7 +203,7 @@ def _kinks(side, model, reference, floors):
     for path in side.kinks(model):
         for call in range(sum(1 for layer, _ in reference.order if layer == path)):
             key = Key("input", path, call, "0")
-            distances[path, call] = 4 * floors["propagated", key] * reference.scales[key]
+            distances[path, call] = 4 * floors["propagated", key] * reference.scales.of("float32")[key]
     return distances
 
 

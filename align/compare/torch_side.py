@@ -51,11 +51,25 @@ class TorchTwoStyles(nn.Module):
         return self.transfer(content, style, other, shares=(mask, 1 - mask), alpha=0.6)
 
 
+class TorchViewed(nn.Module):
+    """A layer whose first input is a view with strides: "transposed" from (B,H,W,C), "cropped" or "strided"."""
+
+    def __init__(self, layer, kind):
+        super().__init__()
+        self.layer, self.kind = layer, kind
+
+    def forward(self, x, *more):
+        if self.kind == "transposed":
+            return self.layer(x.permute(0, 3, 1, 2), *more)
+        return self.layer(x[:, :, 1:-1, 2:-2] if self.kind == "cropped" else x[:, :, ::2, ::2], *more)
+
+
 LAYERS = SimpleNamespace(
     framework="torch",
     AdaILN=AdaILN,
     AdaIN=AdaIN,
     BatchNorm2D=nn.BatchNorm2d,
+    Chain=nn.Sequential,
     CamHead=TorchCamHead,
     Conv2D=nn.Conv2d,
     ConvTranspose2D=nn.ConvTranspose2d,
@@ -86,6 +100,7 @@ LAYERS = SimpleNamespace(
     StyleTransfer=StyleTransfer,
     TwoStyles=TorchTwoStyles,
     Upsample=lambda: nn.Upsample(scale_factor=2, mode="nearest"),
+    Viewed=TorchViewed,
     smooth=smooth,
     spectral_norm=spectral_norm,
     **{system.name: import_module(f"torch_ref.models.{system.name}") for system in SYSTEMS},
@@ -97,8 +112,12 @@ class TorchSide:
 
     name, version = "torch", torch.__version__
 
-    def __init__(self, dtype, jitter=None):
-        """With `jitter`, a NumPy generator, every input value moves by up to half a unit in float32's last place."""
+    def __init__(self, dtype, jitter=None, units=1):
+        """With `jitter`, a NumPy generator, every input value moves by up to half a unit in its last place, or more.
+
+        `units` is how many half units.
+        """
+        self.units = units * {"float32": 2.0**-24, "float64": 2.0**-53}[dtype]
         self.dtype, self.jitter = dtype, jitter
         # PyTorch follows OMP_NUM_THREADS only if it is loaded after the variable is set.
         torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS") or torch.get_num_threads()))
@@ -143,7 +162,7 @@ class TorchSide:
     def tensor(self, array, grad=False):
         """Return a tensor in this side's dtype; with `grad`, a leaf that accumulates its gradient."""
         if self.jitter is not None:
-            noise = self.jitter.uniform(-(2.0**-24), 2.0**-24, min(array.size, 65537))  # repeated in a large map
+            noise = self.jitter.uniform(-self.units, self.units, min(array.size, 65537))  # repeated in a large map
             array = array * (1 + np.resize(noise, array.shape))
         return torch.from_numpy(np.ascontiguousarray(array, self.dtype)).requires_grad_(grad)
 

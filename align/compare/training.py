@@ -3,7 +3,9 @@
 import numpy as np
 
 from align.cases import randomise, representable
-from align.compare.verdict import ZERO, Row
+from align.compare.raised import on_side
+from align.compare.scales import ZERO
+from align.compare.verdict import Row
 from paddle_ugatit import weights
 
 LIMIT = 1e-9  # relative to each tensor's largest value
@@ -50,11 +52,12 @@ def started(config, seed, trainers, sides, moved=lambda name, state: None):
     """Build both trainers and give them the same weights, moved away from initial values that could hide a fault.
 
     `trainers` and `sides` are (PyTorch's, Paddle's); `moved(name, state)` changes the weights of a network further, in
-    place. Returns (PyTorch's trainer, Paddle's).
+    place. Returns (PyTorch's trainer, Paddle's). Raises NotComparable if one of them raises.
     """
-    theirs, ours = (
-        side.build(lambda _, make=make: make(config), seed) for side, make in zip(sides, trainers, strict=True)
-    )
+    with on_side("PyTorch"):
+        theirs = sides[0].build(lambda _: trainers[0](config), seed)
+    with on_side("Paddle"):
+        ours = sides[1].build(lambda _: trainers[1](config), seed)
     for number, (name, net) in enumerate(theirs.networks.items()):
         state = {key: representable(array) for key, array in sides[0].state(net).items()}
         moved(name, randomise(state, [seed, number]))
@@ -71,10 +74,17 @@ def one_step(trainer, side, batch, random):
     return trainer.step(*tensors, random={name: side.tensor(array) for name, array in random.items()})
 
 
-def compared(torch_numbers, paddle_numbers, step, limit=LIMIT, limits=None):
-    """Return a Row for every array of the state after a step, in the order in which the step computes them."""
+def compared(torch_numbers, paddle_numbers, step, limit=LIMIT, limits=None, afterwards=()):
+    """Return a Row for every array of the state after a step, in the order in which the step computes them.
+
+    Those of the losses that are named in `afterwards` are values of after the step, so they come last.
+    """
     rows, layers = [], _largest_moments(torch_numbers)
-    for place in sorted(torch_numbers.keys() | paddle_numbers.keys(), key=_order):
+
+    def order(place):
+        return place[0] == "losses" and place[2] in afterwards, _order(place)
+
+    for place in sorted(torch_numbers.keys() | paddle_numbers.keys(), key=order):
         network, what, name = place
         truth, found = torch_numbers.get(place), paddle_numbers.get(place)
         shape = [] if found is None else list(found.shape)
@@ -115,7 +125,7 @@ def _scale(what, own, layer):
     """The value that an error is relative to: the tensor's largest, or the layer's for moments of a zero gradient.
 
     A gradient that is zero analytically (a bias before a norm, the bias of a key) is rounding error on both sides; see
-    verdict.scales_of.
+    scales.scales_of.
     """
     zero = ZERO**2 if what == "moment2" else ZERO
     return (layer if own < zero * layer else own) or 1.0

@@ -34,9 +34,13 @@ def tapped(side, model, tap):
         def tapped_forward(*arguments, **options):
             calls[path] += 1
             tensors = [argument for argument in arguments if side.is_tensor(argument)]
-            if len(tensors) == len(arguments) and not options:
-                return tap(path, calls[path] - 1, forward, arguments)
-            return tap(path, calls[path] - 1, _with_the_rest(side, forward, arguments, options), tensors)
+            plain = len(tensors) == len(arguments) and not options
+            function = forward if plain else _with_the_rest(side, forward, arguments, options)
+            try:
+                return tap(path, calls[path] - 1, function, arguments if plain else tensors)
+            except Exception as error:
+                error.layer_path = getattr(error, "layer_path", path)  # the innermost, for raised.described
+                raise
 
         return tapped_forward
 
@@ -178,10 +182,15 @@ class Isolated:
         emit(side, self.sink, output._replace(what="input"), arguments)
         if any(key not in reference for key in inputs):
             return forward(*arguments)  # a call that the reference never made, which the judge has failed
+        pairs = zip(inputs, arguments, strict=True)
+        if self.backward and any(reference[key].shape != tuple(argument.shape) for key, argument in pairs):
+            return forward(*arguments)  # no gradient fits inputs of another shape, which the forward check reports
         fed = [side.tensor(reference[key], grad=self.backward) for key in inputs]
         outputs = as_list(forward(*fed))
         emit(side, self.sink, output, outputs)
         keys = [output._replace(slot=str(i)) for i in range(len(outputs))]
+        if any(key not in reference for key in keys):
+            return outputs[0] if len(outputs) == 1 else tuple(outputs)  # more than the reference's, which has failed
         if self.backward:
             gradients = [reference[key._replace(what="grad_output")] for key in keys]
             side.backward(outputs, gradients, keep=True)  # the code outside may share a normalised weight's graph

@@ -1,0 +1,85 @@
+"""Cases on either side of every limit at which a layer takes a faster way (paddle_ugatit/layers/fast/dispatch.py).
+
+tests/align/test_fast_cases.py fails if a condition in fast/ is never true or never false in these cases.
+"""
+
+from align.cases.case import Case
+
+_CONV, _PAD, _NORM, _MODEL = "layers/convolution.py", "layers/reflection_pad.py", "layers/norm.py", "models/ugatit.py"
+
+
+def _conv(name, maps, outputs, kernel=3, stride=1):
+    """A convolution of `maps`, (B,in,H,W), without padding."""
+    build = lambda L: L.Conv2D(maps[1], outputs, kernel, stride)  # noqa: E731
+    return Case(f"fast-{name}", build, [maps], "W * x + b", _CONV, "Conv2D")
+
+
+def _pad(name, maps, padding):
+    build = lambda L: L.ReflectionPad2D(padding)  # noqa: E731
+    return Case(f"fast-{name}", build, [maps], "y[-i] = x[i]", _PAD, "ReflectionPad2D")
+
+
+def _fused(name, maps, upsample=False):
+    def build(L):
+        before = [L.Upsample()] if upsample else []
+        return L.Chain(*before, L.ReflectionPad2D(1), L.Conv2D(maps[1], 64, 3, bias=False))
+
+    return Case(f"fast-{name}", build, [maps], "W * reflected x", "layers/sequential.py", "Sequential")
+
+
+def viewed_case(name, kind, shape):
+    """A small generator whose input is a view with strides: a transposed, cropped or strided array."""
+    options = {"ngf": 4, "n_blocks": 1, "img_size": 16, "light": True}
+    build = lambda L: L.Viewed(L.ResnetGenerator(3, 3, **options), kind)  # noqa: E731
+    return Case(name, build, [shape], "image, CAM logit, heatmap, of a view", _MODEL, "ResnetGenerator")
+
+
+CASES = [
+    # Winograd's tiles: 4x4 pixels of 64 outputs or more, of 128 inputs or more, in runs of 64 channels.
+    _conv("tiles-even", (2, 128, 10, 18), 64),
+    _conv("tiles-odd", (1, 130, 14, 6), 64),  # 3 tiles by 1; 130 channels are no multiple of a run
+    _conv("tiles-one", (3, 128, 6, 6), 64),
+    _conv("tiles-large", (1, 128, 98, 98), 64),  # beyond the size whose tiles are kept for the backward pass
+    _conv("tiles-not-by-height", (1, 128, 9, 10), 64),
+    _conv("tiles-not-by-width", (1, 128, 10, 9), 64),
+    _conv("tiles-not-by-outputs", (1, 128, 10, 10), 63),
+    _conv("tiles-not-by-inputs", (1, 127, 10, 10), 64),
+    _conv("tiles-not-by-stride", (1, 128, 10, 10), 64, stride=2),
+    _conv("tiles-not-by-kernel", (1, 128, 10, 10), 64, kernel=1),
+    # Few outputs: scattered; one: partial sums.
+    _conv("scattered", (3, 8, 9, 7), 4),
+    _conv("scattered-not-by-outputs", (3, 8, 9, 7), 5),
+    _conv("scattered-not-by-inputs", (3, 7, 9, 7), 4),
+    _conv("scattered-not-by-stride", (3, 8, 9, 7), 4, stride=2),
+    _conv("scattered-not-by-kernel", (3, 8, 9, 7), 4, kernel=1),
+    _conv("one-output", (2, 8, 9, 7), 1, kernel=4),
+    # One product for the whole batch, up to 128 pixels.
+    _conv("unfolded", (2, 64, 11, 11), 64, kernel=4),
+    _conv("unfolded-not-by-pixels", (2, 64, 11, 12), 64, kernel=4),
+    _conv("unfolded-not-by-channels", (2, 63, 7, 7), 64, kernel=4),
+    _conv("unfolded-by-stride", (1, 64, 18, 18), 64, kernel=4, stride=2),
+    # Borders: products in maps of up to 16 pixels a side, in the backward pass up to 32; overlapping borders.
+    _pad("border-small", (2, 3, 16, 16), 1),
+    _pad("border-by-width", (2, 3, 9, 17), 3),
+    _pad("border-by-height", (2, 3, 17, 9), 1),
+    _pad("border-in-backward", (1, 3, 32, 20), 3),
+    _pad("border-large", (1, 3, 33, 40), 3),
+    _pad("border-very-large", (1, 2, 210, 37), 1),
+    _pad("border-overlap", (2, 3, 4, 40), 3),
+    # A border, and an upsampling before it, within the convolution.
+    _fused("fused", (2, 128, 8, 12)),
+    _fused("fused-not-by-size", (2, 128, 7, 8)),
+    _fused("fused-twice", (1, 128, 4, 6), upsample=True),
+    _fused("fused-twice-not-by-size", (1, 128, 3, 5), upsample=True),
+    viewed_case("generator-transposed", "transposed", (2, 16, 12, 3)),
+    viewed_case("generator-cropped", "cropped", (2, 3, 18, 20)),
+    viewed_case("generator-strided", "strided", (1, 3, 32, 24)),
+    Case(
+        "adailn-cropped",
+        lambda L: L.Viewed(L.AdaILN(8), "cropped"),
+        [(2, 8, 10, 12), (2, 8), (2, 8)],
+        "AdaILN of a view",
+        _NORM,
+        "AdaILN",
+    ),
+]
