@@ -162,13 +162,12 @@ def _recorded(arguments):
 
 
 def _load_picture(path):
-    from PIL import Image, UnidentifiedImageError
+    from paddle_ugatit.data.images import ImageError, read_picture
 
     try:
-        with Image.open(path) as image:
-            return image.convert("RGB")
-    except (UnidentifiedImageError, OSError, Image.DecompressionBombError, ValueError) as error:
-        raise ValueError(f"{path}: cannot be read as a picture: {error}") from None
+        return read_picture(path)
+    except ImageError as error:
+        raise ValueError(f"cannot be read as a picture: {error}") from None
 
 
 def _pictures(picture, case):

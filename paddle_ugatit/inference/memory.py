@@ -13,13 +13,14 @@ from pathlib import Path
 import paddle
 
 from paddle_ugatit.backend.errors import InputError
+from paddle_ugatit.inference.translate import SMALLEST
 from paddle_ugatit.models.ugatit import ResnetGenerator
 
 LARGEST = 16384  # pixels: the largest side to which images are resized on demand
 MAX_SIDE = 2048  # pixels: longer images are translated at this size and enlarged again
 _SMALLER = (1536, 1024, 768, 512, 384, 256)  # steps, so that the result depends little on what else is running
-_LEAST = 5  # pixels: the smallest side that a light generator takes
 _SHARE = 0.8  # of the free memory
+_COPIES = 12  # bytes a pixel of the image itself: as read, as an array, as a result and encoded
 _GIB = 2**30
 
 
@@ -98,16 +99,18 @@ def working_size(network: ResnetGenerator, height: int, width: int, max_side: in
     """
     ngf = network.DownBlock[1].weight.shape[0]
     longer = max(height, width)
+    room = None if free is None else _SHARE * free - _COPIES * height * width
     for side in (min(longer, max_side or longer), *_SMALLER):
         if side > min(longer, max_side or longer):
             continue
         found = _scaled(height, width, side / longer)
-        if free is None or needed(ngf, *found) <= _SHARE * free:
+        if room is None or needed(ngf, *found) <= room:
             return found
         if not max_side:
             break
+    needs = needed(ngf, *found) + _COPIES * height * width
     raise InputError(
-        f"{width}x{height} pixels need about {needed(ngf, *found) / _GIB:.1f} GiB of memory"
+        f"{width}x{height} pixels need about {needs / _GIB:.1f} GiB of memory"
         f"{'' if found == (height, width) else f' even at {max(found)} px'}, {(free or 0) / _GIB:.1f} GiB are free"
     )
 
@@ -123,4 +126,4 @@ def batch_size(network: ResnetGenerator, height: int, width: int, free: int | No
 def _scaled(height: int, width: int, factor: float) -> tuple[int, int]:
     if factor >= 1:
         return height, width
-    return max(min(_LEAST, height), round(height * factor)), max(min(_LEAST, width), round(width * factor))
+    return max(min(SMALLEST, height), round(height * factor)), max(min(SMALLEST, width), round(width * factor))

@@ -10,7 +10,7 @@ from paddle import nn
 from paddle_ugatit.backend.errors import InputError
 from paddle_ugatit.models.ugatit import ResnetGenerator
 
-_SMALLEST = 5  # pixels: the smallest side that a light generator takes
+SMALLEST = 5  # pixels: the smallest side that a light generator takes
 
 
 @contextmanager
@@ -59,5 +59,5 @@ def require_size(network: ResnetGenerator, height: int, width: int) -> None:
             f"a full model takes images of {network.img_size}x{network.img_size} pixels only, "
             f"not {width}x{height}: resize"
         )
-    if min(height, width) < _SMALLEST:
-        raise InputError(f"{width}x{height} pixels are too few: at least {_SMALLEST}x{_SMALLEST} are needed")
+    if min(height, width) < SMALLEST:
+        raise InputError(f"{width}x{height} pixels are too few: at least {SMALLEST}x{SMALLEST} are needed")

@@ -19,6 +19,8 @@ def _on_copies(report: dict) -> Iterator[str]:
         yield "fake and real are the same images: a set cannot be measured against itself, and KID comes out below zero"
     elif both:
         yield f"{both} of {sets['fake']['samples']} images of fake are in real too: KID and its interval are too low"
+    if "source" in sets and sets["source"]["sha256"] == sets["fake"]["sha256"]:
+        yield "fake and source are the same images: the KID to the source comes out below zero and says nothing"
     for name, entry in sets.items():
         if entry["copies"]:
             yield (

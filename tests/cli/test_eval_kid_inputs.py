@@ -239,6 +239,7 @@ def test_the_same_set_twice_is_said(folders, tmp_path):  # noqa: F811
     assert found["kid"]["ci95"][1] < 0 and found["fake_also_in_real"] == 24
     assert any("fake and real are the same images" in note for note in found["notes"])
     assert any("with its whole interval, where no true KID is" in note for note in found["notes"])
+    assert any("fake and source" in note for note in report(folders, tmp_path, "--source", folders / "fake")["notes"])
     other = report(folders, tmp_path)
     assert other["fake_also_in_real"] == 0 and not any("same images" in note for note in other["notes"])
 

@@ -115,7 +115,7 @@ def test_large_photos_are_translated_small_and_enlarged(tmp_path, light, there, 
 def test_the_working_size_depends_on_the_free_memory(tmp_path, light, capsys, monkeypatch):  # noqa: F811
     photos = put(tmp_path / "in", "a.png", "b.png", size=(300, 400))
     put(photos, "small.png")
-    monkeypatch.setattr(memory, "available", lambda: memory.needed(4, 192, 256) * 10 // 8 + 1)
+    monkeypatch.setattr(memory, "available", lambda: memory.needed(4, 192, 256) * 11 // 8)
     assert run(light, photos, tmp_path / "out", "--batch", 3) == 0
     assert "2 at 256 px (--max-side 2048; 0.1 GiB of memory were free)" in capsys.readouterr().out
     assert read_image(tmp_path / "out" / "a.png").shape == (300, 400, 3)
@@ -135,18 +135,20 @@ def test_a_photo_of_12_megapixels_gets_a_sensible_size():
     assert memory.working_size(network, 3000, 4000, memory.MAX_SIDE, None) == (1536, 2048)
     assert memory.working_size(network, 1080, 1920, memory.MAX_SIDE, None) == (1080, 1920)
     assert memory.working_size(network, 3000, 4000, 0, None) == (3000, 4000)
-    for free in (2**28, 2**30, 2**32):
+    for free in (2**29, 2**30, 2**32):
         height, width = memory.working_size(network, 3000, 4000, memory.MAX_SIDE, free)
-        assert memory.needed(4, height, width) <= 0.8 * free and height * 4 == width * 3
+        assert memory.needed(4, height, width) + 12 * 3000 * 4000 <= 0.8 * free and height * 4 == width * 3
     with pytest.raises(InputError, match=r"4000x3000 pixels need about 17.\d GiB of memory, 4.0 GiB are free"):
         memory.working_size(network, 3000, 4000, 0, 2**32)
 
 
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="Linux tells the peak")
 def test_the_estimate_bounds_what_a_generator_takes():
     code = """
-import resource, numpy, paddle_ugatit
+import numpy, paddle_ugatit
 from paddle_ugatit.inference.translate import generate
-def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+def peak():  # getrusage would count the process that started this one
+    return int(open("/proc/self/status").read().split("VmHWM:")[1].split()[0]) * 1024
 network = paddle_ugatit.ResnetGenerator(3, 3, ngf=16, n_blocks=1, light=True)
 before = peak()
 generate(network, numpy.zeros((1, 3, 400, 500), numpy.float32))
