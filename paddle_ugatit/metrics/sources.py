@@ -114,8 +114,10 @@ def open_set(path: Path | str, say: Callable[[str], None] | None = None) -> Imag
     if not str(path):
         raise InputError("the name of a set is empty")  # Path("") would be the current folder
     path = Path(path)
-    if path.is_dir() or not path.exists():
+    if path.is_dir():
         return Folder(path, say)
+    if not path.exists():
+        raise InputError(f"{path}: there is no such folder or file")
     try:
         kinds.require_file(path)
         if not arrays.is_array_file(path):
