@@ -76,7 +76,7 @@ def parse(argv: Sequence[str] | None, program: str) -> argparse.Namespace:
     parser.add_argument("--strict", action="store_true", help="stop at an image that cannot be done, skip none")
     command.add_device(parser)
     arguments = parser.parse_args(argv)
-    needed = [action.option_strings[0] for action in (weights, images, out) if not getattr(arguments, action.dest)]
+    needed = [action.option_strings[0] for action in (weights, images, out) if getattr(arguments, action.dest) is None]
     if needed and not arguments.demo:
         parser.error(f"the following arguments are required: {', '.join(needed)}")
     if arguments.demo and (arguments.weights or arguments.input):

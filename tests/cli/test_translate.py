@@ -16,6 +16,7 @@ from paddle_ugatit import ResnetGenerator, formats, weights
 from paddle_ugatit.backend.errors import InputError
 from paddle_ugatit.cli import translate
 from paddle_ugatit.data import transforms
+from paddle_ugatit.data.faces.folder import make_dataset
 from paddle_ugatit.data.images import read_image
 from paddle_ugatit.data.inputs import collect
 from paddle_ugatit.inference import heatmaps, sheets
@@ -308,3 +309,34 @@ def test_terminated_it_leaves_whole_pictures(tmp_path, light):
 def test_help_has_an_example():
     done = subprocess.run([sys.executable, SCRIPT, "--help"], capture_output=True, text=True)
     assert done.returncode == 0 and "python tools/translate.py --weights" in done.stdout
+
+
+def test_demo_draws_translates_and_shows(tmp_path, capsys):
+    out = tmp_path / "demo"
+    assert translate.main(["--demo", "--out", str(out)]) == 0
+    assert [len(list((out / name).iterdir())) for name in ("photos", "cartoons", "truth")] == [8, 8, 8]
+    picture = np.asarray(Image.open(out / "picture.png"))
+    assert picture.shape[0] > 5 * 96 and picture.shape[1] > 8 * 96
+    assert str(out / "picture.png") in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("more", [["--weights", "faces"], ["--input", "photos"]])
+def test_demo_has_weights_and_faces_of_its_own(more, capsys):
+    with pytest.raises(SystemExit) as ended:
+        translate.main(["--demo", *more])
+    assert ended.value.code == 2 and "--demo has faces and weights of its own" in capsys.readouterr().err
+
+
+def test_attributes_of_drawn_faces_are_compared(tmp_path, capsys):
+    faces = tmp_path / "faces"
+    make_dataset(faces, 1, 6, 64, 3)
+    out = tmp_path / "out"
+    arguments = ["--weights", "faces", "--input", str(faces / "testA"), "--out", str(out)]
+    assert translate.main([*arguments, "--compare", str(faces / "testB")]) == 0
+    printed = capsys.readouterr().out
+    assert "attributes kept: " in printed and "(true images: " in printed
+    assert (tmp_path / "out-attributes" / "changed.png").is_file()
+    # Elsewhere than in a drawn data set nothing is known of attributes.
+    (faces / "testB").rename(tmp_path / "elsewhere")
+    assert translate.main([*arguments, "--compare", str(tmp_path / "elsewhere")]) == 0
+    assert "attributes kept" not in capsys.readouterr().out
