@@ -16,6 +16,7 @@ from paddle_ugatit.backend.errors import InputError
 from paddle_ugatit.data import kinds
 from paddle_ugatit.data.images import ImageError, image_files, picture_size, read_image, write_image
 
+Image.init()  # fills the tables that tests are made from
 Y, X = np.mgrid[:64, :48]
 PIXELS = np.stack([4 * X, 3 * Y, (X // 8 + Y // 8) % 2 * 255], -1).astype(np.uint8)  # with saturated edges
 
