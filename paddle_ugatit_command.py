@@ -36,6 +36,7 @@ CHECKS = {  # subcommand of align -> (script, line of help)
     "metric": ("align.check_metric", "KID, FID and the features they are measured on"),
     "all": ("align.check_all", "all of the above, on one page"),
     "faults": ("align.check_faults", "whether the checks find planted faults"),
+    "mutants": ("align.check_mutants", "how many small changes to the port the checks notice"),
     "learning": ("align.check_learning", "how well each framework learns"),
     "round-trip": ("align.check_round_trip", "two PyTorch checkpoints, bit for bit"),
     "page": ("align.page", "draw the page of one or more reports"),

@@ -35,6 +35,7 @@ ALIGN_ARROWS = {
     "report": (),
     "checks": ("causes", "compare", "cases", "report"),
     "faults": ("checks", "compare", "cases", "report", "planting"),
+    "mutants": ("checks", "compare", "cases", "report"),
     "bench": ("checks", "compare", "cases", "report", "planting"),
     "examples": (),
 }
@@ -231,6 +232,7 @@ def test_a_shared_name_is_found():
         ("align/faults/benchmark.py", "from align import check_faults"),
         ("align/report/page.py", "from align.compare.verdict import Row"),
         ("align/planting.py", "from align.cases import Case"),
+        ("align/mutants/units.py", "from align.faults.layers import FAULTS"),
         ("align/bench/side.py", "from align.faults.layers import FAULTS"),
         ("align/check_all.py", "from align.check_forward import main"),
         ("paddle_ugatit/models/ugatit.py", "from paddle_ugatit.training import trainer"),

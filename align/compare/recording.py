@@ -26,7 +26,7 @@ def save_recording(path, entries, versions):
     def put(array):
         if array is None:
             return None
-        array = np.ascontiguousarray(array)
+        array = np.asarray(array, order="C")  # unlike ascontiguousarray, which makes a counter of shape () a list
         name = _digest(array)
         tensors[name] = array
         return name

@@ -12,9 +12,12 @@ import pytest
 import torch
 from PIL import Image
 
+from align.cases import CASES
 from align.checks import command, data, initial, record_reference, training
-from align.compare.recording import load_recording
-from align.compare.reference import NotComparable
+from align.checks.layers import check_case
+from align.compare.recording import load_recording, save_recording
+from align.compare.reference import NotComparable, measure
+from align.compare.torch_side import TorchSide
 from align.compare.verdict import Judge
 from align.faults import metric_command
 
@@ -151,3 +154,13 @@ def test_recording_of_weights_that_are_no_network(tmp_path, capsys):
     assert record_reference.main(["--weights", str(file), "--out", str(tmp_path / "r.safetensors")]) == 2
     err = capsys.readouterr().err
     assert err.count("\n") == 1 and "is not a known network" in err
+
+
+def test_a_recording_keeps_counters_without_axes(tmp_path):
+    """Those of batch norms, of shape (); a reference that is read back must be compared like the live one."""
+    file = tmp_path / "recording.safetensors"
+    reference = measure(CASES["batch-norm"], TorchSide, float32=False)
+    save_recording(file, [(CASES["batch-norm"], reference)], {"torch": TorchSide.version})
+    ((_, found),), _ = load_recording(file)
+    assert found.weights["num_batches_tracked"].shape == ()
+    assert check_case(CASES["batch-norm"], found, "forward", ("float64",))["verdict"] == "aligned"

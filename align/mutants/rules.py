@@ -1,0 +1,163 @@
+"""What does not count: mutants that cannot change a number, a picture or a weight. Set aside by rules, never by hand.
+
+A rule looks at a node of the syntax tree and at what surrounds it. It sets aside every mutant within that node, under
+its name, a key of RULES; reports count them by rule. `reason` applies all rules; docs/mutants.md explains them.
+"""
+
+import ast
+from collections.abc import Sequence
+
+RULES = {
+    "outside": "the module is outside of what parity claims: it writes, draws or arranges files (OUTSIDE)",
+    "message": "part of a message, of a description, of what a report quotes, or how often a run writes (WRITING)",
+    "guard": "a check of input that only changes an error",
+    "types": "a name for type checkers or imports, no value",
+    "cache": "how much is cached or computed at a time, or which of two proven ways is the faster (SPEED)",
+    "equivalent": "compiles to the same instructions",
+}
+OUTSIDE = {  # module or folder, relative to the package -> why parity says nothing about it
+    "data/faces": "draws the project's own data set, which is no port of anything",
+    "metrics/charts.py": "the charts of a page",
+    "metrics/notes.py": "sentences for the reader of a report",
+    "metrics/page.py": "a page",
+    "training/checkpoints.py": "files on a disk",
+    "training/diverged.py": "only raises errors",
+    "training/lock.py": "files on a disk",
+    "training/loss_file.py": "a table of losses on a disk",
+    "training/records.py": "logs",
+    "training/resuming.py": "only raises errors",
+    "training/stopping.py": "signals",
+    "weights/pretrained.py": "finds a file on a disk",
+}
+SPEED = {  # numbers that decide how fast a result is there and not what it is: they are compared or used as sizes
+    "FEW",  # layers/fast/dispatch.py: the sizes from which a way was measured to be faster
+    "KEPT",  # layers/fast/winograd.py: what is kept for the backward pass
+    "MANY",
+    "SMALL_BATCH",
+    "SMALL_MAP",
+    "_BLOCK",  # metrics/frechet.py: rows computed at a time
+    "BATCH_SIZE",  # metrics/features.py
+    "maxsize",
+    "prefetch",
+    "workers",
+}
+WRITING = {"keep", "keep_every", "log_freq", "print_freq", "save_freq"}  # options of what a run leaves behind
+WRITING |= {"PUBLISHED", "REWARDS", "SCHEMA", "_SOURCE"}  # texts and numbers that reports quote
+LIMITS = {
+    "LEAST",
+    "SMALLEST",
+    "_LARGEST_SEED",
+    "_LOOKED_AT",
+    "_LONGEST",
+    "_NAMED",
+    "_REPORTED",
+}  # only of guards, notes
+SPEAKING = {"_note", "note", "print", "progress", "Progress", "say", "to_stderr", "warn", "write_text"}  # calls
+DESCRIBING = {"__repr__", "__str__", "about", "extra_repr", "label"}  # functions
+CASTING = {"TypeVar", "cast"}  # of typing
+PARAMETERS = {"stacklevel": "message", "strict": "guard", "maxsize": "cache"}  # keyword -> rule
+
+
+def of_module(path: str) -> str:
+    """Return the rule that sets a whole file aside, "" if none does."""
+    inside = path.partition("/")[2]
+    return "outside" if any(inside == each or inside.startswith(f"{each}/") for each in OUTSIDE) else ""
+
+
+def reason(node: ast.AST, parents: Sequence[ast.AST]) -> str:
+    """Return the rule that sets aside all mutants within a node, "" if none does; `parents` ends with the nearest."""
+    for name, rule in (("message", _is_message), ("guard", _is_guard), ("types", _is_types), ("cache", _is_speed)):
+        if rule(node, parents):
+            return name
+    if isinstance(node, ast.keyword) and node.arg in PARAMETERS:
+        return PARAMETERS[node.arg]
+    return ""
+
+
+def called(node: ast.AST) -> str:
+    """Return the last name of what a call calls: "say" of `self.say(...)`; "" for anything else."""
+    if not isinstance(node, ast.Call):
+        return ""
+    return getattr(node.func, "attr", getattr(node.func, "id", ""))
+
+
+def _is_message(node: ast.AST, parents: Sequence[ast.AST]) -> bool:
+    if isinstance(node, ast.FunctionDef):
+        return node.name in DESCRIBING
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return " " in node.value or not node.value  # a sentence, or what joins sentences
+    if isinstance(node, ast.Expr):
+        return called(node.value) in SPEAKING or _appends_note(node.value)
+    if isinstance(node, ast.Compare):
+        return bool(_names(node) & WRITING)
+    return isinstance(node, ast.JoinedStr) or called(node) in SPEAKING or _assigns(node, WRITING)
+
+
+def _appends_note(call: ast.AST) -> bool:
+    owner = getattr(getattr(call, "func", None), "value", None)
+    return called(call) in ("append", "extend") and getattr(owner, "id", getattr(owner, "attr", "")) == "notes"
+
+
+def _is_guard(node: ast.AST, parents: Sequence[ast.AST]) -> bool:
+    if isinstance(node, ast.Raise | ast.Assert):
+        return True
+    if isinstance(node, ast.If):
+        return not node.orelse and isinstance(node.body[-1], ast.Raise) and _only_speaks(node.body[:-1])
+    if isinstance(node, ast.ExceptHandler):
+        return isinstance(node.body[-1], ast.Raise)
+    if isinstance(node, ast.FunctionDef):
+        return node.name.lstrip("_").startswith("require")
+    if isinstance(node, ast.Expr):
+        return called(node.value).lstrip("_").startswith("require")
+    return _assigns(node, LIMITS)
+
+
+def _only_speaks(body: Sequence[ast.stmt]) -> bool:
+    """Whether statements before a raise do no more than put together its message."""
+    return all(isinstance(node, ast.Assign) for node in body)
+
+
+def _is_types(node: ast.AST, parents: Sequence[ast.AST]) -> bool:
+    if isinstance(node, ast.Import | ast.ImportFrom):
+        return True
+    if isinstance(node, ast.If) and getattr(node.test, "id", getattr(node.test, "attr", "")) == "TYPE_CHECKING":
+        return True
+    if isinstance(node, ast.Assign) and len(parents) == 1:
+        alias = isinstance(node.value, ast.Subscript | ast.BinOp) and _is_type(node.value)
+        return alias or _assigns(node, {"__all__"}) or called(node.value) in CASTING
+    return _assigns(node, {"__slots__", "__all__"})
+
+
+def _is_type(node: ast.AST) -> bool:
+    """Whether an expression at the top of a module names a type: `dict[str, int]`, `A | B`."""
+    if isinstance(node, ast.BinOp):
+        return isinstance(node.op, ast.BitOr) and _is_type(node.left) and _is_type(node.right)
+    if isinstance(node, ast.Subscript):
+        return _is_type(node.value)
+    name = getattr(node, "id", getattr(node, "attr", ""))
+    return name[:1].isupper() and not name.isupper() or name in ("dict", "list", "tuple", "set", "int", "float", "str")
+
+
+def _is_speed(node: ast.AST, parents: Sequence[ast.AST]) -> bool:
+    if isinstance(node, ast.Compare):
+        return bool(_names(node) & SPEED)
+    if isinstance(node, ast.Delete):
+        return True
+    if called(node) in ("lru_cache", "cache"):
+        return True
+    if isinstance(node, ast.FunctionDef):
+        return node.name == "block_size"
+    return _assigns(node, SPEED)
+
+
+def _names(node: ast.AST) -> set[str]:
+    return {getattr(part, "id", getattr(part, "attr", "")) for part in ast.walk(node)}
+
+
+def _assigns(node: ast.AST, names: set[str]) -> bool:
+    """Whether a statement gives values to names that are all among these."""
+    if isinstance(node, ast.Assign) and len(node.targets) == 1:
+        target = node.targets[0]
+        parts = target.elts if isinstance(target, ast.Tuple) else [target]
+        return all(getattr(part, "id", "") in names for part in parts)
+    return isinstance(node, ast.AnnAssign | ast.AugAssign) and getattr(node.target, "id", "") in names

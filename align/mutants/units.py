@@ -1,0 +1,170 @@
+"""The units that mutants are tried on: one case of one default check each, run until its first difference.
+
+They are what the commands run without options. Imported only in processes that were started for one mutant, since it
+imports the port.
+"""
+
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from align.cases import CASES, TRAINING
+from align.cases.initial import CASES as INITIAL
+from align.checks import data as data_check
+from align.checks import initial, layers, metric, training
+from align.compare.data import write_pictures
+from align.compare.paddle_side import PaddleSide
+from align.compare.recording import load_recording, save_recording
+from align.compare.reference import Reference, measure
+from align.compare.torch_side import TorchSide
+from align.mutants.source import PACKAGE, ROOT
+from paddle_ugatit.metrics import inception_weights
+
+STEPS, SEED = 6, 0  # the defaults of the commands
+SIZE, PICTURES = 64, 5  # of check_data
+METRICS: dict[
+    str, tuple[Callable[[str], Any], str]
+] = {  # part of check_metric -> its comparisons, the file in question
+    "statistics": (lambda path: metric.statistics(SEED), "metrics/mmd.py"),
+    "resizes": (lambda path: metric.resizes(SEED), "metrics/preprocess.py"),
+    "features": (lambda path: metric.features(path, SEED), "metrics/features.py"),
+}
+STATISTICS = {
+    "FID": "metrics/frechet.py",
+    "precision and recall": "metrics/frechet.py",
+    "the paper": "metrics/paper.py",
+}
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One case of a check; `dtype` only where layers are compared."""
+
+    check: str
+    case: str
+    dtype: str = ""
+
+    @property
+    def name(self) -> str:
+        """Check, case and dtype."""
+        return " ".join(filter(None, (self.check, self.case, self.dtype)))
+
+    @property
+    def group(self) -> str:
+        """A name that the units of one case share: they run the same lines, against one reference."""
+        return f"layers {self.case}" if self.dtype else self.name
+
+
+@dataclass(frozen=True)
+class Difference:
+    """What a check has against the port: `file`, relative to the project, is the one it blames."""
+
+    how: str  # "diverged", or "error" if the port or the check could not go on
+    file: str
+    message: str
+
+
+def listed(quick: bool) -> list[Unit]:
+    """Return all units; with `quick` only float64, and none that takes seconds."""
+    dtypes = ("float64",) if quick else ("float64", "float32")
+    found = [Unit(check, case, dtype) for case in CASES for dtype in dtypes for check in ("forward", "backward")]
+    found += [Unit("training", system) for system in TRAINING] + [Unit("data", "pictures")]
+    if quick:
+        return [*found, Unit("metric", "statistics")]
+    return found + [Unit("init", case) for case in INITIAL] + [Unit("metric", part) for part in METRICS]
+
+
+def run(unit: Unit, folder: Path) -> Difference | None:
+    """Run a unit and return its first difference, if any; `folder` holds the references of `record`."""
+    runs = {"training": _training, "init": _initial, "data": _data, "metric": _metric}
+    return _layers(unit, folder) if unit.dtype else runs[unit.check](unit)
+
+
+def record(case: str, folder: Path, float32: bool) -> None:
+    """Write PyTorch's results for a case, which no mutant changes."""
+    reference = measure(CASES[case], TorchSide, SEED, float32=float32)
+    save_recording(_file(case, folder), [(CASES[case], reference)], {"torch": TorchSide.version})
+
+
+def _file(case: str, folder: Path) -> Path:
+    return folder / f"{case}.safetensors"
+
+
+@lru_cache(maxsize=1)
+def _reference(case: str, folder: Path) -> Reference:
+    return load_recording(_file(case, folder))[0][0][1]
+
+
+def _layers(unit: Unit, folder: Path) -> Difference | None:
+    case = CASES[unit.case]
+    return _difference(layers.check_case(case, _reference(unit.case, folder), unit.check, (unit.dtype,)), case)
+
+
+def _training(unit: Unit) -> Difference | None:
+    config = replace(TRAINING[unit.case].small, iteration=STEPS)
+    entries = list(training.lockstep(config, STEPS, SEED, system=unit.case))
+    return _difference(entries[-1], None) if entries else Difference("error", "", "no step was made")
+
+
+@lru_cache(maxsize=1)
+def _tests() -> int:
+    return initial.count_tests(INITIAL.values())
+
+
+def _initial(unit: Unit) -> Difference | None:
+    case = INITIAL[unit.case]
+    return _difference(initial.check_case(case, range(initial.SEEDS), _tests()), case)
+
+
+def _data(unit: Unit) -> Difference | None:
+    with tempfile.TemporaryDirectory() as folder:
+        paths = write_pictures(Path(folder), SEED, PICTURES)
+        for entry in data_check.check(SIZE, SEED, paths):
+            if entry["verdict"] != "aligned":
+                batches = entry["name"] == "training batches"
+                file = f"{PACKAGE}/data/folders.py" if batches else entry["paddle"]
+                return _difference({**entry, "paddle": file}, None)
+    return None
+
+
+def _metric(unit: Unit) -> Difference | None:
+    comparisons, file = METRICS[unit.case]
+    with tempfile.TemporaryDirectory() as folder:
+        path = f"{folder}/inception.pth"
+        if unit.case == "features":
+            inception_weights.write_random(path, metric.NARROW, SEED)
+        for row in comparisons(path):
+            if not row.passed:
+                named = next((other for start, other in STATISTICS.items() if row.name.startswith(start)), file)
+                return Difference("diverged", f"{PACKAGE}/{named}", f"{row.group}, {row.name}: {row.error:.1e}")
+    return None
+
+
+def _difference(entry: dict, case: Any) -> Difference | None:
+    if entry["verdict"] == "aligned":
+        return None
+    blamed = entry["blamed"]
+    if blamed is None:
+        return Difference("error", entry["paddle"], entry["note"])
+    file = _file_of_layer(case, blamed["layer"]) if case else ""
+    return Difference("diverged", file or entry["paddle"], blamed["message"])
+
+
+def _file_of_layer(case: Any, path: str) -> str:
+    """The file that defines the layer at a path of a case's model, or the nearest one around it; "" if none does."""
+    found = dict(PaddleSide("float32").build(case.build, SEED).named_sublayers(include_self=True))
+    while True:
+        for kind in type(found[path]).__mro__ if path in found else ():
+            if kind.__module__.startswith(f"{PACKAGE}."):
+                return _relative(sys.modules[kind.__module__].__file__ or "")
+        if not path:
+            return ""
+        path = path.rpartition(".")[0]
+
+
+def _relative(file: str) -> str:
+    return Path(file).relative_to(ROOT).as_posix() if Path(file).is_relative_to(ROOT) else ""
