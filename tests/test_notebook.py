@@ -51,6 +51,7 @@ def test_every_cell_runs(tmp_path, monkeypatch):
     pytest.importorskip("visualdl")
     for room in ("paddle_ugatit", "tools", "work/configs"):
         shutil.copytree(ROOT / room, tmp_path / room, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "paddle_ugatit_command.py", tmp_path)
     shown = []
     display = types.ModuleType("IPython.display")
     display.Image, display.display = lambda path: Path(path).read_bytes(), shown.append
