@@ -122,7 +122,7 @@ training() {
         killed_training "$RUN/checkpoints/$(printf %07d "$KILLED")" "${settings[@]}"
         make "go on from the last checkpoint" tools/train.py "${settings[@]}" --resume
     fi
-    sections+=(--run "$RUN" --measures)
+    sections+=(--run "$RUN" --beside docs/faces_losses.csv --measures)
     measured "this-training" "$RUN/checkpoints/latest/ema.pdparams"
     measured "model-that-ships" faces
     page

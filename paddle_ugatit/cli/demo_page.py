@@ -28,7 +28,8 @@ exit code: 0 done, 1 a file cannot be read or written, 2 bad usage
 _TEMPLATES = Path(__file__).with_name("templates")
 _WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 640, 240, 56, 16, 12, 34  # of the curve, pixels
 _SHEETS = 4  # sample sheets that are shown
-_CURVE = "genA2B"  # the network whose KID is drawn
+_CURVE = ("g_cycle_a", "g_cycle_b", "g_identity_a", "g_identity_b")  # the losses whose sum is drawn
+_POINTS = 15  # of a curve: each is a mean over the iterations around it
 
 
 def parse(argv: Sequence[str] | None, program: str) -> argparse.Namespace:
@@ -38,6 +39,7 @@ def parse(argv: Sequence[str] | None, program: str) -> argparse.Namespace:
     parser.add_argument("--picture", metavar="FILE", help="faces translated by the model that ships")
     parser.add_argument("--parity", nargs="*", default=[], metavar="FILE", help="reports of align/check_*.py --json")
     parser.add_argument("--run", metavar="DIR", help="folder of a training run")
+    parser.add_argument("--beside", metavar="FILE", help="losses.csv of another run, to be drawn beside this one's")
     parser.add_argument(
         "--measures", nargs="*", default=[], metavar="NAME=FILE", help="reports of tools/eval_kid.py --json, in order"
     )
@@ -56,7 +58,7 @@ def render(arguments: argparse.Namespace) -> str:
             parity=[_verdict(report) for report in reports],
             chart=parity_chart(forward[0]) if forward else None,
             details=_link(arguments.parity[0], arguments.out) if arguments.parity else None,
-            training=_training(Path(arguments.run)) if arguments.run else None,
+            training=_training(Path(arguments.run), arguments.beside) if arguments.run else None,
             measures=[_measures(text) for text in arguments.measures],
         )
     )
@@ -79,14 +81,16 @@ def _link(report: str, page: str) -> str | None:
     return Path(os.path.relpath(found, Path(page).parent)).as_posix() if found.exists() else None
 
 
-def _training(run: Path) -> dict[str, Any]:
+def _training(run: Path, beside: str | None) -> dict[str, Any]:
     """The curve, the sample sheets and the interruptions of a run."""
-    points = _scores(run / "scores.csv")
+    losses = _losses(run / "losses.csv")
+    points = smoothed(losses, _POINTS)
+    other = _losses(Path(beside)) if beside else []
     sheets = sorted(run.glob("samples/*_A2B.png"))
     shown = sorted({round(i * (len(sheets) - 1) / max(_SHEETS - 1, 1)) for i in range(_SHEETS)}) if sheets else []
     return {
-        "curve": _curve(points) if len(points) > 1 else None,
-        "last": _last_iteration(run / "losses.csv"),
+        "curve": _curve(points, other) if len(points) > 1 else None,
+        "last": losses[-1][0] if losses else None,
         "resumed": _resumed(run / "log.txt"),
         "sheets": [{"iteration": int(sheets[i].name.split("_")[0]), "data": _embedded(sheets[i])} for i in shown],
     }
@@ -100,33 +104,42 @@ def _text(path: Path) -> str:
         return ""
 
 
-def _scores(path: Path) -> list[tuple[int, float]]:
-    """(iteration, KID) of the translations, in order; what is no such row is passed over."""
+def _losses(path: Path) -> list[tuple[int, float]]:
+    """(iteration, loss) of the rows of a losses.csv, in order; what is no such row is passed over."""
     found = []
     for row in csv.DictReader(_text(path).splitlines()):
         try:
-            found.append((int(row["iteration"]), float(row[_CURVE])))
+            found.append((int(row["iteration"]), sum(float(row[name]) for name in _CURVE)))
         except (KeyError, TypeError, ValueError):
             continue
     return sorted(found)
 
 
-def _last_iteration(path: Path) -> int | None:
-    numbers = [line.split(",")[0] for line in _text(path).splitlines()]
-    return max((int(number) for number in numbers if number.isdecimal()), default=None)
+def smoothed(points: list[tuple[int, float]], count: int) -> list[tuple[int, float]]:
+    """Return means of consecutive points, at most `count` of them.
+
+    >>> smoothed([(1, 4.0), (2, 2.0), (3, 1.0)], 2)
+    [(2, 3.0), (3, 1.0)]
+    """
+    size = max(1, -(-len(points) // count))
+    parts = [points[start : start + size] for start in range(0, len(points), size)]
+    return [(part[-1][0], sum(loss for _, loss in part) / len(part)) for part in parts]
 
 
 def _resumed(path: Path) -> list[int]:
     return [int(number) for number in re.findall(r"resumed after iteration (\d+)", _text(path))]
 
 
-def _curve(points: list[tuple[int, float]]) -> dict[str, Any]:
-    """The curve in the chart's pixels, with its ticks."""
-    last, most = points[-1][0] or 1, max(score for _, score in points) or 1.0
+def _curve(points: list[tuple[int, float]], other: list[tuple[int, float]]) -> dict[str, Any]:
+    """Both curves in the chart's pixels, with ticks; the other one as far as this one goes, and its end as a line."""
+    last = points[-1][0]
+    near = smoothed([point for point in other if point[0] <= last], _POINTS)
+    end = smoothed(other, _POINTS)[-1][1] if other else None
+    most = max(loss for _, loss in [*points, *near]) or 1.0
 
-    def place(iteration: int, score: float) -> tuple[float, float]:
+    def place(iteration: float, loss: float) -> tuple[float, float]:
         across = _LEFT + (_WIDTH - _LEFT - _RIGHT) * iteration / last
-        return round(across, 1), round(_TOP + (_HEIGHT - _TOP - _BOTTOM) * (1 - max(score, 0.0) / most), 1)
+        return round(across, 1), round(_TOP + (_HEIGHT - _TOP - _BOTTOM) * (1 - loss / most), 1)
 
     return {
         "width": _WIDTH,
@@ -135,7 +148,9 @@ def _curve(points: list[tuple[int, float]]) -> dict[str, Any]:
         "right": _WIDTH - _RIGHT,
         "floor": _HEIGHT - _BOTTOM,
         "dots": [place(*point) for point in points],
-        "across": [(place(round(last * part / 4), 0)[0], round(last * part / 4)) for part in range(5)],
+        "beside": [place(*point) for point in near] if len(near) > 1 else [],
+        "end": None if end is None else place(0, end)[1],
+        "across": [(place(last * part / 4, 0)[0], round(last * part / 4)) for part in range(5)],
         "down": [(place(0, most * part / 2)[1], f"{most * part / 2:.3g}") for part in range(3)],
     }
 

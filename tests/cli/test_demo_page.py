@@ -16,8 +16,14 @@ def run(tmp_path):
     (folder / "samples").mkdir(parents=True)
     for step in (0, 100, 200, 300, 400, 500):
         write_image(folder / "samples" / f"{step:07}_A2B.png", np.full((8, 8, 3), step // 2, np.uint8))
-    (folder / "losses.csv").write_text("iteration,d_loss\n10,1.5\n500,0.5\n")
-    (folder / "scores.csv").write_text("iteration,genA2B,genB2A\n0,20.0,1\n250,9.0,1\n500,4.0,1\n750,to")
+    rows = [
+        "iteration,g_cycle_a,g_cycle_b,g_identity_a,g_identity_b",
+        "10,5,5,5,5",
+        "250,2,2,2,3",
+        "500,1,1,1,1",
+        "750,t",
+    ]
+    (folder / "losses.csv").write_text("\n".join(rows))
     (folder / "log.txt").write_text("2026-01-01 00:00:00 resumed after iteration 100\n")
     return folder
 
@@ -37,16 +43,8 @@ def page(tmp_path, *arguments):
 def test_every_section_is_on_the_page(tmp_path, run):
     write_image(tmp_path / "picture.png", np.zeros((8, 8, 3), np.uint8))
     first, second = measures(tmp_path / "a.json", 1.5, 0.75), measures(tmp_path / "b.json", 0.25)
-    text = page(
-        tmp_path,
-        "--picture",
-        tmp_path / "picture.png",
-        "--run",
-        run,
-        "--measures",
-        f"this <run>={first}",
-        f"b={second}",
-    )
+    sections = ["--picture", tmp_path / "picture.png", "--run", run, "--beside", run / "losses.csv"]
+    text = page(tmp_path, *sections, "--measures", f"this <run>={first}", f"b={second}")
     assert "Faces into cartoons" in text and "data:image/png;base64," in text
     assert "after iteration\n100." in text and "500 iterations show" in text
     assert text.count("<circle") == 3 and ">20<" in text and ">500<" in text
@@ -56,10 +54,13 @@ def test_every_section_is_on_the_page(tmp_path, run):
 
 
 def test_the_lowest_score_is_at_the_bottom_of_the_curve():
-    curve = demo_page._curve([(0, 20.0), (100, 10.0), (200, -0.1)])
+    curve = demo_page._curve([(0, 20.0), (100, 10.0), (200, 0.0)], [(100, 15.0), (150, 12.0), (1000, 5.0)])
     heights = [y for _, y in curve["dots"]]
     assert heights == sorted(heights) and heights[-1] == curve["floor"]
     assert [x for x, _ in curve["dots"]][-1] == curve["right"]
+    # The other curve goes no farther than this one; where it ended is a line.
+    assert len(curve["beside"]) == 2 and heights[0] < curve["beside"][0][1] < heights[1]
+    assert heights[1] < curve["end"] < heights[2]
 
 
 def test_sections_without_files_are_left_out(tmp_path):
@@ -68,7 +69,13 @@ def test_sections_without_files_are_left_out(tmp_path):
 
 
 def test_parity_leads_to_the_page_of_every_layer(tmp_path):
-    report = {"schema": "paddle-ugatit-parity/1", "check": "forward", "verdict": "aligned", "summary": "forward: 5 comparisons", "cases": []}
+    report = {
+        "schema": "paddle-ugatit-parity/1",
+        "check": "forward",
+        "verdict": "aligned",
+        "summary": "forward: 5 comparisons",
+        "cases": [],
+    }
     path = tmp_path / "backward.json"
     path.write_text(json.dumps(report | {"check": "backward"}))
     (tmp_path / "index.html").write_text("")
