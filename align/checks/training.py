@@ -2,7 +2,8 @@
 
     python align/check_training.py [--steps N] [--full] [--json FILE] [--html FILE]
 
-Compares each loss, learning rate, parameter, Adam moment and spectral-norm vector after every step. Exit code: 0
+Compares both configurations field by field, the rate of every step of whole schedules, and each loss, learning rate,
+parameter, Adam moment and spectral-norm vector after every step. Exit code: 0
 aligned, 1 diverged, 2 not comparable or bad usage.
 """
 
@@ -12,6 +13,7 @@ from dataclasses import asdict, replace
 from align.cases import TRAINING
 from align.causes.training import find_training_cause
 from align.checks import running
+from align.checks.configuration import configuration_entry
 from align.compare.paddle_side import PaddleSide
 from align.compare.raised import NotComparable, on_side
 from align.compare.torch_side import TorchSide
@@ -104,6 +106,9 @@ def _run(arguments):
     start, entries = time.perf_counter(), []
     for system in arguments.system:
         config = _config(system, arguments)
+        if about := configuration_entry(system):
+            print(case_line(about), flush=True)
+            entries.append(about)
         for result in lockstep(config, arguments.steps, arguments.seed, system=system, causes=True):
             print(case_line(result), flush=True)
             if result["verdict"] == "not comparable":
