@@ -98,7 +98,8 @@ def compared(torch_numbers, paddle_numbers, step, limit=LIMIT, limits=None, afte
     rows, layers = [], _largest_moments(torch_numbers)
 
     def order(place):
-        return place[0] == "losses" and place[2] in afterwards, _order(place)
+        late = place[0] == "losses" and place[2] in afterwards
+        return late or place[0].startswith(("ema", "kid")), _order(place)
 
     for place in sorted(torch_numbers.keys() | paddle_numbers.keys(), key=order):
         network, what, name = place
