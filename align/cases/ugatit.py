@@ -165,11 +165,23 @@ MINI_CASES = [
 ]
 CASES = LAYER_CASES + fast.CASES + NETWORK_CASES
 
+
+def rho_at_its_limits(name, state):
+    """Move a part of every rho to 0 or 1, in place, so that the clip after the step acts on either side.
+
+    A step moves a rho by 1e-4 or so: drawn at random, none would come to a limit in a few steps.
+    """
+    for key, array in state.items():
+        if key.rpartition(".")[2] == "rho":
+            array.flat[0::4], array.flat[1::4] = 0, 1
+
+
 # The decay of the learning rate begins within the run, and the last step has a rate of 0.
 TRAINING = TrainingCase(
     "ugatit",
     {"light": True, "ch": 4, "n_res": 1, "img_size": 48, "global_layers": 6, "local_layers": 4, "iteration": 6},
     images,
+    rho_at_its_limits,
 )
 
 

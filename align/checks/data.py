@@ -4,7 +4,8 @@
 
 Compares paddle_ugatit's transforms bit by bit with Pillow and PyTorch, called as the public code calls them: the
 training transform with its random choices recorded and replayed, the test transform, the scaling of all 256 values,
-whole training batches, and the distribution of the random choices. A difference is explained if one of the known
+whole training batches, the stream of batches that a trainer gets, its test pictures, and the distribution of the random
+choices. A difference is explained if one of the known
 mistakes reproduces every pixel. Two kinds of pictures are deliberately read in another way than by the public code and
 show as differences with --data: those with an EXIF rotation and those with 16 bits. Exit code: 0 aligned, 1 diverged, 2
 not comparable or bad usage.
@@ -20,6 +21,7 @@ from unittest.mock import patch
 import numpy as np
 
 from align.checks import running
+from align.checks.data_stream import stream_rows
 from align.compare.data import MARGIN, MISTAKES, PUBLIC, antialiased_bilinear, write_pictures
 from align.compare.reference import NotComparable
 from align.compare.verdict import UNKNOWN, Row
@@ -29,7 +31,7 @@ from paddle_ugatit.data import folders, pictures, transforms
 from paddle_ugatit.data.images import image_files, read_image, read_picture
 from paddle_ugatit.data.transforms import Choice
 
-_DRAWS = 6000  # random choices drawn to test their distribution
+_DRAWS = 40_000  # random choices drawn to test their distribution, to 0.01 for a half
 
 
 def cases(size, seed, paths, batches=True):
@@ -41,6 +43,9 @@ def cases(size, seed, paths, batches=True):
     yield "random choices", _choices(seed), ""
     if batches:
         yield "training batches", _batches(size, seed), ""
+        stream, tests = stream_rows(size, seed)
+        yield "training stream", stream, ""
+        yield "test pictures", tests, ""
 
 
 def _row(stage, found, wanted, limit=0.0, note=""):
@@ -133,8 +138,8 @@ def _choices(seed):
 
 
 def _share(stage, found, wanted):
-    """A share among the draws, which may be off by five standard deviations."""
-    return _row(stage, np.float64(found), np.float64(wanted), 5 * (wanted * (1 - wanted) / _DRAWS) ** 0.5)
+    """A share among the draws, which may be off by four standard deviations."""
+    return _row(stage, np.float64(found), np.float64(wanted), 4 * (wanted * (1 - wanted) / _DRAWS) ** 0.5)
 
 
 def _batches(size, seed):

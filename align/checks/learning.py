@@ -18,6 +18,7 @@ import paddle
 import torch
 
 from align.checks.running import run
+from align.compare.training import twin_config
 from paddle_ugatit import weights
 from paddle_ugatit.backend.errors import InputError
 from paddle_ugatit.backend.progress import Progress
@@ -64,7 +65,7 @@ def train(framework, config, folder, tests):
     ours = start.system_of(config)
     trainer, tensor = ours, paddle.to_tensor
     if framework == "torch":
-        trainer, tensor = TorchTrainer(config), torch.tensor
+        trainer, tensor = TorchTrainer(twin_config(TorchTrainer, config)), torch.tensor
         for name, network in ours.networks.items():
             state = weights.to_torch({key: value.numpy() for key, value in network.state_dict().items()}, network)
             trainer.networks[name].load_state_dict({key: torch.tensor(array) for key, array in state.items()})

@@ -2,7 +2,9 @@
 
     python align/check_training.py [--steps N] [--full] [--json FILE] [--html FILE]
 
-Compares each loss, learning rate, parameter, Adam moment and spectral-norm vector after every step. Exit code: 0
+Compares both configurations field by field, the rate of every step of whole schedules, and each loss, learning rate,
+parameter, Adam moment and spectral-norm vector after every step; then a whole run of U-GAT-IT with accumulation,
+running means, KID and a resume. Exit code: 0
 aligned, 1 diverged, 2 not comparable or bad usage.
 """
 
@@ -12,6 +14,8 @@ from dataclasses import asdict, replace
 from align.cases import TRAINING
 from align.causes.training import find_training_cause
 from align.checks import running
+from align.checks.configuration import configuration_entry
+from align.checks.run import run_entries
 from align.compare.paddle_side import PaddleSide
 from align.compare.raised import NotComparable, on_side
 from align.compare.torch_side import TorchSide
@@ -103,13 +107,24 @@ def _run(arguments):
     running.require_seed(arguments.seed)
     start, entries = time.perf_counter(), []
     for system in arguments.system:
-        config = _config(system, arguments)
-        for result in lockstep(config, arguments.steps, arguments.seed, system=system, causes=True):
+        for result in _entries(system, arguments):
             print(case_line(result), flush=True)
             if result["verdict"] == "not comparable":
                 failed("check_training", f"{result['name']}: {result['note']}", 2)
             entries.append(result)
     return finish("training", entries, start, arguments, TorchSide.version)
+
+
+def _entries(system, arguments):
+    """The entries of a system: its configuration, its steps and, if they are aligned, those of a whole run."""
+    if about := configuration_entry(system):
+        yield about
+    aligned = True
+    for result in lockstep(_config(system, arguments), arguments.steps, arguments.seed, system=system, causes=True):
+        yield result
+        aligned = aligned and result["verdict"] == "aligned"
+    if system == "ugatit" and aligned:
+        yield from run_entries(arguments.seed)
 
 
 def _config(system, arguments):

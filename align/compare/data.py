@@ -117,6 +117,8 @@ def write_pictures(folder, seed, count=4):
         smooth = np.asarray(Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC)).astype(float)
         noisy = (smooth + rng.normal(0, 30, smooth.shape)).clip(0, 255).astype(np.uint8)
         picture = Image.fromarray(noisy).convert(mode)
+        if mode == "RGBA":  # transparent in places, which must not show
+            picture.putalpha(Image.fromarray(rng.integers(0, 256, (height, width), dtype=np.uint8)))
         paths.append(folder / f"{number}_{mode}.{suffix}")
         picture.save(paths[-1])
     return paths

@@ -1,5 +1,8 @@
 """Both trainers in lockstep: the same weights and images, and a comparison of the whole state after each step."""
 
+import sys
+from dataclasses import fields
+
 import numpy as np
 
 from align.cases import randomise, representable
@@ -48,6 +51,19 @@ def paddle_state(trainer, losses):
     return state
 
 
+def twin_config(trainer, config):
+    """Return the configuration for PyTorch's `trainer`: the twin's own, with what differs from our defaults changed.
+
+    A twin without a Config of its own is given ours.
+    """
+    kind = getattr(sys.modules[trainer.__module__], "Config", None)
+    if kind is None or isinstance(config, kind):
+        return config
+    known, ours = {field.name for field in fields(kind)}, type(config)()
+    changed = {field.name: getattr(config, field.name) for field in fields(config)}
+    return kind(**{name: x for name, x in changed.items() if name in known and x != getattr(ours, name)})
+
+
 def started(config, seed, trainers, sides, moved=lambda name, state: None):
     """Build both trainers and give them the same weights, moved away from initial values that could hide a fault.
 
@@ -55,7 +71,7 @@ def started(config, seed, trainers, sides, moved=lambda name, state: None):
     place. Returns (PyTorch's trainer, Paddle's). Raises NotComparable if one of them raises.
     """
     with on_side("PyTorch"):
-        theirs = sides[0].build(lambda _: trainers[0](config), seed)
+        theirs = sides[0].build(lambda _: trainers[0](twin_config(trainers[0], config)), seed)
     with on_side("Paddle"):
         ours = sides[1].build(lambda _: trainers[1](config), seed)
     for number, (name, net) in enumerate(theirs.networks.items()):
@@ -82,7 +98,8 @@ def compared(torch_numbers, paddle_numbers, step, limit=LIMIT, limits=None, afte
     rows, layers = [], _largest_moments(torch_numbers)
 
     def order(place):
-        return place[0] == "losses" and place[2] in afterwards, _order(place)
+        late = place[0] == "losses" and place[2] in afterwards
+        return late or place[0].startswith(("ema", "kid")), _order(place)
 
     for place in sorted(torch_numbers.keys() | paddle_numbers.keys(), key=order):
         network, what, name = place

@@ -5,12 +5,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import paddle_ugatit  # noqa: F401  first: it sets the process up before PyTorch
 from align.checks import data as check_data
+from align.checks.data_stream import stream_rows
 from align.compare import data as data_side
 from align.faults.data import CONTROLS, FAULTS
+from align.planting import in_force
 from align.report.page import render
+from paddle_ugatit.data import folders, images, transforms
+from paddle_ugatit.training import start
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +30,7 @@ def entries(pictures, size=24, seed=0):
 @pytest.mark.parametrize("seed", [0, 1])
 def test_the_product_is_aligned(pictures, seed):
     found = entries(pictures, 24 + seed, seed)
-    assert {entry["verdict"] for entry in found.values()} == {"aligned"} and len(found) == 5
+    assert {entry["verdict"] for entry in found.values()} == {"aligned"} and len(found) == 7
     assert all(entry["counts"]["compared"] > 2 or name == "resize filter" for name, entry in found.items())
 
 
@@ -41,6 +46,79 @@ def test_a_planted_fault_is_found_and_named(pictures, fault):
 def test_what_is_no_fault_is_left_alone(pictures, control):
     with control.planted():
         assert {entry["verdict"] for entry in entries(pictures).values()} == {"aligned"}
+
+
+_tests_of = start.tests_of
+
+
+def _stream_fault(change):
+    """A change of (own sample, domain, number), the arguments of a stream's sample."""
+    own = folders.Stream.sample
+
+    def sample(self, number):
+        return change(lambda n, domain=self.domain: _sample(own, self, n, domain), self.domain, number)
+
+    return (folders.Stream, "sample", sample)
+
+
+def _sample(own, stream, number, domain):
+    before, stream.domain = stream.domain, domain
+    try:
+        return own(stream, number)
+    finally:
+        stream.domain = before
+
+
+def _whole_batch(own):
+    """One choice of flip and crop for a whole batch of two."""
+    return lambda *key: own(*key[:-1], key[-1] // 2)
+
+
+_order, _choice, _rgb = transforms.draw_order, transforms.draw_choice, images._rgb
+STREAM_FAULTS = {
+    "A and B shuffled alike": (transforms, "draw_order", lambda n, seed, domain, *more: _order(n, seed, 0, *more)),
+    "the same order every epoch": (transforms, "draw_order", lambda n, *key: _order(n, *key[:-1], 0)),
+    "never shuffled": (transforms, "draw_order", lambda n, *key: np.arange(n)),
+    "one choice for a batch": (transforms, "draw_choice", _whole_batch(_choice)),
+    "A and B cropped alike": (transforms, "draw_choice", lambda seed, domain, *more: _choice(seed, 0, *more)),
+    "no margin": (transforms, "train_pixels", lambda picture, size, choice: transforms.test_pixels(picture, size)),
+    "a batch mirrored again": _stream_fault(lambda own, domain, n: own(n)[:, ::-1]),
+}
+
+
+@pytest.mark.parametrize("name", STREAM_FAULTS)
+def test_a_fault_between_the_files_and_the_trainer_is_found(name):
+    assert {row.verdict for row in stream_rows(24, 0)[0]} == {"pass"}
+    with in_force([STREAM_FAULTS[name]]):
+        assert "fail" in {row.verdict for row in stream_rows(24, 0)[0]}
+
+
+def _composed(picture, path):
+    if picture.mode != "RGBA":
+        return _rgb(picture, path)
+    return Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture).convert("RGB")
+
+
+def _of_other_size(own):
+    return lambda config, *more, **options: own(config.replaced(img_size=config.img_size + 4), *more, **options)
+
+
+def _clipped(picture, path):
+    return picture.convert("RGB")
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        pytest.param((images, "_rgb", _composed), id="RGBA composed"),
+        pytest.param((start, "tests_of", _of_other_size(_tests_of)), id="test pictures of another size"),
+        pytest.param((images, "_rgb", _clipped), id="16 bits clipped"),
+    ],
+)
+def test_a_fault_in_the_test_pictures_is_found(fault):
+    assert {row.verdict for row in stream_rows(24, 0)[1]} == {"pass"}
+    with in_force([fault]):
+        assert "fail" in {row.verdict for row in stream_rows(24, 0)[1]}
 
 
 def test_what_is_no_mistake_is_named_by_none():
@@ -59,9 +137,9 @@ def test_the_command(tmp_path, capsys):
     report = tmp_path / "report.json"
     assert check_data.main(["--size", "16", "--count", "5", "--json", str(report)]) == 0
     said = capsys.readouterr().out.splitlines()
-    assert said[-1].startswith("ALIGNED: data: ") and len(said) == 10
+    assert said[-1].startswith("ALIGNED: data: ") and len(said) == 12
     noted = json.loads(report.read_text())
-    assert noted["check"] == "data" and noted["verdict"] == "aligned" and len(noted["cases"]) == 9
+    assert noted["check"] == "data" and noted["verdict"] == "aligned" and len(noted["cases"]) == 11
     folder = tmp_path / "own"
     folder.mkdir()
     data_side.write_pictures(folder, 3, 2)

@@ -5,6 +5,7 @@ Every pass is run by itself, and nothing is reused.
 Twin: paddle_ugatit/training/ugatit.py, which makes the same updates with less work.
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -13,10 +14,54 @@ from torch_ref.losses import adversarial_loss, cam_loss, discriminator_loss, l1
 from torch_ref.models.ugatit import Discriminator, ResnetGenerator
 
 
+@dataclass(frozen=True)
+class Config:
+    """The options of a run, under the names of the public command line and with its defaults.
+
+    Written from the paper (section 2.2 and appendix) and from that command line, not from the port, so that a wrong
+    default or schedule of the port shows as a difference.
+    """
+
+    light: bool = False
+    revision: str = "current"
+    iteration: int = 1_000_000
+    batch_size: int = 1
+    lr: float = 0.0001
+    decay_flag: bool = True
+    weight_decay: float = 0.0001
+    adv_weight: float = 1.0
+    cycle_weight: float = 10.0
+    identity_weight: float = 10.0
+    cam_weight: float = 1000.0
+    ch: int = 64
+    n_res: int = 4
+    img_size: int = 256
+    img_ch: int = 3
+    global_layers: int = 7
+    local_layers: int = 5
+
+    def lr_at(self, step: int) -> float:
+        """Return the learning rate of iteration `step`, counted from 1.
+
+        Each iteration of the second half subtracts lr / (iteration // 2) before its updates. quirk: if `iteration` is
+        odd, the second half has one iteration more, in which the public code's rate is negative, so that it takes back
+        a part of the last updates. Here that last rate is 0; `public_lr_at` returns the public one.
+        """
+        return max(0.0, self.public_lr_at(step))
+
+    def public_lr_at(self, step: int) -> float:
+        """Return the public code's rate of iteration `step`; a single iteration, at which it fails, has `lr`."""
+        half = self.iteration // 2
+        subtracted = max(0, step - half)
+        if not self.decay_flag or not half:
+            return self.lr
+        return self.lr * (half - subtracted) / half
+
+
 class Trainer:
     """Six networks, in `networks` under the checkpoint's names, and two optimisers, "gen" and "dis".
 
-    `config` has the fields of paddle_ugatit.training.Config.
+    `config` is a Config, or has its fields.
     """
 
     def __init__(self, config: Any):

@@ -1,0 +1,88 @@
+"""The twin's configuration is its own: a wrong default, schedule or clip of the port shows in the default command."""
+
+from dataclasses import replace
+from unittest.mock import patch
+
+import pytest
+
+from align.cases import TRAINING
+from align.checks.configuration import configuration_entry
+from align.checks.training import SMALL, lockstep
+from align.compare.training import twin_config
+from paddle_ugatit.training import Config, Trainer
+from torch_ref.training import ugatit as twin
+
+
+def test_both_configurations_agree():
+    entry = configuration_entry("ugatit")
+    assert (entry["verdict"], entry["blamed"]) == ("aligned", None) and entry["counts"]["compared"] > 100
+
+
+def test_the_twin_gets_a_configuration_of_its_own():
+    config = twin_config(twin.Trainer, SMALL)
+    assert type(config) is twin.Config and config.ch == SMALL.ch and config.lr == 1e-4
+    assert twin_config(twin.Trainer, config) is config
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong"),
+    [("cycle_weight", 1.0), ("weight_decay", 0.0), ("lr", 2e-4), ("n_res", 6), ("light", True), ("global_layers", 6)],
+)
+def test_a_wrong_default_is_found(name, wrong):
+    right = Config.__init__
+    with patch.object(Config, "__init__", lambda self, **given: right(self, **{name: wrong, **given})):
+        entry = configuration_entry("ugatit")
+    assert entry["verdict"] == "diverged" and entry["blamed"]["slot"] == name
+
+
+def test_an_option_without_a_partner_is_found():
+    with patch.dict("align.checks.configuration.ELSEWHERE", clear=True):
+        entry = configuration_entry("ugatit")
+    assert entry["verdict"] == "diverged" and "PyTorch's is None" in entry["blamed"]["message"]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda self, step: self.lr,
+        lambda self, step: max(0.0, self.lr * (1 - max(0, step - self.iteration / 2) / (self.iteration / 2))),
+        lambda self, step: self.lr if step <= self.iteration // 2 else self.lr * (1 - step / self.iteration),
+        lambda self, step: self.lr_right(step + 1),
+        lambda self, step: self.lr_right((step - 1) // 5 * 5 + 1),
+    ],
+    ids=["never decays", "odd halves", "another slope", "a step early", "by epochs"],
+)
+def test_a_wrong_schedule_is_found(wrong):
+    with patch.object(Config, "lr_right", Config.lr_at, create=True), patch.object(Config, "lr_at", wrong):
+        entry = configuration_entry("ugatit")
+    assert entry["verdict"] == "diverged" and entry["blamed"]["slot"].startswith("rate of step")
+
+
+def test_the_last_rate_of_an_odd_schedule_is_0_where_the_public_one_is_negative():
+    config = twin.Config(iteration=7)
+    assert config.public_lr_at(7) == pytest.approx(-1e-4 / 3) and config.lr_at(7) == Config(iteration=7).lr_at(7) == 0
+    assert config.public_lr_at(6) == Config(iteration=7).lr_at(6) == 0
+
+
+@pytest.mark.parametrize(
+    ("low", "high"), [(None, None), (0.0, None), (None, 1.0)], ids=["never", "only below", "only above"]
+)
+def test_a_clip_that_is_left_out_is_found_by_the_default_command(low, high):
+    """Rho moves below 0 and above 1 within the steps that check_training runs."""
+
+    def clip(self):
+        for name in ("genA2B", "genB2A"):
+            for key, parameter in self.networks[name].named_parameters():
+                if key.endswith("rho"):
+                    parameter.set_value(parameter.clip(-9 if low is None else low, 9 if high is None else high))
+
+    with patch.object(Trainer, "clip_rho", clip):
+        (entry,) = lockstep(TRAINING["ugatit"].small, 1)
+    assert entry["verdict"] == "diverged"
+    assert (entry["blamed"]["what"], entry["blamed"]["slot"]) == ("parameter", "rho")
+
+
+def test_an_odd_schedule_is_in_step():
+    small = replace(SMALL, ch=2, img_size=24, global_layers=5, local_layers=3, iteration=3)
+    entries = list(lockstep(small, 3))
+    assert [entry["verdict"] for entry in entries] == ["aligned"] * 3
