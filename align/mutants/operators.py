@@ -50,6 +50,7 @@ SWAPPED |= {"Tanh": "Sigmoid", "removeprefix": "removesuffix", "startswith": "en
 SWAPPED |= {other: one for one, other in SWAPPED.items()} | {"ReLU": "ReLU6", "relu": "relu6"}
 BUILT_IN = {"max", "min", "any", "all"}  # of SWAPPED, where they are no attribute
 SYMMETRIC = {"maximum", "minimum", "add", "multiply", "isclose", "array_equal", "samefile", "logical_and", "logical_or"}
+SYMMETRIC |= {"hinge", "l1", "least_squares"}  # of losses: 1 - sign * logit, absolute and squared differences
 # Calls whose arguments have types of their own, so that swapping or dropping them is an error and no mistake.
 TYPED = {"isinstance", "issubclass", "getattr", "setattr", "hasattr", "super", "cast", "zip", "dict", "partial"}
 CONVERTING = {"float", "str", "bool", "list", "tuple", "dict", "iter", "set", "frozenset", "Path", "super", "sorted"}
@@ -116,6 +117,9 @@ class _Finder:
             yield from found(node, parents)
         if isinstance(node, ast.stmt):
             yield from self._statement(node, parents)
+        above = parents[-1] if parents else None
+        if isinstance(above, ast.If | ast.While | ast.IfExp) and above.test is node:
+            yield "condition", *self.text.span(node), f"(not ({self.text.of(node)}))"
 
     # --- expressions ----------------------------------------------------------------------------------------
 
@@ -165,12 +169,6 @@ class _Finder:
             yield "number", *self.text.span(node), repr(2 * value if value else 1.0)
         elif isinstance(value, str):
             yield "string", *self.text.span(node), repr(f"{value}_")
-
-    def on_ifexp(self, node: ast.IfExp, parents: tuple[ast.AST, ...]) -> Iterator[Change]:
-        yield self._negated(node.test)
-
-    def _negated(self, test: ast.expr) -> Change:
-        return "condition", *self.text.span(test), f"(not ({self.text.of(test)}))"
 
     def on_listcomp(self, node: ast.ListComp, parents: tuple[ast.AST, ...]) -> Iterator[Change]:
         yield from self._filters(node.generators)
@@ -223,8 +221,6 @@ class _Finder:
     # --- statements -----------------------------------------------------------------------------------------
 
     def _statement(self, node: ast.stmt, parents: tuple[ast.AST, ...]) -> Iterator[Change]:
-        if isinstance(node, ast.If | ast.While):
-            yield self._negated(node.test)
         if isinstance(node, ast.With):
             for item in node.items:
                 if item.optional_vars is None:

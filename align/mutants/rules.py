@@ -12,7 +12,7 @@ RULES = {
     "message": "part of a message, of a description, of what a report quotes, or how often a run writes (WRITING)",
     "guard": "a check of input that only changes an error",
     "types": "a name for type checkers or imports, no value",
-    "cache": "how much is cached or computed at a time, or which of two proven ways is the faster (SPEED)",
+    "cache": "how much is cached or computed at a time, or which of two proven ways is taken (SPEED, CHOOSING)",
     "equivalent": "compiles to the same instructions",
 }
 OUTSIDE = {  # module or folder, relative to the package -> why parity says nothing about it
@@ -41,6 +41,7 @@ SPEED = {  # numbers that decide how fast a result is there and not what it is: 
     "prefetch",
     "workers",
 }
+CHOOSING = {"mirrored", "taken"}  # functions of layers/fast/dispatch.py that choose between two ways, and no more
 WRITING = {"keep", "keep_every", "log_freq", "print_freq", "save_freq"}  # options of what a run leaves behind
 WRITING |= {"PUBLISHED", "REWARDS", "SCHEMA", "_SOURCE"}  # texts and numbers that reports quote
 LIMITS = {
@@ -143,7 +144,7 @@ def _is_speed(node: ast.AST, parents: Sequence[ast.AST]) -> bool:
         return bool(_names(node) & SPEED)
     if isinstance(node, ast.Delete):
         return True
-    if called(node) in ("lru_cache", "cache"):
+    if called(node) in ("lru_cache", "cache", *CHOOSING):
         return True
     if isinstance(node, ast.FunctionDef):
         return node.name == "block_size"

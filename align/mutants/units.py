@@ -150,7 +150,10 @@ def _difference(entry: dict, case: Any) -> Difference | None:
     blamed = entry["blamed"]
     if blamed is None:
         return Difference("error", entry["paddle"], entry["note"])
-    file = _file_of_layer(case, blamed["layer"]) if case else ""
+    path = blamed["layer"]
+    if blamed["view"] == "isolated" and blamed["what"] in ("input", "grad_output"):
+        path = path.rpartition(".")[0]  # what is blamed is the code before or after the layer, in the one around it
+    file = _file_of_layer(case, path) if case else ""
     return Difference("diverged", file or entry["paddle"], blamed["message"])
 
 

@@ -108,6 +108,8 @@ def test_mutants_of_the_port_compile_and_differ():
         ("message", "PUBLISHED = {'a': (1.5, 2.5)}"),
         ("cache", "y = outputs >= MANY"),
         ("cache", "MANY, FEW = 64, 4"),
+        ("cache", "if dispatch.taken('sums', x): y"),
+        ("cache", "if size > KEPT: y"),
         ("cache", "y = lru_cache(maxsize=1)"),
     ],
 )
