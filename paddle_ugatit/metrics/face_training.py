@@ -19,7 +19,7 @@ from paddle_ugatit.metrics.face_features import outputs, to_network
 from paddle_ugatit.models.faces import SIZE, FaceNetwork
 
 _KINDS = {"trainA": 1.0, "trainB": -1.0}  # photo-like, cartoon; 0 is neither
-_NOTHING = 6  # every so many images one without a face is added
+_NOTHING = 3  # every so many images one that is neither is added
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class FaceTraining:
     """The options of the training; each affects its result."""
 
     images: int = 5000  # drawn faces of each domain
-    epochs: int = 14
+    epochs: int = 12
     batch_size: int = 64
     lr: float = 2e-3  # at the start; falls to 0 along a cosine
     weight_decay: float = 1e-3
@@ -74,10 +74,10 @@ def augmented(pixels: np.ndarray, classes: np.ndarray, generator: np.random.Gene
 
 
 def nothing(pixels: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    """Make images without a face from faces: (B,64,64,3) -> float32 (B,64,64,3) in [0,255].
+    """Make images that are of neither domain from faces: (B,64,64,3) -> float32 (B,64,64,3) in [0,255].
 
-    Of each some: one colour, noise, a wide blur, shuffled tiles, and what a random convolution makes of the image, as
-    an untrained generator does.
+    Of each some: one colour, noise, a wide blur, shuffled tiles, what a random convolution makes of the image, as an
+    untrained generator does, and faces smeared in shape and colour, as in the first hundreds of iterations.
     """
     return np.stack([_WITHOUT[generator.integers(len(_WITHOUT))](image, generator) for image in pixels]).clip(0, 255)
 
@@ -116,7 +116,17 @@ def _random_convolution(image: np.ndarray, generator: np.random.Generator) -> np
     return np.float32(127.5) * (1 + np.tanh(np.float32(gain) * mixed)) + np.float32(generator.normal(0, 4))
 
 
-_WITHOUT = (_one_colour, _noise, _wide_blur, _shuffled, _random_convolution)
+def _smeared(image: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    """Blurred, with colours mixed and edges of a random filter over them."""
+    blurred = cv2.GaussianBlur(image.astype(np.float32), (0, 0), generator.uniform(1.5, 5))
+    share = generator.uniform(0.2, 1)
+    mix = share * np.eye(3) + (1 - share) / 3 + generator.normal(0, 0.15, (3, 3))
+    mixed = (blurred - 127.5) @ mix.astype(np.float32) * np.float32(generator.uniform(0.5, 1.5))
+    edges = _random_convolution(image, generator) - 127.5
+    return np.float32(127.5 + generator.normal(0, 20)) + mixed + np.float32(generator.uniform(0, 1.5)) * edges
+
+
+_WITHOUT = (_one_colour, _noise, _wide_blur, _shuffled, _random_convolution, _smeared, _smeared, _smeared)
 
 
 def train(
