@@ -62,6 +62,7 @@ def parse(argv: Sequence[str] | None, program: str) -> argparse.Namespace:
     parser.add_argument("--alpha", type=float, default=1.0, metavar="A", help="0 is the content, 1 full style (1)")
     parser.add_argument("--preserve-color", action="store_true", help="keep the content's colours")
     parser.add_argument("--size", type=int, metavar="N", help="resize the shorter side of every image to N pixels")
+    parser.add_argument("--style-size", type=int, metavar="N", help="that of the styles, if it is another (--size)")
     parser.add_argument("--crop", action="store_true", help="crop every image to the square in its middle")
     parser.add_argument("--sheet", metavar="FILE", help="also write contents, styles and results as one image")
     parser.add_argument("--strict", action="store_true", help="stop at an image that cannot be done, skip none")
@@ -139,11 +140,11 @@ def shares_of(arguments: argparse.Namespace, styles: list[Style]) -> list[float]
     return [weight / sum(weights) for weight in weights]
 
 
-def prepared(picture: Image.Image, arguments: argparse.Namespace) -> Image.Image:
-    """Resize and crop an image as the options ask."""
-    if arguments.size:
-        picture = scaled_to(picture, arguments.size)
-    return _square(picture) if arguments.crop else picture
+def prepared(picture: Image.Image, size: int | None, crop: bool) -> Image.Image:
+    """Resize an image so that its shorter side has `size` pixels, if that is given, and crop it if `crop`."""
+    if size:
+        picture = scaled_to(picture, size)
+    return _square(picture) if crop else picture
 
 
 def _square(picture: Image.Image) -> Image.Image:
@@ -168,14 +169,14 @@ class Stylising:
         self.done = 0
         self.tiles: dict[tuple[str, str], tuple[np.ndarray, np.ndarray, np.ndarray]] = {}
 
-    def read(self, path: Path) -> np.ndarray:
-        """Read an image: uint8 (H,W,3). Raises ImageError if it is unreadable, too small or too large."""
+    def read(self, path: Path, size: int | None) -> np.ndarray:
+        """Read an image, resized to `size`: uint8 (H,W,3). Raises ImageError if it is unreadable or of no fit size."""
         picture = read_picture(path)
-        if size := self.arguments.size:
+        if size:
             longer = round(size * max(picture.size) / min(picture.size))
             if longer > memory.LARGEST:
                 raise ImageError(f"{path}: --size {size} would make it {longer} pixels long: {memory.LARGEST} at most")
-        pixels = np.array(prepared(picture, self.arguments))
+        pixels = np.array(prepared(picture, size, self.arguments.crop))
         height, width = pixels.shape[:2]
         try:
             require_size(height, width)
@@ -186,7 +187,7 @@ class Stylising:
         return pixels
 
     def readable(
-        self, items: list[Style], progress: Progress, skipped: Skipped, units: int
+        self, items: list[Style], size: int | None, progress: Progress, skipped: Skipped, units: int
     ) -> Iterator[tuple[str, list[np.ndarray]]]:
         """Yield (name, images) of every item (name, files) whose files can all be read.
 
@@ -195,7 +196,7 @@ class Stylising:
         for name, files in items:
             pictures = None
             with skipped.one(name):
-                pictures = [self.read(path) for path in files]
+                pictures = [self.read(path, size) for path in files]
             if pictures is None:
                 progress(units)
             else:
@@ -205,9 +206,10 @@ class Stylising:
         """Render every content in every style; return what was skipped."""
         skipped = Skipped(self.arguments.strict or progress.total == 1, progress.say)
         make_folder(Path(self.arguments.out))
-        contents = [(name, [path]) for path, name in self.contents]
-        for content, (pixels,) in self.readable(contents, progress, skipped, len(self.styles)):
-            for style, pictures in self.readable(self.styles, progress, skipped, 1):
+        contents, size = [(name, [path]) for path, name in self.contents], self.arguments.size
+        style_size = self.arguments.style_size or size
+        for content, (pixels,) in self.readable(contents, size, progress, skipped, len(self.styles)):
+            for style, pictures in self.readable(self.styles, style_size, progress, skipped, 1):
                 with skipped.one(content if len(self.styles) == 1 else f"{content} in {style}"):
                     self.write(content, style, pixels, pictures)
                 progress()
@@ -231,8 +233,8 @@ class Stylising:
         if self.mask is None:
             return self.weights or [1 / len(pictures)] * len(pictures)
         height, width = pixels.shape[:2]
-        mask = prepared(self.mask, self.arguments).resize((width, height), Image.Resampling.BILINEAR)
-        return region_shares(np.asarray(mask))
+        mask = prepared(self.mask, self.arguments.size, self.arguments.crop)
+        return region_shares(np.asarray(mask.resize((width, height), Image.Resampling.BILINEAR)))
 
     def tile(self, pixels: np.ndarray) -> np.ndarray:
         """Return an image as it appears on the sheet."""
@@ -264,8 +266,9 @@ def stylize(arguments: argparse.Namespace) -> None:
     """Do what the command line asks for."""
     if not 0 <= arguments.alpha <= 1:
         raise UsageError(f"--alpha must be from 0 to 1, got {arguments.alpha}")
-    if arguments.size is not None and not 1 <= arguments.size <= memory.LARGEST:
-        raise UsageError(f"--size must be 1 or more, and at most {memory.LARGEST}, got {arguments.size}")
+    for option, size in (("--size", arguments.size), ("--style-size", arguments.style_size)):
+        if size is not None and not 1 <= size <= memory.LARGEST:
+            raise UsageError(f"{option} must be 1 or more, and at most {memory.LARGEST}, got {size}")
     for name in ("out", "sheet", "mask", "style_weights"):
         if getattr(arguments, name) == "":
             raise UsageError(f"--{name.replace('_', '-')} is empty")

@@ -4,6 +4,7 @@ Since PyTorch 1.6 such a file is a zip archive: `NAME/data.pkl`, a pickle that r
 uncompressed records `NAME/data/KEY`. Older files: see torch_legacy.py. Nothing in a file is executed.
 """
 
+import functools
 import io
 import mmap
 import struct
@@ -31,7 +32,7 @@ from paddle_ugatit.formats.torch_tensors import STORAGES, TorchMachine, View, ar
 _CLASS_OF = {dtype: storage for storage, dtype in STORAGES.items()}
 _ALIGNMENT = 64  # of every storage in the file, as PyTorch writes it
 _BIG = 1 << 30  # bytes from which zipfile is told beforehand that it may need 64-bit sizes
-_MOST_DEFLATED = 20  # times as large as it is compressed may a record be; weights hardly shrink
+_MOST_INFLATED = 20  # times as large as the file may all its records be together; weights hardly shrink
 _LOCAL_HEADER = 30  # bytes, then name and extra field
 
 
@@ -54,15 +55,20 @@ def _read_archive(path: FilePath, file: IO[bytes], data: memoryview) -> Checkpoi
         raise CheckpointError(f"{path}: truncated or not a checkpoint: {error}") from error
     root = _root(path, list(records))
 
-    sound: set[str] = set()
+    inflated: list[int] = []  # bytes of records that were compressed
 
+    @functools.cache  # several tensors may share a storage, which is then held and checked once
     def record(name: str) -> memoryview:
         if root + name not in records:
             raise CheckpointError(f"{path}: truncated or damaged: it lacks its record {name!r}")
-        found = _record(path, records[root + name], data)
-        if name not in sound:  # several tensors may share a storage
-            _require_sound(path, records[root + name], found)
-            sound.add(name)
+        info = records[root + name]
+        found = _record(path, info, data)
+        if info.compress_type != zipfile.ZIP_STORED:
+            inflated.append(info.file_size)
+            if sum(inflated) > _MOST_INFLATED * len(data):
+                raise CheckpointError(f"{path}: refuses its compressed record {info.filename!r}: it is far too large")
+            found = _inflated(path, info, found)
+        _require_sound(path, info, found)
         return found
 
     if f"{root}byteorder" in records and bytes(record("byteorder")) != b"little":
@@ -100,10 +106,9 @@ def _require_sound(path: FilePath, info: zipfile.ZipInfo, data: memoryview) -> N
 
 
 def _record(path: FilePath, info: zipfile.ZipInfo, data: memoryview) -> memoryview:
-    """Return a record's bytes, a view if it is not compressed. Every number is checked: the index may be wrong."""
+    """Return a view of a record's bytes as they are in the file. Every number is checked: the index may be wrong."""
     stored = info.compress_type == zipfile.ZIP_STORED and info.compress_size == info.file_size
-    deflated = info.compress_type == zipfile.ZIP_DEFLATED and info.file_size <= _MOST_DEFLATED * info.compress_size
-    if not (stored or deflated) or info.flag_bits & 1:
+    if not (stored or info.compress_type == zipfile.ZIP_DEFLATED) or info.flag_bits & 1:
         raise CheckpointError(
             f"{path}: refuses its compressed or encrypted record {info.filename!r}: pack it anew without (zip -0)"
         )
@@ -113,8 +118,7 @@ def _record(path: FilePath, info: zipfile.ZipInfo, data: memoryview) -> memoryvi
     start = info.header_offset + _LOCAL_HEADER + sum(struct.unpack_from("<HH", header, 26))
     if start + info.compress_size > len(data):
         raise CheckpointError(f"{path}: truncated or damaged in its record {info.filename!r}")
-    found = data[start : start + info.compress_size]
-    return found if stored else _inflated(path, info, found)
+    return data[start : start + info.compress_size]
 
 
 def _inflated(path: FilePath, info: zipfile.ZipInfo, data: memoryview) -> memoryview:

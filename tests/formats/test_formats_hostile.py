@@ -162,8 +162,8 @@ def test_compressed_records_are_read_unless_they_are_bombs(tmp_path):
     values = np.random.default_rng(0).standard_normal(4).astype("f4")
     path = archive(tmp_path / "x.pt", tensor_pickle(), {"data/0": values.tobytes()}, zipfile.ZIP_DEFLATED)
     assert formats.read(path).networks[""]["w"].tobytes() == values.tobytes()
-    path = archive(tmp_path / "x.pt", tensor_pickle(), {"data/0": b"\0" * 10_000}, zipfile.ZIP_DEFLATED)
-    assert "refuses its compressed" in refusal(path)
+    path = archive(tmp_path / "x.pt", tensor_pickle(), {"data/0": b"\0" * 1_000_000}, zipfile.ZIP_DEFLATED)
+    assert "refuses its compressed record 'archive/data/0': it is far too large" in refusal(path)
     path = archive(tmp_path / "x.pt", tensor_pickle(), DATA, zipfile.ZIP_BZIP2)
     assert "refuses its compressed" in refusal(path)
 
@@ -226,6 +226,21 @@ def test_what_a_training_keeps_beside_its_networks_is_left_aside(tmp_path):
     assert {name.partition("/")[0] for name in dropped} == set(entries)
     lines = checkpoint.account.lines(path)
     assert all("\n" not in line for line in lines) and any("numpy.core.multiarray.scalar" in line for line in lines)
+
+
+def test_tensors_that_share_a_compressed_storage_hold_it_once(tmp_path):
+    """A hundred views of one storage, which is twelve times as large as its record."""
+    numbers = np.tile(np.random.default_rng(0).standard_normal(4000).astype("f4"), 12)
+    tensor = tensor_pickle(len(numbers), 0, (len(numbers),))[9:-2]
+    pickled = b"\x80\x02}(" + b"".join(p.text(f"w{i}") + tensor for i in range(100)) + b"u."
+    path = archive(tmp_path / "x.pt", pickled, {"data/0": numbers.tobytes()}, zipfile.ZIP_DEFLATED)
+    tracemalloc.start()
+    try:
+        state = formats.read(path).networks[""]
+        assert len(state) == 100 and (state["w99"] == numbers).all()
+        assert tracemalloc.get_traced_memory()[1] < 3e6  # 19 MB if each held its own
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_damaged_record_of_an_archive_is_named(tmp_path):

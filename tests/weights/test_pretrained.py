@@ -40,7 +40,7 @@ def test_other_paths_are_left_alone(tmp_path, monkeypatch):
 
 
 def test_a_damaged_file_is_refused(monkeypatch):
-    monkeypatch.setitem(module.PRETRAINED, "faces", "0" * 64)
+    monkeypatch.setitem(module._SHA256, "faces", "0" * 64)
     with pytest.raises(WeightError, match="the weights 'faces' are damaged: install the package again"):
         pretrained("faces")
     monkeypatch.setitem(module.PRETRAINED, "absent", "0" * 64)
