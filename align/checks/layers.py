@@ -42,6 +42,8 @@ def check_case(case, reference, check, dtypes=("float64", "float32"), tamper=Non
 
 def case_entry(case, seed, verdict, note, start, blamed=None, rows=()):
     """Return the report's entry of a case; `start` is from time.perf_counter."""
+    network = {name: x for name, x in case.network[1].items() if name != "shape"} if case.network else {}
+    options = {"shapes": case.shapes, "calls": case.calls, "training": case.training, "seed": seed}
     return {
         "name": case.name,
         "title": f"{case.layer}: {case.name}",
@@ -49,7 +51,7 @@ def case_entry(case, seed, verdict, note, start, blamed=None, rows=()):
         "equation": case.equation,
         "paddle": case.sources[0],
         "torch": case.sources[1],
-        "options": {"shapes": case.shapes, "calls": case.calls, "training": case.training, "seed": seed},
+        "options": network | options,
         "verdict": verdict,
         "note": note,
         "seconds": round(time.perf_counter() - start, 3),
