@@ -31,7 +31,7 @@ def find_cause(case, reference, check, blamed, tamper=None, seconds=SECONDS):
 
     `blamed` is the row from `verdict.blame`; `tamper(model)`, if given, is how Paddle's model was changed.
     """
-    if sum(array.size for array in reference.weights.values()) > LARGE:
+    if is_large(reference):
         return {"name": UNKNOWN, "before": None, "after": None, "tried": 0}
     ours, theirs = paddle_side_of(case)("float64"), torch_side_of(case)("float64")
     refuted = set()
@@ -43,6 +43,11 @@ def find_cause(case, reference, check, blamed, tamper=None, seconds=SECONDS):
             if found["name"] in (UNKNOWN, FLOAT32_ONLY) or _holds_again(search, found["name"], tamper):
                 return found
             refuted.add(found["name"])
+
+
+def is_large(reference):
+    """Whether the model is too large to be built again and again."""
+    return sum(array.size for array in reference.weights.values()) > LARGE
 
 
 def _holds_again(search, name, tamper):
