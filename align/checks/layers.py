@@ -30,18 +30,34 @@ def check_case(case, reference, check, dtypes=("float64", "float32"), tamper=Non
     if not rows and not problem:
         problem = "nothing was compared"
     cause = None
-    if causes and blamed and blamed.view != "whole" and find_spec("torch"):  # a cause is that of one layer
-        from align.causes.search import find_cause
-
-        cause = find_cause(case, reference, check, blamed, tamper)
+    if causes and blamed and find_spec("torch"):
+        cause = _cause(case, reference, check, blamed, tamper)
     verdict = "not comparable" if problem else "diverged" if blamed else "aligned"
     blamed = blamed and {**asdict(blamed), "message": blame_message(blamed, case.layer), "cause": cause}
     notes = [problem] if problem else [line for line in (structure(rows), *dict.fromkeys(notes)) if line]
     return case_entry(case, reference.seed, verdict, "; ".join(notes), start, blamed, rows)
 
 
+def _cause(case, reference, check, blamed, tamper):
+    """The mistake of the blamed layer, or the faster way without which all agrees."""
+    from align.causes.search import UNKNOWN, find_cause, is_large
+    from align.causes.ways import find_way
+
+    cause = None
+    try:
+        if blamed.view != "whole":  # there, no single layer is to blame
+            cause = find_cause(case, reference, check, blamed, tamper)
+        if (cause is None or cause["name"] == UNKNOWN) and blamed.what != "weight" and not is_large(reference):
+            cause = find_way(case, reference, check, tamper) or cause
+    except Exception:  # whatever a model that differs raises when it is run in other ways: it differs all the same
+        cause = {"name": UNKNOWN, "before": None, "after": None, "tried": 0}
+    return cause
+
+
 def case_entry(case, seed, verdict, note, start, blamed=None, rows=()):
     """Return the report's entry of a case; `start` is from time.perf_counter."""
+    network = {name: x for name, x in case.network[1].items() if name != "shape"} if case.network else {}
+    options = {"shapes": case.shapes, "calls": case.calls, "training": case.training, "seed": seed}
     return {
         "name": case.name,
         "title": f"{case.layer}: {case.name}",
@@ -49,7 +65,7 @@ def case_entry(case, seed, verdict, note, start, blamed=None, rows=()):
         "equation": case.equation,
         "paddle": case.sources[0],
         "torch": case.sources[1],
-        "options": {"shapes": case.shapes, "calls": case.calls, "training": case.training, "seed": seed},
+        "options": network | options,
         "verdict": verdict,
         "note": note,
         "seconds": round(time.perf_counter() - start, 3),

@@ -6,10 +6,11 @@ from dataclasses import fields
 import numpy as np
 
 from align.cases import randomise, representable
-from align.compare.raised import on_side
+from align.compare.raised import NotComparable, on_side
 from align.compare.scales import ZERO
 from align.compare.verdict import Row
 from paddle_ugatit import weights
+from paddle_ugatit.weights import WeightError
 
 LIMIT = 1e-9  # relative to each tensor's largest value
 
@@ -68,7 +69,8 @@ def started(config, seed, trainers, sides, moved=lambda name, state: None):
     """Build both trainers and give them the same weights, moved away from initial values that could hide a fault.
 
     `trainers` and `sides` are (PyTorch's, Paddle's); `moved(name, state)` changes the weights of a network further, in
-    place. Returns (PyTorch's trainer, Paddle's). Raises NotComparable if one of them raises.
+    place. Returns (PyTorch's trainer, Paddle's). Raises NotComparable if one of them raises, or if their networks
+    differ in structure.
     """
     with on_side("PyTorch"):
         theirs = sides[0].build(lambda _: trainers[0](twin_config(trainers[0], config)), seed)
@@ -78,7 +80,12 @@ def started(config, seed, trainers, sides, moved=lambda name, state: None):
         state = {key: representable(array) for key, array in sides[0].state(net).items()}
         moved(name, randomise(state, [seed, number]))
         sides[0].load(net, state)
-        sides[1].load(ours.networks[name], state)
+        try:
+            sides[1].load(ours.networks[name], state)
+        except WeightError as error:
+            raise NotComparable(
+                f"the structures of {name} differ, see check_forward: PyTorch's state {error}"
+            ) from error
     return theirs, ours
 
 

@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 from align.report.charts import chart, finite, layer_name, scientific
+from align.report.coverage import COLUMNS, coverage
 from align.report.page_table import DTYPES, ROW_VERDICTS, VIEWS, tables
 from paddle_ugatit.formats import html
 from paddle_ugatit.formats.atomic import WriteError, replacing
@@ -90,6 +91,8 @@ def render(reports: list[dict]) -> str:
             "compared": _compared(reports),
             "versions": ", ".join(dict.fromkeys(_versions(report) for report in reports)),
             "index": _index(reports),
+            "columns": COLUMNS,
+            "coverage": coverage(reports),
             "reports": [_report(report, number) for number, report in enumerate(reports)],
         }
     except (KeyError, TypeError, AttributeError) as error:
@@ -196,6 +199,7 @@ def _case(case, anchor, backward):
             ("worst float64 error", _worst(case)),
             ("worst float32 error", _worst(case, "float32")),
         ],
+        "note": str(case.get("note") or ""),
         "blamed": _blamed(case.get("blamed")),
         "chart": chart(case, backward) if rows else None,
         "tensors": tables(rows),

@@ -8,6 +8,7 @@ import numpy as np
 import paddle
 import pytest
 
+from align.cases import CASES as ALL_CASES
 from align.cases import TRAINING, Case
 from align.causes import search as causes
 from align.causes.training import find_training_cause
@@ -24,6 +25,8 @@ from align.faults.training import TINY, TRAINERS
 from align.planting import local, put, run
 from align.report.document import case_line, document
 from align.report.page import render
+from paddle_ugatit.layers.channels import spatial_sum
+from paddle_ugatit.training import Config
 
 
 @lru_cache
@@ -187,3 +190,27 @@ def test_weights_are_named_only_where_they_are_equal_to_the_bit():
 
     assert name(weight.T) == "transposed" and name(weight + 1) == "the values of b.weight"
     assert name(np.nextafter(weight.T, 9)) == "unknown"
+
+
+def test_a_coincidence_of_numbers_is_no_cause():
+    """A sum over a map of 4x8 pixels is 32 times the mean, as a sum over 32 channels would be."""
+    case = ALL_CASES["generator-light-wide"]
+    with patch("paddle_ugatit.models.ugatit.spatial_mean", spatial_sum):
+        entry = check_case(case, measure(case, TorchSide, float32=False), "forward", ("float64",), causes=True)
+    assert entry["verdict"] == "diverged" and entry["blamed"]["cause"]["name"] == "unknown"
+
+
+def test_a_rate_that_never_decays_is_not_taken_for_one_by_epochs():
+    config = replace(TINY, iteration=6, decay_flag=True)
+    with patch.object(Config, "lr_at", lambda self, step: self.lr):
+        blamed = list(check_training.lockstep(config, 6, causes=True))[-1]["blamed"]
+    assert (blamed["what"], blamed["cause"]["name"]) == ("learning rate", "learning rate never decays")
+
+
+def test_the_second_case_has_other_maps_and_another_batch():
+    case = ALL_CASES["adailn-odd"]
+    assert [other.shapes for other in causes.second_cases(case)] == [
+        [(4, 8, 13, 11), (4, 8), (4, 8)],
+        [(4, 8, 9, 7), (4, 8), (4, 8)],
+        case.shapes,
+    ]

@@ -1,6 +1,8 @@
 """The twin's configuration is its own: a wrong default, schedule or clip of the port shows in the default command."""
 
+import ast
 from dataclasses import replace
+from pathlib import Path
 from unittest.mock import patch
 
 import pytest
@@ -11,6 +13,8 @@ from align.checks.training import SMALL, lockstep
 from align.compare.training import twin_config
 from paddle_ugatit.training import Config, Trainer
 from torch_ref.training import ugatit as twin
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_both_configurations_agree():
@@ -80,6 +84,28 @@ def test_a_clip_that_is_left_out_is_found_by_the_default_command(low, high):
         (entry,) = lockstep(TRAINING["ugatit"].small, 1)
     assert entry["verdict"] == "diverged"
     assert (entry["blamed"]["what"], entry["blamed"]["slot"]) == ("parameter", "rho")
+
+
+# What PyTorch's side takes from the port, and why it cannot hide a fault that both sides then share.
+SHARED = {
+    "paddle_ugatit.systems": "the names of the systems",
+    "paddle_ugatit.weights": "the type of an error, WeightError",
+    "paddle_ugatit.training": "options of the small configurations, from which the twin makes its own",
+}
+
+
+def test_pytorchs_side_takes_nothing_else_from_the_port():
+    folder, found = ROOT / "align", set()
+    torch_files = ("compare/torch_side.py", "compare/reference.py", "compare/views.py", "compare/scales.py")
+    for path in [*(folder / name for name in torch_files), *(folder / "cases").glob("*.py")]:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names = [node.module] if isinstance(node, ast.ImportFrom) else []
+            names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            found |= {(path.name, name) for name in names if name and name.startswith("paddle_ugatit")}
+    outside = {"real_weights.py", "make_checkpoint.py"}  # files that read and write a user's checkpoint
+    rest = {(name, module) for name, module in found if name not in outside}
+    allowed = {*SHARED, "paddle_ugatit.training.augment"}  # COUNT, how many numbers an augmentation draws
+    assert rest and {module for _, module in rest} <= allowed
 
 
 def test_an_odd_schedule_is_in_step():

@@ -165,3 +165,22 @@ def test_values_of_after_a_step_are_blamed_after_what_made_them():
     (entry,) = lockstep(TRAINING["sagan"].small, 1, tamper=tamper, system="sagan")
     assert entry["verdict"] == "diverged" and entry["blamed"]["what"] == "moment1"
     assert [row["slot"] for row in entry["rows"][-4:]] == ["d_gamma1", "d_gamma2", "g_gamma1", "g_gamma2"]
+
+
+def test_trainers_of_another_structure_are_not_comparable(monkeypatch, capsys):
+    from align.checks import training
+    from paddle_ugatit.training import ugatit
+
+    monkeypatch.setattr(ugatit, "ResnetGenerator", lambda *channels, **more: _with_a_scale(*channels, **more))
+    assert training.main(["--system", "ugatit", "--steps", "1"]) == 2
+    out, err = capsys.readouterr()
+    assert "the structures of genA2B differ" in err and "'scale'" in err and err.count("\n") == 1
+    assert "aligned        configuration" in out
+
+
+def _with_a_scale(*channels, **more):
+    from paddle_ugatit.models.ugatit import ResnetGenerator
+
+    net = ResnetGenerator(*channels, **more)
+    net.scale = net.create_parameter([3], dtype="float64")
+    return net
