@@ -190,7 +190,7 @@ def _found(result: Any) -> dict[str, Any]:
     return {
         "how": result,
         "unit": "",
-        "file": "",
+        "files": [],
         "message": "the process was killed" if result == processes.HUNG else "",
     }
 

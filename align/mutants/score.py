@@ -24,7 +24,7 @@ class Tried:
     mutant: Mutant
     how: str
     unit: str = ""  # that noticed
-    file: str = ""  # that was blamed
+    files: Sequence[str] = ()  # that were blamed
     message: str = ""
     units: int = 0  # that run what was changed
     seconds: float = 0.0
@@ -37,14 +37,14 @@ class Tried:
     @property
     def located(self) -> bool:
         """Whether the right file was blamed."""
-        return self.killed and near.is_near(self.file, self.mutant.path)
+        return self.killed and any(near.is_near(file, self.mutant.path) for file in self.files)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the outcome as JSON values, with its diff if it survived."""
         mutant = self.mutant
         found = {"name": mutant.name, "room": mutant.room, "path": mutant.path, "line": mutant.line}
         found |= {"operator": mutant.operator, "how": self.how, "located": self.located, "unit": self.unit}
-        found |= {"blamed": self.file, "message": self.message, "units": self.units, "seconds": self.seconds}
+        found |= {"blamed": list(self.files), "message": self.message, "units": self.units, "seconds": self.seconds}
         return found if self.killed else {**found, "diff": source.diff(mutant)}
 
 

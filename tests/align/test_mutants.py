@@ -193,7 +193,9 @@ def test_needed_lines_are_those_of_the_statement_or_of_the_function():
         ("layers/norm.py", "layers/norm.py", True),
         ("layers/norm.py", "layers/fast/channels.py", True),  # by way of layers/channels.py
         ("models/ugatit.py", "layers/norm.py", False),
-        ("training/ugatit.py", "losses/ugatit.py", True),
+        ("training/ugatit.py", "losses/ugatit.py", True),  # passed on by the package
+        ("training/ugatit.py", "losses/distances.py", True),
+        ("training/sagan.py", "losses/hinge.py", True),
         ("training/ugatit.py", "models/ugatit.py", False),
         ("layers/linear.py", "layers/fast/winograd.py", False),
         ("layers/norm.py", "layers/fast/winograd.py", False),  # both go through the dispatcher
@@ -265,8 +267,8 @@ def test_a_sample_depends_on_its_seed_alone_and_every_room_has_a_share():
 def a_report() -> dict:
     near = a_mutant("paddle_ugatit/layers/norm.py", 30)
     outcomes = [
-        Tried(near, "diverged", "forward norm", "paddle_ugatit/layers/norm.py", "differs", 3),
-        Tried(near, "error", "forward norm", "paddle_ugatit/models/ugatit.py", "TypeError", 3),
+        Tried(near, "diverged", "forward norm", ["paddle_ugatit/layers/norm.py"], "differs", 3),
+        Tried(near, "error", "forward norm", ["paddle_ugatit/models/ugatit.py"], "TypeError", 3),
         Tried(near, "timeout", units=3),
         Tried(near, "survived", units=3),
         Tried(a_mutant("paddle_ugatit/losses/distances.py", 9), "survived"),
