@@ -3,7 +3,7 @@
 import json
 import random
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -90,13 +90,20 @@ def _shares(sizes: dict[str, int], count: int | None) -> dict[str, int]:
     return shares
 
 
-def document(outcomes: Sequence[Tried], mutants: Sequence[Mutant], facts: dict[str, Any]) -> dict[str, Any]:
-    """Return the report as a JSON document; `facts` are added to it."""
+def document(
+    outcomes: Sequence[Tried], mutants: Sequence[Mutant], unreached: Mapping[str, int], facts: dict[str, Any]
+) -> dict[str, Any]:
+    """Return the report as a JSON document; `facts` are added to it.
+
+    `unreached` is how many of all mutants that count, by room, change what no case runs.
+    """
     rooms = {room: _rates([o for o in outcomes if o.mutant.room == room]) for room in ROOMS}
     rooms = {room: rate for room, rate in rooms.items() if rate["tried"]}
     for room, rate in rooms.items():
         rate["mutants"] = sum(mutant.room == room and not mutant.reason for mutant in mutants)
+        rate["unreached"] = unreached.get(room, 0)
     total = _rates(outcomes)
+    total |= {key: sum(rate[key] for rate in rooms.values()) for key in ("mutants", "unreached")}
     set_aside = Counter(mutant.reason for mutant in mutants if mutant.reason)
     return {
         "schema": SCHEMA,

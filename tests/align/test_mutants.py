@@ -275,7 +275,7 @@ def a_report() -> dict:
     ]
     aside = [a_mutant("paddle_ugatit/layers/norm.py", 16, reason="guard")]
     facts = {"versions": {"paddle": "3"}, "seconds": 1.0, "command": "<script>alert(1)</script>", "quick": False}
-    return score.document(outcomes, [*(outcome.mutant for outcome in outcomes), *aside], facts)
+    return score.document(outcomes, [*(outcome.mutant for outcome in outcomes), *aside], {"losses": 1}, facts)
 
 
 def test_the_report_counts_by_room_and_names_the_survivors():
@@ -284,6 +284,7 @@ def test_the_report_counts_by_room_and_names_the_survivors():
     assert (layers["tried"], layers["killed"], layers["score"], layers["survived"]) == (4, 3, 0.75, 1)
     assert layers["located"] == 1 / 3 and (layers["diverged"], layers["error"], layers["timeout"]) == (1, 1, 1)
     assert (losses["killed"], losses["not_reached"], layers["not_reached"]) == (0, 1, 0)
+    assert (losses["unreached"], report["total"]["unreached"], report["total"]["mutants"]) == (1, 1, 5)
     assert report["total"]["score"] == 0.6 and not report["passed"] and report["counted"] == 5
     assert {one["rule"]: one["mutants"] for one in report["set_aside"]}["guard"] == 1
     survivors = [one for one in report["outcomes"] if one["how"] == "survived"]
