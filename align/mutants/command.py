@@ -16,6 +16,7 @@ import os
 import platform
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timezone
 from importlib.util import find_spec
@@ -105,7 +106,8 @@ def _run(arguments: argparse.Namespace) -> int:
         "quick": arguments.quick,
         "versions": _versions(),
     }
-    report = score.document(outcomes, mutants, facts)
+    unreached = Counter(mutant.room for mutant in mutants if not mutant.reason and not base.facing(mutant))
+    report = score.document(outcomes, mutants, unreached, facts)
     _write(report, arguments)
     print("\n".join(_summary(report)))
     return 0 if report["passed"] else 1
@@ -154,14 +156,15 @@ def _outcomes(chosen: Sequence[Mutant], base: Baseline, folder: Path, jobs: int,
     if not done:
         kept.begin()
     by_name = {mutant.name: mutant for mutant in chosen}
-    for name in done.keys() & by_name.keys():
-        yield _outcome(by_name[name], done[name])
+    for mutant in chosen:
+        if mutant.name in done:
+            yield _outcome(mutant, done[mutant.name])
     left = [mutant for mutant in chosen if mutant.name not in done]
     started: dict[str, float] = {}
     with Progress("mutants", len(chosen), "mutant", done=len(chosen) - len(left)) as progress:
-        survived = 0
+        survived = sum(found["how"] == "survived" for name, found in done.items() if name in by_name)
         reached = [mutant for mutant in left if base.facing(mutant)]
-        untried = ((mutant.name, trial.SURVIVED) for mutant in left if mutant not in reached)
+        untried = ((mutant.name, trial.SURVIVED) for mutant in left if not base.facing(mutant))
         for name, result in itertools.chain(untried, processes.run(_jobs(reached, base, folder, started), jobs)):
             found = _found(result) | {"units": len(base.facing(by_name[name]))}
             found["seconds"] = round(time.perf_counter() - started.get(name, time.perf_counter()), 2)
@@ -190,7 +193,7 @@ def _found(result: Any) -> dict[str, Any]:
     return {
         "how": result,
         "unit": "",
-        "file": "",
+        "files": [],
         "message": "the process was killed" if result == processes.HUNG else "",
     }
 
@@ -219,11 +222,13 @@ def _write(report: dict[str, Any], arguments: argparse.Namespace) -> None:
 
 
 def _summary(report: dict[str, Any]) -> Iterator[str]:
-    yield f"{'room':<10} {'mutants':>7} {'tried':>6} {'killed':>7} {'located':>8}  survived (not reached)"
-    for room, rate in [*report["rooms"].items(), ("all", {**report["total"], "mutants": report["counted"]})]:
+    heads = ("room", "mutants", "no case", "tried", "killed", "located")
+    yield "{:<10} {:>7} {:>7} {:>6} {:>7} {:>8}  survived (not reached)".format(*heads)
+    for room, rate in [*report["rooms"].items(), ("all", report["total"])]:
         survived = f"{rate['survived']} ({rate['not_reached']})"
         killed, located = f"{rate['score']:.1%}", f"{rate['located']:.1%}"
-        yield f"{room:<10} {rate['mutants']:>7} {rate['tried']:>6} {killed:>7} {located:>8}  {survived}"
+        unreached = f"{rate['unreached'] / max(rate['mutants'], 1):.0%}"
+        yield f"{room:<10} {rate['mutants']:>7} {unreached:>7} {rate['tried']:>6} {killed:>7} {located:>8}  {survived}"
     aside = ", ".join(f"{one['rule']} {one['mutants']}" for one in report["set_aside"] if one["mutants"])
     yield f"set aside by rule: {aside or 'none'}"
     verdict = "REACHED" if report["passed"] else "NOT REACHED"

@@ -32,7 +32,7 @@ def imports(path: str) -> dict[str, Name]:
         elif isinstance(node, ast.ImportFrom) and node.module:
             for alias in node.names:
                 whole = files().get(f"{node.module}.{alias.name}")
-                if whole:
+                if whole and not _has(files().get(node.module, ""), alias.name):
                     found[alias.asname or alias.name] = whole, ""
                 elif node.module in files():
                     found[alias.asname or alias.name] = files()[node.module], alias.name
@@ -56,9 +56,20 @@ def _definitions(path: str) -> dict[str, tuple[ast.stmt, ...]]:
     return found
 
 
+def _has(path: str, name: str) -> bool:
+    """Whether a package defines or imports a name itself, which then hides a module of that name."""
+    if not path:
+        return False
+    nodes = ast.walk(ast.parse((ROOT / path).read_bytes()))
+    others = [n for n in nodes if isinstance(n, ast.ImportFrom) and n.module != module_of(path)]
+    return name in _definitions(path) or name in {alias.asname or alias.name for node in others for alias in node.names}
+
+
 def _used(path: str, name: str) -> Iterator[Name]:
-    """The names that a definition uses, of its own file and of others; all of a file's if `name` is ""."""
+    """The names that a definition uses, of its own file and of others."""
     definitions, imported = _definitions(path), imports(path)
+    if name in imported and name not in definitions:  # passed on by a package
+        yield imported[name]
     for node in definitions.get(name, ()):
         for part in ast.walk(node):
             if isinstance(part, ast.Attribute) and isinstance(part.value, ast.Name):

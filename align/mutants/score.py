@@ -3,7 +3,7 @@
 import json
 import random
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ class Tried:
     mutant: Mutant
     how: str
     unit: str = ""  # that noticed
-    file: str = ""  # that was blamed
+    files: Sequence[str] = ()  # that were blamed
     message: str = ""
     units: int = 0  # that run what was changed
     seconds: float = 0.0
@@ -37,14 +37,14 @@ class Tried:
     @property
     def located(self) -> bool:
         """Whether the right file was blamed."""
-        return self.killed and near.is_near(self.file, self.mutant.path)
+        return self.killed and any(near.is_near(file, self.mutant.path) for file in self.files)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the outcome as JSON values, with its diff if it survived."""
         mutant = self.mutant
         found = {"name": mutant.name, "room": mutant.room, "path": mutant.path, "line": mutant.line}
         found |= {"operator": mutant.operator, "how": self.how, "located": self.located, "unit": self.unit}
-        found |= {"blamed": self.file, "message": self.message, "units": self.units, "seconds": self.seconds}
+        found |= {"blamed": list(self.files), "message": self.message, "units": self.units, "seconds": self.seconds}
         return found if self.killed else {**found, "diff": source.diff(mutant)}
 
 
@@ -90,13 +90,20 @@ def _shares(sizes: dict[str, int], count: int | None) -> dict[str, int]:
     return shares
 
 
-def document(outcomes: Sequence[Tried], mutants: Sequence[Mutant], facts: dict[str, Any]) -> dict[str, Any]:
-    """Return the report as a JSON document; `facts` are added to it."""
+def document(
+    outcomes: Sequence[Tried], mutants: Sequence[Mutant], unreached: Mapping[str, int], facts: dict[str, Any]
+) -> dict[str, Any]:
+    """Return the report as a JSON document; `facts` are added to it.
+
+    `unreached` is how many of all mutants that count, by room, change what no case runs.
+    """
     rooms = {room: _rates([o for o in outcomes if o.mutant.room == room]) for room in ROOMS}
     rooms = {room: rate for room, rate in rooms.items() if rate["tried"]}
     for room, rate in rooms.items():
         rate["mutants"] = sum(mutant.room == room and not mutant.reason for mutant in mutants)
+        rate["unreached"] = unreached.get(room, 0)
     total = _rates(outcomes)
+    total |= {key: sum(rate[key] for rate in rooms.values()) for key in ("mutants", "unreached")}
     set_aside = Counter(mutant.reason for mutant in mutants if mutant.reason)
     return {
         "schema": SCHEMA,

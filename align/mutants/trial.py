@@ -20,7 +20,7 @@ from typing import Any
 
 from align.mutants.source import PACKAGE, ROOMS, ROOT, Mutant, changed
 
-SURVIVED = {"how": "survived", "unit": "", "file": "", "message": ""}
+SURVIVED = {"how": "survived", "unit": "", "files": [], "message": ""}
 Lines = dict[str, list[int]]  # file, relative to the project -> lines that were run
 
 
@@ -139,7 +139,7 @@ def attempt(mutant: Mutant, members: Sequence[Sequence[str]], folder: Path) -> d
     """Run units on a mutant up to the first that notices.
 
     Returns "how" it ended ("diverged", "error", "survived", or "broken" if it could not be tried), and the unit, the
-    blamed file and a message.
+    blamed files and a message.
     """
     unit = None
     try:
@@ -149,16 +149,18 @@ def attempt(mutant: Mutant, members: Sequence[Sequence[str]], folder: Path) -> d
             for unit in (units.Unit(*member) for member in members):
                 found = units.run(unit, folder)
                 if found:
-                    return {"how": found.how, "unit": unit.name, "file": found.file, "message": found.message}
+                    return {"how": found.how, "unit": unit.name, "files": found.files, "message": found.message}
     except NotClean as error:
-        return {"how": "broken", "unit": "", "file": "", "message": str(error)}
+        return {"how": "broken", "unit": "", "files": [], "message": str(error)}
     except Exception as error:
         return {"how": "error", "unit": unit.name if unit else "import", **_failure(error)}
     return SURVIVED
 
 
-def _failure(error: Exception) -> dict[str, str]:
-    """The innermost file of the port that an exception passed through, and what it says.
+def _failure(error: Exception) -> dict[str, Any]:
+    """The two innermost files of the port that an exception passed through, and what it says.
+
+    Either the innermost one is wrong, or the one that called it. It is the innermost one alone if both are the same.
 
     An exception in a backward pass of ours arrives as the text of one of Paddle's, which lists the files from the
     innermost on.
@@ -166,5 +168,5 @@ def _failure(error: Exception) -> dict[str, str]:
     names = [frame.filename for frame in traceback.extract_tb(error.__traceback__)]
     names += reversed(re.findall(r"^ *(/.+\.py)\(\d+\): ", str(error), re.MULTILINE))
     inside = [Path(name).relative_to(ROOT).as_posix() for name in names if name.startswith(f"{ROOT / PACKAGE}/")]
-    file = inside[-1] if inside else ""
-    return {"file": file, "message": " ".join(f"{type(error).__name__}: {error}".split())[:300]}
+    files = list(dict.fromkeys(reversed(inside)))[:2]
+    return {"files": files, "message": " ".join(f"{type(error).__name__}: {error}".split())[:300]}

@@ -61,10 +61,13 @@ class Unit:
 
 @dataclass(frozen=True)
 class Difference:
-    """What a check has against the port: `file`, relative to the project, is the one it blames."""
+    """What a check has against the port, and the files that it blames, by their paths in the project.
+
+    Of a layer these are the file of its class and that of the class that holds it, which sets its options.
+    """
 
     how: str  # "diverged", or "error" if the port or the check could not go on
-    file: str
+    files: list[str]
     message: str
 
 
@@ -107,7 +110,7 @@ def _layers(unit: Unit, folder: Path) -> Difference | None:
 def _training(unit: Unit) -> Difference | None:
     config = replace(TRAINING[unit.case].small, iteration=STEPS)
     entries = list(training.lockstep(config, STEPS, SEED, system=unit.case))
-    return _difference(entries[-1], None) if entries else Difference("error", "", "no step was made")
+    return _difference(entries[-1], None) if entries else Difference("error", [], "no step was made")
 
 
 @lru_cache(maxsize=1)
@@ -140,7 +143,7 @@ def _metric(unit: Unit) -> Difference | None:
         for row in comparisons(path):
             if not row.passed:
                 named = next((other for start, other in STATISTICS.items() if row.name.startswith(start)), file)
-                return Difference("diverged", f"{PACKAGE}/{named}", f"{row.group}, {row.name}: {row.error:.1e}")
+                return Difference("diverged", [f"{PACKAGE}/{named}"], f"{row.group}, {row.name}: {row.error:.1e}")
     return None
 
 
@@ -149,24 +152,23 @@ def _difference(entry: dict, case: Any) -> Difference | None:
         return None
     blamed = entry["blamed"]
     if blamed is None:
-        return Difference("error", entry["paddle"], entry["note"])
+        return Difference("error", [entry["paddle"]], entry["note"])
     path = blamed["layer"]
     if blamed["view"] == "isolated" and blamed["what"] in ("input", "grad_output"):
         path = path.rpartition(".")[0]  # what is blamed is the code before or after the layer, in the one around it
-    file = _file_of_layer(case, path) if case else ""
-    return Difference("diverged", file or entry["paddle"], blamed["message"])
+    files = _files_of_layer(case, path) if case else []
+    return Difference("diverged", files or [entry["paddle"]], blamed["message"])
 
 
-def _file_of_layer(case: Any, path: str) -> str:
-    """The file that defines the layer at a path of a case's model, or the nearest one around it; "" if none does."""
-    found = dict(PaddleSide("float32").build(case.build, SEED).named_sublayers(include_self=True))
-    while True:
-        for kind in type(found[path]).__mro__ if path in found else ():
-            if kind.__module__.startswith(f"{PACKAGE}."):
-                return _relative(sys.modules[kind.__module__].__file__ or "")
-        if not path:
-            return ""
-        path = path.rpartition(".")[0]
+def _files_of_layer(case: Any, path: str) -> list[str]:
+    """The file of the class of the layer at a path of a case's model, and the next other one of those around it."""
+    layers = dict(PaddleSide("float32").build(case.build, SEED).named_sublayers(include_self=True))
+    parts, files = path.split(".") if path else [], []
+    for length in range(len(parts), -1, -1):
+        layer = layers.get(".".join(parts[:length]))
+        kinds = (kind for kind in type(layer).__mro__ if kind.__module__.startswith(f"{PACKAGE}."))
+        files += [_relative(sys.modules[kind.__module__].__file__ or "") for kind in kinds][:1]
+    return list(dict.fromkeys(files))[:2]
 
 
 def _relative(file: str) -> str:

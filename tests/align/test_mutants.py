@@ -193,7 +193,9 @@ def test_needed_lines_are_those_of_the_statement_or_of_the_function():
         ("layers/norm.py", "layers/norm.py", True),
         ("layers/norm.py", "layers/fast/channels.py", True),  # by way of layers/channels.py
         ("models/ugatit.py", "layers/norm.py", False),
-        ("training/ugatit.py", "losses/ugatit.py", True),
+        ("training/ugatit.py", "losses/ugatit.py", True),  # passed on by the package
+        ("training/ugatit.py", "losses/distances.py", True),
+        ("training/sagan.py", "losses/hinge.py", True),
         ("training/ugatit.py", "models/ugatit.py", False),
         ("layers/linear.py", "layers/fast/winograd.py", False),
         ("layers/norm.py", "layers/fast/winograd.py", False),  # both go through the dispatcher
@@ -265,15 +267,15 @@ def test_a_sample_depends_on_its_seed_alone_and_every_room_has_a_share():
 def a_report() -> dict:
     near = a_mutant("paddle_ugatit/layers/norm.py", 30)
     outcomes = [
-        Tried(near, "diverged", "forward norm", "paddle_ugatit/layers/norm.py", "differs", 3),
-        Tried(near, "error", "forward norm", "paddle_ugatit/models/ugatit.py", "TypeError", 3),
+        Tried(near, "diverged", "forward norm", ["paddle_ugatit/layers/norm.py"], "differs", 3),
+        Tried(near, "error", "forward norm", ["paddle_ugatit/models/ugatit.py"], "TypeError", 3),
         Tried(near, "timeout", units=3),
         Tried(near, "survived", units=3),
         Tried(a_mutant("paddle_ugatit/losses/distances.py", 9), "survived"),
     ]
     aside = [a_mutant("paddle_ugatit/layers/norm.py", 16, reason="guard")]
     facts = {"versions": {"paddle": "3"}, "seconds": 1.0, "command": "<script>alert(1)</script>", "quick": False}
-    return score.document(outcomes, [*(outcome.mutant for outcome in outcomes), *aside], facts)
+    return score.document(outcomes, [*(outcome.mutant for outcome in outcomes), *aside], {"losses": 1}, facts)
 
 
 def test_the_report_counts_by_room_and_names_the_survivors():
@@ -282,6 +284,7 @@ def test_the_report_counts_by_room_and_names_the_survivors():
     assert (layers["tried"], layers["killed"], layers["score"], layers["survived"]) == (4, 3, 0.75, 1)
     assert layers["located"] == 1 / 3 and (layers["diverged"], layers["error"], layers["timeout"]) == (1, 1, 1)
     assert (losses["killed"], losses["not_reached"], layers["not_reached"]) == (0, 1, 0)
+    assert (losses["unreached"], report["total"]["unreached"], report["total"]["mutants"]) == (1, 1, 5)
     assert report["total"]["score"] == 0.6 and not report["passed"] and report["counted"] == 5
     assert {one["rule"]: one["mutants"] for one in report["set_aside"]}["guard"] == 1
     survivors = [one for one in report["outcomes"] if one["how"] == "survived"]
