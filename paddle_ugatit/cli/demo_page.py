@@ -13,6 +13,8 @@ from typing import Any
 from paddle_ugatit.backend.errors import InputError
 from paddle_ugatit.cli import command
 from paddle_ugatit.cli.parity_chart import parity_chart, read_report
+from paddle_ugatit.data.images import read_picture
+from paddle_ugatit.data.kinds import require_file
 from paddle_ugatit.formats import atomic
 from paddle_ugatit.formats.html import environment
 
@@ -27,6 +29,7 @@ exit code: 0 done, 1 a file cannot be read or written, 2 bad usage
 """
 _TEMPLATES = Path(__file__).with_name("templates")
 _WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 640, 240, 56, 16, 12, 34  # of the curve, pixels
+_RECORDS = ("log.txt", "losses.csv", "scores.csv")
 _SHEETS = 4  # sample sheets that are shown
 _CURVE = "genA2B"  # the network whose KID is drawn
 
@@ -64,6 +67,7 @@ def render(arguments: argparse.Namespace) -> str:
 
 def _embedded(path: Path) -> str:
     try:
+        read_picture(path)
         return base64.b64encode(path.read_bytes()).decode()
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from error
@@ -81,6 +85,8 @@ def _link(report: str, page: str) -> str | None:
 
 def _training(run: Path) -> dict[str, Any]:
     """The curve, the sample sheets and the interruptions of a run."""
+    if not any((run / name).is_file() for name in _RECORDS):
+        raise InputError(f"{run}: is no folder of a training run: it has none of {', '.join(_RECORDS)}")
     points = _scores(run / "scores.csv")
     sheets = sorted(run.glob("samples/*_A2B.png"))
     shown = sorted({round(i * (len(sheets) - 1) / max(_SHEETS - 1, 1)) for i in range(_SHEETS)}) if sheets else []
@@ -146,6 +152,7 @@ def _measures(text: str) -> dict[str, Any]:
     if not found:
         raise InputError(f"--measures {text}: must be NAME=FILE")
     try:
+        require_file(path)
         report = json.loads(Path(path).read_text(encoding="utf-8"))
         kid, attributes = report["kid"], report.get("attributes")
         return {

@@ -68,7 +68,13 @@ def test_sections_without_files_are_left_out(tmp_path):
 
 
 def test_parity_leads_to_the_page_of_every_layer(tmp_path):
-    report = {"schema": "paddle-ugatit-parity/1", "check": "forward", "verdict": "aligned", "summary": "forward: 5 comparisons", "cases": []}
+    report = {
+        "schema": "paddle-ugatit-parity/1",
+        "check": "forward",
+        "verdict": "aligned",
+        "summary": "forward: 5 comparisons",
+        "cases": [],
+    }
     path = tmp_path / "backward.json"
     path.write_text(json.dumps(report | {"check": "backward"}))
     (tmp_path / "index.html").write_text("")
