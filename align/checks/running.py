@@ -12,12 +12,8 @@ CODES = "0 aligned, 1 diverged, 2 not comparable or bad usage"
 
 def parser(program: str, doc: str, example: str, codes: str = CODES) -> argparse.ArgumentParser:
     """Return the parser of a check, without arguments: described by the first line of `doc`, an example, exit codes."""
-    return argparse.ArgumentParser(
-        prog=f"{program}.py",
-        description=doc.split("\n")[0],
-        epilog=f"example: python align/{program}.py {example}\nexit code: {codes}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    epilog = f"example: python align/{program}.py {example}\nexit code: {codes}"
+    return command.Parser(f"{program}.py", doc.split("\n")[0], epilog)
 
 
 def add_report(options: argparse.ArgumentParser) -> None:

@@ -6,6 +6,7 @@ only a fault of the program itself ends in a traceback.
 
 import argparse
 import io
+import math
 import re
 import signal
 import sys
@@ -31,9 +32,36 @@ def parser(program: str, description: str | None, epilog: str) -> argparse.Argum
     """
     if program.startswith(f"{CONSOLE} "):
         epilog = for_console(epilog)
-    return argparse.ArgumentParser(
-        prog=program, description=description, epilog=epilog, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    return Parser(program, description, epilog)
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser that refuses what no argument can mean: an empty text, NaN or infinity, a number beyond 64 bits."""
+
+    def __init__(self, program: str, description: str | None, epilog: str) -> None:
+        super().__init__(
+            prog=program, description=description, epilog=epilog, formatter_class=argparse.RawDescriptionHelpFormatter
+        )
+        for kind, convert in ((None, _text), (int, _integer), (float, _number)):
+            self.register("type", kind, convert)
+
+
+def _text(value: str) -> str:
+    if not value:
+        raise argparse.ArgumentTypeError("is empty")
+    return value
+
+
+def _integer(value: str) -> int:
+    if abs(number := int(_text(value))) >= 2**63:
+        raise argparse.ArgumentTypeError(f"{value[:40]} is too large")
+    return number
+
+
+def _number(value: str) -> float:
+    if not math.isfinite(number := float(_text(value))):
+        raise argparse.ArgumentTypeError(f"must be a finite number, got {value[:40]}")
+    return number
 
 
 def for_console(text: str) -> str:

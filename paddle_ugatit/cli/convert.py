@@ -13,6 +13,7 @@ from paddle_ugatit import formats, weights
 from paddle_ugatit.backend.errors import UsageError
 from paddle_ugatit.backend.progress import Progress, size
 from paddle_ugatit.cli import command
+from paddle_ugatit.formats import atomic
 from paddle_ugatit.weights.rules import FLOATS
 
 EXAMPLES = """\
@@ -89,6 +90,9 @@ def convert(arguments: argparse.Namespace) -> None:
     started = time.monotonic()
     source, destination = arguments.source, arguments.destination
     require_usable(source, destination)
+    atomic.require_replaceable(destination)
+    if arguments.lr_mlp is not None and arguments.lr_mlp <= 0:
+        raise UsageError(f"--lr-mlp must be above 0, got {arguments.lr_mlp:g}")
     read = formats.read(source)
     framework = destination_framework(read.framework, destination, arguments.framework)
     given = {} if arguments.lr_mlp is None else {"lr_mul": arguments.lr_mlp}

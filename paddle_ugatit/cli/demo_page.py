@@ -13,6 +13,8 @@ from typing import Any
 from paddle_ugatit.backend.errors import InputError
 from paddle_ugatit.cli import command
 from paddle_ugatit.cli.parity_chart import parity_chart, read_report
+from paddle_ugatit.data.images import read_picture
+from paddle_ugatit.data.kinds import require_file
 from paddle_ugatit.formats import atomic
 from paddle_ugatit.formats.html import environment
 
@@ -27,6 +29,7 @@ exit code: 0 done, 1 a file cannot be read or written, 2 bad usage
 """
 _TEMPLATES = Path(__file__).with_name("templates")
 _WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 640, 240, 56, 16, 12, 34  # of the curve, pixels
+_RECORDS = ("log.txt", "losses.csv")
 _SHEETS = 4  # sample sheets that are shown
 _CURVE = ("g_cycle_a", "g_cycle_b", "g_identity_a", "g_identity_b")  # the losses whose sum is drawn
 _POINTS = 15  # of a curve: each is a mean over the iterations around it
@@ -66,6 +69,7 @@ def render(arguments: argparse.Namespace) -> str:
 
 def _embedded(path: Path) -> str:
     try:
+        read_picture(path)
         return base64.b64encode(path.read_bytes()).decode()
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from error
@@ -83,6 +87,8 @@ def _link(report: str, page: str) -> str | None:
 
 def _training(run: Path, beside: str | None) -> dict[str, Any]:
     """The curve, the sample sheets and the interruptions of a run."""
+    if not any((run / name).is_file() for name in _RECORDS):
+        raise InputError(f"{run}: is no folder of a training run: it has none of {', '.join(_RECORDS)}")
     losses = _losses(run / "losses.csv")
     points = smoothed(losses, _POINTS)
     other = _losses(Path(beside)) if beside else []
@@ -161,6 +167,7 @@ def _measures(text: str) -> dict[str, Any]:
     if not found:
         raise InputError(f"--measures {text}: must be NAME=FILE")
     try:
+        require_file(path)
         report = json.loads(Path(path).read_text(encoding="utf-8"))
         kid, attributes = report["kid"], report.get("attributes")
         return {

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from paddle_ugatit.backend import device
-from paddle_ugatit.backend.errors import InputError, UsageError, one_line
+from paddle_ugatit.backend.errors import InputError, one_line
 from paddle_ugatit.cli import command
 from paddle_ugatit.formats import atomic
 from paddle_ugatit.metrics import evaluate, notes, page
@@ -83,9 +83,6 @@ def run(arguments: argparse.Namespace, program: str) -> None:
     if options.pop("no_cache"):
         options["cache"] = None
     device.choose(options.pop("device"))
-    for name in ("json", "html", "weights", "cache"):
-        if getattr(arguments, name) == "":
-            raise UsageError(f"--{name} is empty")
     for path in filter(None, (json_file, html_file)):
         if Path(path).is_dir():
             raise InputError(f"{path}: cannot be written: it is a folder")

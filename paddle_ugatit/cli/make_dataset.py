@@ -4,13 +4,14 @@ import argparse
 import os
 from collections.abc import Sequence
 
+from paddle_ugatit.backend.errors import UsageError
 from paddle_ugatit.backend.progress import Progress
 from paddle_ugatit.cli import command
 from paddle_ugatit.data.faces import draw as faces
 from paddle_ugatit.data.faces.folder import make_dataset
-from paddle_ugatit.data.images import write_image
-from paddle_ugatit.data.kinds import save_options
+from paddle_ugatit.data.images import require_writable, write_image
 
+MOST_JOBS = 1024  # processes
 EXAMPLES = """\
 examples:
   python tools/make_dataset.py --out data/faces
@@ -45,8 +46,10 @@ def cores() -> int:
 
 def make(arguments: argparse.Namespace) -> None:
     """Draw the data set and print what is there now."""
+    if not 0 <= arguments.jobs <= MOST_JOBS:
+        raise UsageError(f"--jobs must be 0 to {MOST_JOBS}, got {arguments.jobs}")
     if arguments.preview is not None:
-        save_options(arguments.preview)  # whether it can be written
+        require_writable(arguments.preview)
     total = 2 * (arguments.train + arguments.test)
     with Progress("drawing", total, "images") as progress:
         made = make_dataset(
@@ -55,7 +58,7 @@ def make(arguments: argparse.Namespace) -> None:
             arguments.test,
             arguments.size,
             arguments.seed,
-            arguments.jobs if arguments.jobs > 0 else cores(),
+            arguments.jobs or cores(),
             progress,
         )
     done = "made" if made else "already there"

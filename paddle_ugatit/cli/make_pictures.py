@@ -18,6 +18,7 @@ from paddle_ugatit.weights.pretrained import pretrained
 
 PROGRAM = "make_pictures"
 _SHOWN = 96  # pixels of a picture in a figure
+_MOST = 100  # faces in a row
 _GENERATORS = ("genA2B", "genB2A")
 EXAMPLES = """\
 examples:
@@ -95,8 +96,8 @@ PICTURES = {"translation": _translation, "faces": _faces, "parity": _parity}
 
 def make(arguments: argparse.Namespace) -> None:
     """Make the pictures. Raises InputError or UsageError, in one line, for what cannot be used."""
-    if arguments.faces < 1:
-        raise UsageError(f"--faces must be 1 or more, got {arguments.faces}")
+    if not 1 <= arguments.faces <= _MOST:
+        raise UsageError(f"--faces must be 1 to {_MOST}, got {arguments.faces}")
     if not SMALLEST <= arguments.size <= LARGEST:
         raise UsageError(f"--size must be {SMALLEST} to {LARGEST} pixels, got {arguments.size}")
     if arguments.seed < 0:

@@ -5,6 +5,7 @@ import math
 from pathlib import Path
 
 from paddle_ugatit.backend.errors import InputError
+from paddle_ugatit.data.kinds import require_file
 from paddle_ugatit.formats.html import environment
 
 WIDTH, HEIGHT = 900, 300
@@ -56,6 +57,7 @@ def _series(dtype: str, points: dict, across: float) -> dict:
 def read_report(path: Path | str) -> dict:
     """Read a report of align. Raises InputError if the file cannot be read or is no such report."""
     try:
+        require_file(path)
         report = json.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error

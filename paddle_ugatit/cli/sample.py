@@ -11,16 +11,18 @@ from paddle_ugatit.backend import device
 from paddle_ugatit.backend.errors import InputError, UsageError
 from paddle_ugatit.backend.progress import Progress
 from paddle_ugatit.cli import command
-from paddle_ugatit.data.images import write_image
+from paddle_ugatit.data.images import require_writable, write_image
 from paddle_ugatit.data.transforms import to_pixels
 from paddle_ugatit.inference import sample as sampling
 from paddle_ugatit.inference import sample_stylegan2 as styles
 from paddle_ugatit.inference.sheets import grid
+from paddle_ugatit.training.options import shown
 from paddle_ugatit.weights import load_networks
 
 BATCH = 16  # images whose attention is held at once
 MOST = 100_000  # seeds in one call
 ON_A_SHEET = 4096  # images in one file
+_LONGEST = 80  # characters of a range of seeds
 EXAMPLES = """\
 examples:
   python tools/sample.py --weights run/checkpoints/latest/weights.pdparams --out grid.png
@@ -80,11 +82,11 @@ def seeds_of(arguments: argparse.Namespace) -> list[int]:
     found: list[int] = []
     for part in arguments.seeds.split(","):
         lower, dash, upper = part.strip().partition("-")
-        if not lower.isdecimal() or (dash and not upper.isdecimal()):
-            raise UsageError(f"--seeds {arguments.seeds}: {part.strip()!r} is neither a number nor a range like 8-14")
+        if not lower.isdecimal() or (dash and not upper.isdecimal()) or len(part) > _LONGEST:
+            raise UsageError(f"--seeds: {shown(part.strip())} is neither a number nor a range like 8-14")
         first, last = int(lower), int(upper or lower)
         if last >= 2**63 or not first <= last < first + MOST - len(found):
-            raise UsageError(f"--seeds {arguments.seeds}: {part.strip()!r} is no range, or exceeds {MOST} seeds")
+            raise UsageError(f"--seeds: {shown(part.strip())} is no range, or exceeds {MOST} seeds")
         found += range(first, last + 1)
     return found
 
@@ -199,6 +201,8 @@ def sample(arguments: argparse.Namespace) -> None:
     """Do what the command line asks for."""
     seeds = seeds_of(arguments)
     require_sense(arguments, seeds)
+    if not is_folder(arguments.out):
+        require_writable(arguments.out)
     device.choose(arguments.device)
     sampler = sampler_of(arguments)
     if is_folder(arguments.out):

@@ -19,9 +19,8 @@ from paddle_ugatit.backend.errors import InputError, UsageError, one_line
 from paddle_ugatit.backend.progress import Progress, to_stderr
 from paddle_ugatit.cli import command
 from paddle_ugatit.cli.pictures import Skipped, make_folder, write_result
-from paddle_ugatit.data.images import ImageError, read_picture, write_image
+from paddle_ugatit.data.images import ImageError, read_picture, require_writable, write_image
 from paddle_ugatit.data.inputs import collect, renamed
-from paddle_ugatit.data.kinds import save_options
 from paddle_ugatit.data.transforms import middle_of, scaled_to
 from paddle_ugatit.inference import memory
 from paddle_ugatit.inference.sheets import sheet
@@ -269,11 +268,8 @@ def stylize(arguments: argparse.Namespace) -> None:
     for option, size in (("--size", arguments.size), ("--style-size", arguments.style_size)):
         if size is not None and not 1 <= size <= memory.LARGEST:
             raise UsageError(f"{option} must be 1 or more, and at most {memory.LARGEST}, got {size}")
-    for name in ("out", "sheet", "mask", "style_weights"):
-        if getattr(arguments, name) == "":
-            raise UsageError(f"--{name.replace('_', '-')} is empty")
     if arguments.sheet:
-        save_options(arguments.sheet)  # whether it can be written
+        require_writable(arguments.sheet)
     device.choose(arguments.device)
     contents, styles = collect(arguments.content, [arguments.out], to_stderr), mixtures(arguments.style)
     require_apart(arguments, contents, styles)
@@ -284,7 +280,8 @@ def stylize(arguments: argparse.Namespace) -> None:
             progress.say(line)
         skipped = work.run(progress)
     if not work.done:
-        raise InputError("no pair of a content and a style can be done")
+        given = f"{' '.join(arguments.content)} in {' '.join(arguments.style)}"
+        raise InputError(f"{given}: no pair of a content and a style can be done")
     counts = f"{len(contents)} contents, {len(styles)} styles"
     print(one_line(f"{arguments.out}: {work.done} stylised, {counts}, alpha {arguments.alpha:g}"))
     skipped.report()

@@ -11,6 +11,7 @@ from paddle_ugatit.backend.errors import UsageError
 from paddle_ugatit.backend.progress import Progress
 from paddle_ugatit.cli import command
 from paddle_ugatit.data.faces.attributes import ATTRIBUTES
+from paddle_ugatit.formats.atomic import require_replaceable
 from paddle_ugatit.metrics.face_features import FaceFeatures
 from paddle_ugatit.metrics.face_training import FaceTraining, drawn, train, write
 from paddle_ugatit.models.faces import FaceNetwork
@@ -52,9 +53,11 @@ def accuracy(network: FaceFeatures, seed: int) -> list[str]:
 
 def make(arguments: argparse.Namespace) -> None:
     """Draw, train, write and test."""
-    options = FaceTraining(**{field.name: getattr(arguments, field.name) for field in fields(FaceTraining)})
-    if 2 * options.images < options.batch_size or min(options.images, options.epochs, options.batch_size) < 1:
-        raise UsageError("images, epochs and batch size must be 1 or more, and a batch no larger than the data set")
+    try:
+        options = FaceTraining(**{field.name: getattr(arguments, field.name) for field in fields(FaceTraining)})
+    except ValueError as error:
+        raise UsageError(f"--{str(error).replace('_', '-', 1)}") from error
+    require_replaceable(arguments.out)
     paddle.seed(options.seed)
     with Progress("drawing", 2 * options.images, "images") as progress:
         data = drawn(options.images, options.seed, progress)

@@ -138,9 +138,6 @@ def require_full_model_sizes(network: ResnetGenerator, pairs: list[tuple[Path, s
 
 def require_options(arguments: argparse.Namespace) -> None:
     """Raise UsageError if a value makes no sense."""
-    for name in ("out", "compare"):
-        if getattr(arguments, name) == "":
-            raise UsageError(f"--{name} is empty")
     if arguments.batch < 1:
         raise UsageError(f"--batch must be 1 or more, got {arguments.batch}")
     if arguments.max_side < 0 or 0 < arguments.max_side < 8:

@@ -15,7 +15,16 @@ from paddle_ugatit.data.kinds import is_image_name
 from paddle_ugatit.data.listing import image_files
 from paddle_ugatit.formats import atomic
 
-__all__ = ["ImageError", "image_files", "is_image_name", "picture_size", "read_image", "read_picture", "write_image"]
+__all__ = [
+    "ImageError",
+    "image_files",
+    "is_image_name",
+    "picture_size",
+    "read_image",
+    "read_picture",
+    "write_image",
+    "require_writable",
+]
 
 _LONGEST_REASON = 200  # characters
 _TURNS = {  # by the EXIF orientation
@@ -120,6 +129,12 @@ def write_image(path: Path | str, pixels: np.ndarray) -> None:
         if is_own_fault(path, error.__cause__):
             raise ImageError(str(error)) from error
         raise
+
+
+def require_writable(path: Path | str) -> None:
+    """Raise InputError if an image cannot be written there, as far as can be told before it is made."""
+    kinds.save_options(path)
+    atomic.require_replaceable(path)
 
 
 def is_own_fault(path: Path | str, error: BaseException | None) -> bool:

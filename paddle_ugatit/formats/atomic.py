@@ -33,8 +33,8 @@ def replacing(path: FilePath, mode: str = "wb") -> Iterator[IO[Any]]:
     WriteError if the operating system refuses, for example because the disk is full or the folder read-only; an OSError
     raised by the block counts as one, so the block should not read other files.
     """
+    require_replaceable(path)
     target = Path(os.path.realpath(path))
-    _require_replaceable(path, target)
     temporary = target.with_name(temporary_name(target.name))
     encoding, errors = (None, None) if "b" in mode else ("utf-8", "backslashreplace")
     try:
@@ -57,7 +57,9 @@ def temporary_name(name: str) -> str:
     return f".{name.encode('ascii', 'ignore')[:100].decode('ascii')}.{secrets.token_hex(6)}.tmp"
 
 
-def _require_replaceable(path: FilePath, target: Path) -> None:
+def require_replaceable(path: FilePath) -> None:
+    """Raise WriteError if `replacing(path)` could not begin; ask before a long work whose result goes there."""
+    target = Path(os.path.realpath(path))
     try:
         mode = target.stat().st_mode
     except FileNotFoundError:

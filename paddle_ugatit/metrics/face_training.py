@@ -20,11 +20,15 @@ from paddle_ugatit.models.faces import SIZE, FaceNetwork
 
 _KINDS = {"trainA": 1.0, "trainB": -1.0}  # photo-like, cartoon; 0 is neither
 _NOTHING = 3  # every so many images one that is neither is added
+_RANGES = (  # option, its smallest and its largest value
+    *(("images", 1, 1_000_000), ("epochs", 1, 100_000), ("batch_size", 1, 1_000_000)),
+    *(("lr", 0, 1), ("weight_decay", 0, 1), ("kind_weight", 0, 1e6), ("seed", 0, 2**63 - 1)),
+)
 
 
 @dataclass(frozen=True)
 class FaceTraining:
-    """The options of the training; each affects its result."""
+    """The options of the training; each affects its result. Raises ValueError if a value is out of range."""
 
     images: int = 5000  # drawn faces of each domain
     epochs: int = 12
@@ -33,6 +37,13 @@ class FaceTraining:
     weight_decay: float = 1e-3
     kind_weight: float = 4.0  # of the squared error of the kind beside the attributes' cross entropies
     seed: int = 7  # of the faces, the initial weights and the augmentation
+
+    def __post_init__(self) -> None:
+        for name, least, most in _RANGES:
+            if not least <= getattr(self, name) <= most:
+                raise ValueError(f"{name} must be {least:g} to {most:g}, got {getattr(self, name)}")
+        if 2 * self.images < self.batch_size:
+            raise ValueError(f"batch_size {self.batch_size} is larger than the data set of {2 * self.images} images")
 
 
 def drawn(count: int, seed: int, progress: Callable[[int], object]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

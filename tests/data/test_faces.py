@@ -166,8 +166,8 @@ def test_our_own_is_kept_or_replaced_and_others_are_left_alone(tmp_path, capsys)
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
-        (("--train", 0), "1 or more"),
-        (("--test", -1), "1 or more"),
+        (("--train", 0), "1 to 1000000"),
+        (("--test", -1), "1 to 1000000"),
         (("--size", 8), "16 to 1024"),
         (("--seed", -1), "0 or more"),
         (("--out", "/proc/faces"), "cannot be written"),

@@ -22,6 +22,7 @@ NOTE = "dataset.json"
 _KIND = "paddle_ugatit procedural faces"
 _VERSION = 2  # of the drawings: raised when the same options give other pixels
 SMALLEST, LARGEST = 16, 1024  # pixels
+MOST = 1_000_000  # images of a split
 _AHEAD = 64  # images that a worker process may draw ahead
 
 
@@ -71,8 +72,8 @@ def is_drawn(folder: Path | str) -> bool:
 
 def _require_sensible(options: dict) -> None:
     for name in ("train", "test"):
-        if options[name] < 1:
-            raise InputError(f"the number of {name} images must be 1 or more, got {options[name]}")
+        if not 1 <= options[name] <= MOST:
+            raise InputError(f"the number of {name} images must be 1 to {MOST}, got {options[name]}")
     if not SMALLEST <= options["size"] <= LARGEST:
         raise InputError(f"the size must be {SMALLEST} to {LARGEST} pixels, got {options['size']}")
     if options["seed"] < 0:
