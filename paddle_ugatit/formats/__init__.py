@@ -1,8 +1,9 @@
 """Checkpoint files on disk, one module per format. Knows nothing of models; imports neither Paddle nor PyTorch.
 
-`read(path)` tells the format by the file's first bytes, whatever its name. `write(path, checkpoint)` chooses it by the
-suffix: .pt and .pth (PyTorch), .pdparams (Paddle), .safetensors (either). `.pt` and `.pdparams` files cannot hold
-metadata; it is kept beside them in `<file>.json`, which the file's SHA-256 ties to it.
+`read(path)` tells the format by the file's first bytes, whatever its name. A checkpoint of TensorFlow is several files,
+of which the path may be the prefix, one of them, or their folder (tensorflow_bundle.py). `write(path, checkpoint)`
+chooses the format by the suffix: .pt and .pth (PyTorch), .pdparams (Paddle), .safetensors (either). `.pt` and
+`.pdparams` files cannot hold metadata; it is kept beside them in `<file>.json`, which the file's SHA-256 ties to it.
 `atomic.replacing` writes any file so that it is replaced as a whole or not at all.
 """
 
@@ -12,7 +13,16 @@ import stat
 from collections.abc import Callable
 from types import ModuleType
 
-from paddle_ugatit.formats import atomic, pdparams, recognise, safetensors_file, sidecar, torch_pt, verified
+from paddle_ugatit.formats import (
+    atomic,
+    pdparams,
+    recognise,
+    safetensors_file,
+    sidecar,
+    tensorflow_bundle,
+    torch_pt,
+    verified,
+)
 from paddle_ugatit.formats.checkpoint import (
     Account,
     Checkpoint,
@@ -34,6 +44,7 @@ __all__ = [
     "atomic",
     "cast",
     "dtype_name",
+    "file_of",
     "framework_of",
     "read",
     "sha256",
@@ -61,6 +72,17 @@ def framework_of(path: FilePath) -> str | None:
     return _FRAMEWORKS[_format(path)]
 
 
+def file_of(path: FilePath) -> FilePath:
+    """Return the file that identifies a checkpoint: `path` itself, or the index of a TensorFlow checkpoint.
+
+    The index holds the checksums of all that the other files have. Raises CheckpointError as `read` does.
+    """
+    try:
+        return tensorflow_bundle.index_of(path) or path
+    except (OSError, ValueError) as error:  # ValueError: a path with a null byte
+        raise CheckpointError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
+
+
 def read(path: FilePath) -> Checkpoint:
     """Read a checkpoint. Its arrays are read-only views of the file; its account says what else the file holds.
 
@@ -68,6 +90,9 @@ def read(path: FilePath) -> Checkpoint:
     describes another content.
     """
     try:
+        if (index := tensorflow_bundle.index_of(path)) is not None:
+            verified.require_intact(index)
+            return tensorflow_bundle.read(index)
         if not stat.S_ISREG(os.stat(path).st_mode):  # opening a pipe would wait for a writer
             raise CheckpointError(f"{path}: cannot be read: it is not a regular file")
         with open(path, "rb") as file:
@@ -75,6 +100,8 @@ def read(path: FilePath) -> Checkpoint:
         if not head:
             raise CheckpointError(f"{path}: is empty")
         verified.require_intact(path)
+        if tensorflow_bundle.is_version_1(path):
+            raise CheckpointError(f"{path}: is a TensorFlow checkpoint of version 1; only version 2 (.index) is read")
         layout = recognise.format_of(path, head, size)
         checkpoint: Checkpoint = layout.read(path)
         if layout is not safetensors_file:
