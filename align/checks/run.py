@@ -30,7 +30,7 @@ from paddle_ugatit.training.records import Records
 
 STEPS, MIDDLE, TESTS = 4, 2, 4  # iterations, the one that is resumed from, test images of each domain
 OPTIONS = {"light": False, "ch": 2, "n_res": 1, "img_size": 24, "global_layers": 5, "local_layers": 3}
-OPTIONS |= {"batch_size": 2, "accumulate": 2, "ema": 0.9, "weight_decay": 0.01, "iteration": STEPS}
+OPTIONS |= {"batch_size": 4, "accumulate": 2, "ema": 0.9, "weight_decay": 0.01, "iteration": STEPS}
 OPTIONS |= {"log_freq": 1, "save_freq": MIDDLE, "eval_every": MIDDLE, "print_freq": 1000, "keep": STEPS}
 
 

@@ -6,6 +6,7 @@ import paddle
 import pytest
 
 from align.checks.run import run_entries
+from paddle_ugatit.layers.spectral_norm import passes_in_one
 from paddle_ugatit.training import loop, state
 from paddle_ugatit.training.accumulation import MeanLosses
 from paddle_ugatit.training.average import Average
@@ -58,3 +59,18 @@ def test_a_fault_of_a_run_is_found_where_it_shows(owner, name, wrong, where, lay
         entry = last_entry()
     assert (entry["verdict"], entry["name"]) == ("diverged", where)
     assert entry["blamed"]["layer"].startswith(layer)
+
+
+def _interleaved(discriminator, real, fake):
+    """Real and translated images alternate in the batch, while each half has the power iteration of its own pass."""
+    with passes_in_one(discriminator, 2):
+        mixed = paddle.stack([real, fake], 1).flatten(0, 1)
+        outputs = [output.reshape([-1, 2, *output.shape[1:]]) for output in discriminator(mixed)]
+    return zip(*((output[:, 0], output[:, 1]) for output in outputs), strict=True)
+
+
+def test_images_interleaved_within_a_part_are_found():
+    """With one image in a part, this would be the right order."""
+    with patch("paddle_ugatit.training.ugatit.real_and_fake", _interleaved):
+        entry = last_entry()
+    assert (entry["verdict"], entry["name"], entry["blamed"]["what"]) == ("diverged", "run step 1", "loss")
