@@ -68,6 +68,11 @@ def tool(name: str) -> int:
     return _guarded(Path(sys.argv[0]).stem, lambda: importlib.import_module(TOOLS[name][0]).main())
 
 
+def script(module: str, *arguments: str) -> int:
+    """Run the `main` of a module for the script in align/ that calls this; return its exit code."""
+    return _guarded(Path(sys.argv[0]).stem, lambda: importlib.import_module(module).main(*arguments))
+
+
 def _tool(name: str, words: list[str]) -> int:
     module = importlib.import_module(TOOLS[name][0])
     return module.main(words, f"{PROGRAM} {name}")
@@ -145,7 +150,8 @@ def _unknown(program: str, name: str, known: list[str]) -> int:
 
 
 def _table(rows: dict[str, tuple[str, str]]) -> str:
-    return "\n".join(f"  {name:<14}{line}" for name, (_, line) in rows.items())
+    width = max(map(len, rows)) + 1
+    return "\n".join(f"  {name:<{width}}{line}" for name, (_, line) in rows.items())
 
 
 def _help() -> str:

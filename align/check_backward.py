@@ -10,7 +10,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from align.checks.command import main  # noqa: E402
+from paddle_ugatit_command import script  # noqa: E402
 
 if __name__ == "__main__":
-    sys.exit(main("backward"))
+    sys.exit(script("align.checks.command", "backward"))

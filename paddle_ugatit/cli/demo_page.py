@@ -1,4 +1,4 @@
-"""Join what tools/demo.sh made into one page: translated faces, parity, a short training and its measures."""
+"""Join what the demo made into one page: translated faces, parity, a short training and its measures."""
 
 import argparse
 import base64
@@ -44,7 +44,7 @@ def parse(argv: Sequence[str] | None, program: str) -> argparse.Namespace:
     parser.add_argument("--run", metavar="DIR", help="folder of a training run")
     parser.add_argument("--beside", metavar="FILE", help="losses.csv of another run, to be drawn beside this one's")
     parser.add_argument(
-        "--measures", nargs="*", default=[], metavar="NAME=FILE", help="reports of tools/eval_kid.py --json, in order"
+        "--measures", nargs="*", default=[], metavar="NAME=FILE", help="reports of eval_kid --json, in order"
     )
     return parser.parse_args(argv)
 

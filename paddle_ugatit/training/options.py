@@ -181,7 +181,7 @@ def _parsed(text: str, source: str) -> typing.Any:
     try:
         return yaml.load(text, Loader)  # noqa: S506  (a SafeLoader)
     except yaml.YAMLError as error:
-        raise InputError(f"{source}: is not valid YAML: {error}") from error
+        raise InputError(f"{source}: is not valid YAML: {' '.join(str(error).split())}") from error
     except (ValueError, KeyError, IndexError, AttributeError, TypeError) as error:
         # A date that does not exist, a number of thousands of digits, "!!bool maybe", "!!float", "!!timestamp now".
         raise InputError(f"{source}: holds a value that cannot be read: {error!s:.80}") from error

@@ -33,16 +33,27 @@ def line(name="train"):
     return [sys.executable, str(ROOT / f"tools/{name}.py"), "--config", "demo", "--data", "absent", "--out", "absent"]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_while_paddle_is_loaded_is_one_line(tmp_path, number):
+CHECK = [sys.executable, str(ROOT / "align/check_forward.py"), "adailn"]
+
+
+@pytest.mark.parametrize(
+    ("command", "number", "name"),
+    [
+        (line(), signal.SIGINT, "train"),
+        (line(), signal.SIGTERM, "train"),
+        (CHECK, signal.SIGINT, "check_forward"),
+        (CHECK, signal.SIGTERM, "check_forward"),
+    ],
+)
+def test_a_signal_while_paddle_is_loaded_is_one_line(tmp_path, command, number, name):
     process = subprocess.Popen(
-        line(), env=planted(tmp_path, SLOW), cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command, env=planted(tmp_path, SLOW), cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     while process.poll() is None and not (tmp_path / "paddle/begun").exists():
         time.sleep(0.01)
     process.send_signal(number)
     out, error = process.communicate(timeout=60)
-    assert (process.returncode, out, error) == (130, "", "train: interrupted; nothing was begun\n")
+    assert (process.returncode, out, error) == (130, "", f"{name}: interrupted; nothing was begun\n")
 
 
 @pytest.mark.parametrize(
@@ -53,7 +64,9 @@ def test_a_signal_while_paddle_is_loaded_is_one_line(tmp_path, number):
         "OSError('libmkl.so')",
     ],
 )
-@pytest.mark.parametrize("command", [line(), [sys.executable, "-m", "paddle_ugatit_command", "sample", "--help"]])
+@pytest.mark.parametrize(
+    "command", [line(), [sys.executable, "-m", "paddle_ugatit_command", "sample", "--help"], CHECK]
+)
 def test_a_broken_paddle_says_its_own_error_once(tmp_path, error, command):
     done = subprocess.run(
         command, env=planted(tmp_path, f"raise {error}"), cwd=ROOT, capture_output=True, text=True, timeout=60

@@ -150,3 +150,12 @@ def test_a_generator_that_gives_nan_is_refused(weights, tmp_path, capsys):
     formats.write(tmp_path / "nan.pdparams", weights_checkpoint({"G": network}, "sagan", "x"))
     assert draw(tmp_path, tmp_path / "x.png", "--count", "1", name="nan") == 1
     assert "gives NaN" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["a.gif", "absent/a.png"])
+def test_a_file_that_cannot_be_written_is_refused_before_anything_is_drawn(
+    weights, tmp_path, monkeypatch, capsys, name
+):
+    monkeypatch.setattr(sample, "sampler_of", lambda _: pytest.fail("drawn"))
+    assert draw(weights, tmp_path / name) == 1
+    assert str(tmp_path / name) in capsys.readouterr().err
