@@ -23,7 +23,7 @@ from paddle_ugatit.formats.tensorflow_bundle import Bundle
 from paddle_ugatit.formats.torch_upgrade import modernised
 from paddle_ugatit.layers.norm import require_revision
 from paddle_ugatit.systems import SYSTEMS
-from paddle_ugatit.weights import foreign, ugatit_tensorflow
+from paddle_ugatit.weights import foreign, paddlegan, ugatit_tensorflow
 from paddle_ugatit.weights.identify import blank, checkpoints_of, infer_options, layout_of, models
 from paddle_ugatit.weights.rules import FLOATS, Options, State, WeightError, to_paddle, to_torch
 from paddle_ugatit.weights.values import not_finite, of_one_dtype
@@ -55,10 +55,12 @@ def convert(
     model = _model(checkpoint.metadata, path, model)
     checkpoint = replace(checkpoint, account=copy.deepcopy(checkpoint.account))
     notes = checkpoint.account.notes
+    partly = isinstance(checkpoint, Bundle) and only is not None
     if isinstance(checkpoint, Bundle):
         checkpoint = ugatit_tensorflow.translated(checkpoint, path, only)
     checkpoint = _unpacked(foreign.cleaned(checkpoint, path), path, notes)
     checkpoint = _unpacked(foreign.named(checkpoint, path, averaged), path, notes)
+    checkpoint = paddlegan.without_frozen(checkpoint, path)
     texts = _texts(checkpoint, path)
     networks: dict[str, State] = {}
     options: dict[str, Options] = {}
@@ -71,7 +73,8 @@ def convert(
         options[name] |= _hidden(options[name]["kind"], name, checkpoint.metadata, given or {}, path)
         networks[name] = _checked(state, options[name], checkpoint.framework, framework, where)
     model = _require_one_system(options, model, path)
-    _note_absent(options, path, notes)
+    if not partly:
+        _note_absent(options, path, notes)
     _require_taken(given or {}, options, path)
     dtypes = {formats.dtype_name(next(iter(state.values()))) for state in networks.values()}
     dtype = dtypes.pop() if len(dtypes) == 1 else "mixed"
