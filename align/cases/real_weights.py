@@ -21,7 +21,8 @@ def network_cases(path, revision=None, size=None, batch=1):
         kind = options.pop("kind")
         module = module_of(weights.system_of(kind))
         name = name or kind
-        cases[name] = module.network_case(name, kind, options, checkpoint.metadata["revision"], size, batch)
+        shown = options.pop("revision", checkpoint.metadata["revision"])
+        cases[name] = module.network_case(name, kind, options, shown, size, batch)
     states = checkpoint.networks.values()
     return cases, {
         name: {key: formats.widened(array) for key, array in state.items()}

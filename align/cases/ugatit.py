@@ -191,4 +191,6 @@ def network_case(name, kind, options, revision, size, batch):
     shape = (batch, options["input_nc"], pixels, pixels)
     if kind == "generator":
         return generator_case(name, shape, revision=revision, **options)
-    return discriminator_case(name, shape, calls=2, **options)
+    # The first two revisions have the same discriminators.
+    variant = {"revision": revision} if revision == "tensorflow" else {}
+    return discriminator_case(name, shape, calls=2, **variant, **options)

@@ -1,5 +1,5 @@
 """Convert checkpoints of U-GAT-IT, AdaIN, SAGAN, StyleGAN2 or FID's Inception between PyTorch (.pt, .pth), Paddle
-(.pdparams) and .safetensors, in both directions."""
+(.pdparams) and .safetensors, in both directions; TensorFlow's of U-GAT-IT into each of them."""
 
 import argparse
 import os
@@ -21,6 +21,7 @@ examples:
   python tools/convert_weights.py selfie2anime_params_1000000.pt selfie2anime.pdparams
   python tools/convert_weights.py selfie2anime.pdparams back.pt
   python tools/convert_weights.py initial.pt initial.safetensors --model ugatit-initial
+  python tools/convert_weights.py UGATIT_selfie2anime_lsgan_4resblock_6dis_1_1_10_10_1000_sn_smoothing official.pdparams
   python tools/convert_weights.py vgg_normalised.pth encoder.pdparams
   python tools/convert_weights.py 1000000_G.pth sagan_generator.pdparams
   python tools/convert_weights.py model_150.pt stylegan2.pdparams
@@ -41,7 +42,7 @@ exit code: 0 converted, 1 the input or output is bad, 2 bad usage, 130 interrupt
 def parse(argv: Sequence[str] | None, program: str) -> argparse.Namespace:
     """Return the command line's arguments."""
     parser = command.parser(program, __doc__, EXAMPLES)
-    parser.add_argument("source", metavar="SRC", help="checkpoint to read; its format is told by its content")
+    parser.add_argument("source", metavar="SRC", help="checkpoint to read, of TensorFlow also its folder")
     parser.add_argument(
         "destination", metavar="DST", help=f"checkpoint to write ({', '.join(formats.SUFFIXES)}); replaced if it exists"
     )
@@ -71,7 +72,7 @@ def destination_framework(source_framework: str, destination: str, wanted: str |
     by_suffix = formats.framework_of(destination)
     if by_suffix and wanted and by_suffix != wanted:
         raise UsageError(f"{destination}: its suffix is for {by_suffix}, --framework says {wanted}")
-    return by_suffix or wanted or {"torch": "paddle", "paddle": "torch"}[source_framework]
+    return by_suffix or wanted or ("torch" if source_framework == "paddle" else "paddle")
 
 
 def require_usable(source: str, destination: str) -> None:
@@ -133,8 +134,9 @@ def rounded(checkpoint: formats.Checkpoint, dtype: str) -> formats.Checkpoint:
 
 
 def _checksum(path: str) -> str:
-    with Progress("checksum", os.path.getsize(path), "B") as progress:
-        return formats.sha256(path, progress)
+    file = formats.file_of(path)
+    with Progress("checksum", os.path.getsize(file), "B") as progress:
+        return formats.sha256(file, progress)
 
 
 def _amount(checkpoint: formats.Checkpoint) -> str:
@@ -157,7 +159,7 @@ def _origin(arguments: argparse.Namespace, read: formats.Checkpoint, model: str)
         return "from --model"
     if "model" in read.metadata:
         return "from the file's metadata"
-    if not model.startswith("ugatit"):
+    if model not in ("ugatit", "ugatit-initial"):
         return "from its keys"
     return "the default; use --model ugatit-initial for checkpoints of the first revision"
 

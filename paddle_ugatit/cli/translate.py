@@ -46,7 +46,9 @@ def parse(argv: Sequence[str] | None, program: str) -> argparse.Namespace:
     """Return the command line's arguments."""
     parser = command.parser(program, __doc__, EXAMPLES)
     weights = parser.add_argument(
-        "--weights", metavar="FILE", help=f"checkpoint, a generator alone, or {', '.join(PRETRAINED)}"
+        "--weights",
+        metavar="FILE",
+        help=f"checkpoint (TensorFlow: or its folder), a generator, or {', '.join(PRETRAINED)}",
     )
     images = parser.add_argument("--input", nargs="+", metavar="FILE|DIR|GLOB", help="images to translate")
     out = parser.add_argument("--out", metavar="DIR", help="folder for the results; made if it does not exist")
@@ -71,7 +73,9 @@ def parse(argv: Sequence[str] | None, program: str) -> argparse.Namespace:
         help="translate longer images at N pixels and enlarge the result again (%(default)s; 0: never)",
     )
     parser.add_argument(
-        "--revision", choices=("current", "initial"), help="of the networks, if the file does not say (current)"
+        "--revision",
+        choices=("current", "initial", "tensorflow"),
+        help="of the networks, if the file does not say (current)",
     )
     parser.add_argument("--strict", action="store_true", help="stop at an image that cannot be done, skip none")
     command.add_device(parser)

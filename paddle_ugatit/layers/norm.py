@@ -13,7 +13,9 @@ from paddle_ugatit.backend.compat import constant
 from paddle_ugatit.layers.channels import channel_scale, channel_shift, spatial_sum
 from paddle_ugatit.layers.fast import dispatch, folded, statistics
 
-REVISIONS = ("current", "initial")
+# Of the public code: PyTorch's, PyTorch's until 2019-08-27, TensorFlow's.
+REVISIONS = ("current", "initial", "tensorflow")
+SMOOTHING = 0.1  # is subtracted from AdaILN's rho by the TensorFlow revision
 
 
 def require_revision(revision: str) -> None:
@@ -48,6 +50,11 @@ def nested_variance(x: paddle.Tensor, axes: tuple[int, ...]) -> paddle.Tensor:
     return x
 
 
+def biased(var: paddle.Tensor, count: int) -> paddle.Tensor:
+    """Return the biased variance, that of the TensorFlow revision, from the unbiased one of `count` values."""
+    return var * ((count - 1) / count)
+
+
 def layer_instance_norm(
     x: paddle.Tensor, rho: paddle.Tensor, gamma: paddle.Tensor, beta: paddle.Tensor, eps: float, revision: str
 ) -> paddle.Tensor:
@@ -63,7 +70,9 @@ def layer_instance_norm(
 
 
 def _normalised(x: paddle.Tensor, axes: tuple[int, ...], eps: float, revision: str) -> paddle.Tensor:
-    var = variance(x, axes) if revision == "current" else nested_variance(x, axes)
+    var = nested_variance(x, axes) if revision == "initial" else variance(x, axes)
+    if revision == "tensorflow":
+        var = biased(var, math.prod(x.shape[axis] for axis in axes))
     return (x - x.mean(axes, keepdim=True)) / paddle.sqrt(var + constant(eps, x))
 
 
@@ -73,10 +82,13 @@ def _folded(
     """Compute the same as one scale and one shift per channel: the layer's moments follow from the channels'."""
     centred, mean, var_i = instance_stats(x)
     offset = mean - mean.mean(1, keepdim=True)
-    if revision == "current":
-        var_l = folded.layer_variance(offset, var_i, x.shape[2] * x.shape[3])
-    else:
+    if revision == "initial":
         var_i, var_l = nested_variance(x, (2, 3)), nested_variance(x, (1, 2, 3))
+    else:
+        pixels = x.shape[2] * x.shape[3]
+        var_l = folded.layer_variance(offset, var_i, pixels)
+        if revision == "tensorflow":
+            var_i, var_l = biased(var_i, pixels), biased(var_l, x.shape[1] * pixels)
     scale, shift = folded.folded_scale_shift(offset, var_i, var_l, rho, gamma, beta, eps)
     return channel_shift(channel_scale(centred, scale), shift)
 
@@ -87,17 +99,22 @@ def _parameter(layer: nn.Layer, num_features: int, value: float) -> paddle.Tenso
 
 
 class AdaILN(nn.Layer):
-    """Adaptive layer-instance normalisation, eq. 1: (B,C,H,W), (B,C), (B,C) -> (B,C,H,W)."""
+    """Adaptive layer-instance normalisation, eq. 1: (B,C,H,W), (B,C), (B,C) -> (B,C,H,W).
+
+    In the TensorFlow revision the variances are biased, and rho stands for clip(rho - 0.1, 0, 1).
+    """
 
     def __init__(self, num_features: int, eps: float = 1e-5, revision: str = "current"):
         super().__init__()
         require_revision(revision)
         self.eps, self.revision = eps, revision
-        self.rho = _parameter(self, num_features, 0.9)
+        self.rho = _parameter(self, num_features, 1.0 if revision == "tensorflow" else 0.9)
 
     def forward(self, x: paddle.Tensor, gamma: paddle.Tensor, beta: paddle.Tensor) -> paddle.Tensor:
-        gamma, beta = gamma.unsqueeze([2, 3]), beta.unsqueeze([2, 3])
-        return layer_instance_norm(x, self.rho, gamma, beta, self.eps, self.revision)
+        gamma, beta, rho = gamma.unsqueeze([2, 3]), beta.unsqueeze([2, 3]), self.rho
+        if self.revision == "tensorflow":
+            rho = (rho - constant(SMOOTHING, rho)).clip(0, 1)
+        return layer_instance_norm(x, rho, gamma, beta, self.eps, self.revision)
 
 
 class ILN(nn.Layer):
@@ -116,20 +133,28 @@ class ILN(nn.Layer):
 
 
 class InstanceNorm2D(nn.Layer):
-    """(x - mean) / sqrt(var + eps) per channel, with the biased variance and no parameters: (B,C,H,W) -> (B,C,H,W).
+    """(x - mean) / sqrt(var + eps) per channel, with the biased variance: (B,C,H,W) -> (B,C,H,W).
 
-    Paddle's own keeps eps in float32, which costs three digits of parity in float64.
+    With `affine` the result is multiplied by `weight` (C,), and `bias` (C,) is added. Paddle's own keeps eps in
+    float32, which costs three digits of parity in float64.
     """
 
-    def __init__(self, num_features: int, eps: float = 1e-5):
+    def __init__(self, num_features: int, eps: float = 1e-5, affine: bool = False):
         super().__init__()
-        self.num_features, self.eps = num_features, eps
+        self.num_features, self.eps, self.affine = num_features, eps, affine
+        if affine:
+            one, zero = nn.initializer.Constant(1.0), nn.initializer.Constant(0.0)
+            self.weight = self.create_parameter([num_features], default_initializer=one)
+            self.bias = self.create_parameter([num_features], default_initializer=zero)
 
     def forward(self, x: paddle.Tensor) -> paddle.Tensor:
         pixels = x.shape[2] * x.shape[3]
         centred, _, var = instance_stats(x)
-        scale = paddle.rsqrt(var * ((pixels - 1) / pixels) + constant(self.eps, x))
-        return channel_scale(centred, scale)
+        scale = paddle.rsqrt(biased(var, pixels) + constant(self.eps, x))
+        if not self.affine:
+            return channel_scale(centred, scale)
+        scale = scale * self.weight.reshape([1, -1, 1, 1])
+        return channel_shift(channel_scale(centred, scale), self.bias.reshape([1, -1, 1, 1]))
 
 
 def channel_moments(x: paddle.Tensor, eps: float = 1e-5) -> tuple[paddle.Tensor, paddle.Tensor]:

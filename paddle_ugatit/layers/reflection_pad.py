@@ -11,17 +11,19 @@ from paddle_ugatit.layers.fast.reflection import reflection_pad
 class ReflectionPad2D(nn.Layer):
     """Reflect `padding` rows and columns at each border: (B,C,H,W) -> (B,C,H+2p,W+2p).
 
-    Raises ValueError unless the map has more than `padding` rows and columns.
+    With `after`, that many are reflected below and to the right: (B,C,H+p+a,W+p+a). Raises ValueError unless the map
+    has more rows and columns than are reflected.
     """
 
-    def __init__(self, padding: int):
+    def __init__(self, padding: int, after: int | None = None):
         super().__init__()
-        self.padding = padding
+        self.padding, self.after = padding, padding if after is None else after
 
     def forward(self, x: paddle.Tensor) -> paddle.Tensor:
         height, width = x.shape[2:]
-        if min(height, width) <= self.padding:
-            raise ValueError(f"cannot reflect {self.padding} pixels of a {height}x{width} map")
-        if dispatch.taken("reflection", x):
+        most = max(self.padding, self.after)
+        if min(height, width) <= most:
+            raise ValueError(f"cannot reflect {most} pixels of a {height}x{width} map")
+        if self.after == self.padding and dispatch.taken("reflection", x):
             return reflection_pad(x, self.padding)
-        return F.pad(x, [self.padding] * 4, mode="reflect")
+        return F.pad(x, [self.padding, self.after] * 2, mode="reflect")

@@ -8,6 +8,7 @@ and the enlarged map. A layer with a hook is run by itself, so that the hook see
 import paddle
 from paddle import nn
 
+from paddle_ugatit.layers.channels import channel_shift
 from paddle_ugatit.layers.convolution import Conv2D
 from paddle_ugatit.layers.fast import dispatch
 from paddle_ugatit.layers.fast.bordered import bordered_conv
@@ -23,9 +24,14 @@ def chain(x: paddle.Tensor, *layers: nn.Layer) -> paddle.Tensor:
     while done < len(layers):
         group = next((group for group in GROUPS if _as_one(layers[done : done + len(group)], group, x)), ())
         last = layers[done + len(group) - 1] if group else layers[done]
-        x = bordered_conv(x, last.weight, twice=Upsample in group) if group else last(x)
+        x = _fused(x, last, twice=Upsample in group) if group else last(x)
         done += len(group) or 1
     return x
+
+
+def _fused(x: paddle.Tensor, conv: Conv2D, twice: bool) -> paddle.Tensor:
+    out = bordered_conv(x, conv.weight, twice=twice)
+    return out if conv.bias is None else channel_shift(out, conv.bias.reshape([1, -1, 1, 1]))
 
 
 def _as_one(layers: tuple[nn.Layer, ...], group: tuple[type[nn.Layer], ...], x: paddle.Tensor) -> bool:
@@ -33,8 +39,8 @@ def _as_one(layers: tuple[nn.Layer, ...], group: tuple[type[nn.Layer], ...], x: 
     if tuple(type(layer) for layer in layers) != group or any(map(_watched, layers)):
         return False
     *_, border, conv = layers
-    simple = conv.bias is None and conv.spectral is None and (conv.stride, conv.padding) == (1, 0)
-    return simple and border.padding == 1 and dispatch.fused(x, conv.weight)
+    simple = conv.spectral is None and (conv.stride, conv.padding) == (1, 0)
+    return simple and border.padding == border.after == 1 and dispatch.fused(x, conv.weight)
 
 
 def _watched(layer: nn.Layer) -> bool:

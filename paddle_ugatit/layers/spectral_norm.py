@@ -2,7 +2,8 @@
 
 W / sigma(W) with sigma = u^T W v and W reshaped to (first axis, -1); one power iteration per forward in training mode,
 none in evaluation mode. Contents: spectral_norm, with the state of PyTorch's hook, `weight_orig`, `weight_u` and
-`weight_v`; SpectralNormWrapper, the layer of the public SAGAN, with `module.weight_bar`, `module.weight_u` and
+`weight_v`; iterating_spectral_norm, which iterates in evaluation mode too; SpectralNormWrapper, the layer of the public
+SAGAN, with `module.weight_bar`, `module.weight_u` and
 `module.weight_v`; passes_in_one and same_iterations, which change how a forward makes its power iterations.
 Twin: torch_ref/layers/spectral_norm.py. Paddle's own hook keeps u and v in float32 in a float64 layer.
 """
@@ -42,11 +43,12 @@ class SpectralNorm:
     cheaper, since the weight is larger than a map.
 
     One forward may stand for several passes over equal parts of its batch (see `passes_in_one`): each pass makes a
-    power iteration of its own, and each part is divided by the sigma of its pass.
+    power iteration of its own, and each part is divided by the sigma of its pass. With `always`, power iterations are
+    made in evaluation mode too.
     """
 
-    def __init__(self, layer: nn.Layer, name: str, eps: float, added: bool = False):
-        self.layer, self.name, self.eps, self.added = layer, name, eps, added
+    def __init__(self, layer: nn.Layer, name: str, eps: float, added: bool = False, always: bool = False):
+        self.layer, self.name, self.eps, self.added, self.always = layer, name, eps, added, always
         self.passes, self.repeating = 1, False
         self.pairs: list[tuple[paddle.Tensor, paddle.Tensor]] = []  # u and v of each pass of the last forward
         self.sigma: Any = None  # (passes,), of the last forward; None before the first
@@ -73,7 +75,7 @@ class SpectralNorm:
         return self.weight.t() if is_linear else self.weight.reshape([self.weight.shape[0], -1])
 
     def advance(self) -> None:
-        """Compute `sigma`, (passes,), after the power iterations of a forward if the layer is in training mode."""
+        """Compute `sigma`, (passes,), after the power iterations of a forward, if it makes any."""
         matrix = self.matrix()
         if not (self.repeating and self.pairs):
             self._iterate(matrix)
@@ -83,12 +85,13 @@ class SpectralNorm:
     def _iterate(self, matrix: paddle.Tensor) -> None:
         # New tensors that are copied into the buffers: a graph keeps those of its own forward.
         layer, self.pairs = self.layer, []
+        iterates = layer.training or self.always
         u, v = layer.weight_u.clone(), layer.weight_v.clone()
         for _ in range(self.passes):
-            if layer.training:
+            if iterates:
                 u, v = power_iteration(matrix, u, v, self.eps, self.added)
             self.pairs.append((u, v))
-        if layer.training:
+        if iterates:
             layer.weight_u.set_value(u)
             layer.weight_v.set_value(v)
 
@@ -109,6 +112,16 @@ class SpectralNorm:
 def spectral_norm(layer: nn.Layer, name: str = "weight_orig", eps: float = 1e-12, added: bool = False) -> nn.Layer:
     """Apply spectral normalisation to a Conv2D, ConvTranspose2D or Linear of this package, and return the layer."""
     SpectralNorm(layer, name, eps, added)
+    return layer
+
+
+def iterating_spectral_norm(layer: nn.Layer) -> nn.Layer:
+    """Apply spectral normalisation as the TensorFlow code of U-GAT-IT does, and return the layer.
+
+    There every forward makes a power iteration, also in evaluation mode, and a vector is divided by
+    sqrt(max(its squared length, 1e-12)).
+    """
+    SpectralNorm(layer, "weight_orig", 1e-6, always=True)
     return layer
 
 

@@ -113,7 +113,9 @@ def take_weights(system: TrainedSystem, path: Path | str) -> list[str]:
     checkpoint, notes = weights.convert(formats.read(path), "paddle", path)
     if checkpoint.metadata["model"] != system.model:
         model = checkpoint.metadata["model"]
-        raise InputError(f"{path}: is of the model {model}, but the configuration is of {system.model}")
+        hint = f": add revision={checkpoint.metadata['revision']}" if model.startswith("ugatit-") else ""
+        raise InputError(f"{path}: is of the model {model}, but the configuration is of {system.model}{hint}")
+    _require_same_heads(system, checkpoint.metadata["networks"], path)
     kinds = {name: options["kind"] for name, options in checkpoint.metadata["networks"].items()}
     given = {name or kinds[name]: arrays for name, arrays in checkpoint.networks.items()}
     if strange := [name for name in given if name not in system.networks]:
@@ -129,6 +131,14 @@ def take_weights(system: TrainedSystem, path: Path | str) -> list[str]:
     if absent:
         notes.append(f"{os.path.basename(path)} has no {', '.join(absent)}: they start from scratch")
     return notes
+
+
+def _require_same_heads(system: TrainedSystem, networks: dict[str, dict], path: Path | str) -> None:
+    """Raise InputError if the weights have the CAM heads of the other generation of TensorFlow files."""
+    older = any(options.get("older_cam") for options in networks.values())
+    ours = getattr(system.config, "older_cam", False)
+    if older != ours:
+        raise InputError(f"{path}: {'has' if older else 'lacks'} older CAM heads: add older_cam={str(older).lower()}")
 
 
 def data_of(

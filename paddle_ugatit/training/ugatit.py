@@ -32,7 +32,13 @@ from paddle_ugatit.layers.norm import require_revision
 from paddle_ugatit.layers.spectral_norm import passes_in_one, same_iterations
 from paddle_ugatit.losses import adversarial_loss, cam_loss, discriminator_loss, l1
 from paddle_ugatit.losses.ugatit import Verdict
-from paddle_ugatit.models.ugatit import Discriminator, ResnetGenerator, require_discriminator_size, require_img_size
+from paddle_ugatit.models.ugatit import (
+    Discriminator,
+    ResnetGenerator,
+    require_cam,
+    require_discriminator_size,
+    require_img_size,
+)
 from paddle_ugatit.training.accumulation import MeanLosses
 from paddle_ugatit.training.distributed import average_gradients
 from paddle_ugatit.training.frozen import frozen
@@ -49,7 +55,8 @@ class Config(RunOptions):
     """
 
     light: bool = False  # the light generator, which pools before its gamma-beta network
-    revision: str = "current"  # of the public code: "current", or "initial" (until 2019-08-27)
+    revision: str = "current"  # of the public code: "current", "initial" (until 2019-08-27), "tensorflow"
+    older_cam: bool = False  # revision tensorflow: the CAM heads of its files from before 2019-08-20
     ch: int = 64  # channels of the first layer, of generators and discriminators
     n_res: int = 4  # residual blocks in a generator's encoder, and as many in its decoder
     img_size: int = 256  # pixels, height and width
@@ -73,6 +80,7 @@ class Config(RunOptions):
     def __post_init__(self) -> None:
         super().__post_init__()
         require_revision(self.revision)
+        require_cam(self.revision, self.older_cam)
         require_img_size(self.img_size, self.light)
         for layers in (self.global_layers, self.local_layers):
             require_discriminator_size(self.img_size, self.img_size, layers)
@@ -119,20 +127,21 @@ class Trainer:
         self.notes: list[str] = []
         self.scalars: dict[str, float] = {}
         self.model = {revision: model for model, revision in MODELS.items()}[config.revision]
+        variant: dict[str, Any] = {"revision": config.revision, "older_cam": config.older_cam}
         options: dict[str, Any] = {
             "ngf": config.ch,
             "n_blocks": config.n_res,
             "img_size": config.img_size,
             "light": config.light,
-            "revision": config.revision,
+            **variant,
         }
         self.networks: dict[str, nn.Layer] = {
             "genA2B": ResnetGenerator(config.img_ch, config.img_ch, **options),
             "genB2A": ResnetGenerator(config.img_ch, config.img_ch, **options),
-            "disGA": Discriminator(config.img_ch, config.ch, config.global_layers),
-            "disGB": Discriminator(config.img_ch, config.ch, config.global_layers),
-            "disLA": Discriminator(config.img_ch, config.ch, config.local_layers),
-            "disLB": Discriminator(config.img_ch, config.ch, config.local_layers),
+            "disGA": Discriminator(config.img_ch, config.ch, config.global_layers, **variant),
+            "disGB": Discriminator(config.img_ch, config.ch, config.global_layers, **variant),
+            "disLA": Discriminator(config.img_ch, config.ch, config.local_layers, **variant),
+            "disLB": Discriminator(config.img_ch, config.ch, config.local_layers, **variant),
         }
         self.optimizers = {kind: self._adam(kind) for kind in ("gen", "dis")}
 

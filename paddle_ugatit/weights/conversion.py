@@ -19,13 +19,16 @@ from paddle_ugatit.backend.compat import default_dtype
 from paddle_ugatit.backend.errors import Note
 from paddle_ugatit.formats import Checkpoint, FilePath
 from paddle_ugatit.formats.checkpoint import held_dtype, is_text
+from paddle_ugatit.formats.tensorflow_bundle import Bundle
 from paddle_ugatit.formats.torch_upgrade import modernised
 from paddle_ugatit.layers.norm import require_revision
 from paddle_ugatit.systems import SYSTEMS
-from paddle_ugatit.weights import foreign
+from paddle_ugatit.weights import foreign, paddlegan, ugatit_tensorflow
 from paddle_ugatit.weights.identify import blank, checkpoints_of, infer_options, layout_of, models
 from paddle_ugatit.weights.rules import FLOATS, Options, State, WeightError, to_paddle, to_torch
 from paddle_ugatit.weights.values import not_finite, of_one_dtype
+
+_SHOWN = {"tensorflow"}  # revisions that keys show
 
 
 def convert(
@@ -36,13 +39,15 @@ def convert(
     packed: bool = True,
     given: Options | None = None,
     averaged: bool = False,
+    only: Collection[str] | None = None,
 ) -> tuple[Checkpoint, list[str]]:
     """Convert a checkpoint to the layout of `framework`, "torch" or "paddle"; return it and notes for the user.
 
     Every network is checked against the network that its shapes describe, even if nothing needs to be transposed.
     `model`, a key of `models()`, is by default taken from the file's metadata, or else from its keys. `given` are
     options that neither keys nor shapes show, which are otherwise taken from the metadata. With `averaged`, running
-    means of networks are taken instead of the networks. The result's metadata hold model, revision, dtype and each
+    means of networks are taken instead of the networks. Of a TensorFlow checkpoint, whose files are large, only the
+    networks named in `only` are read, if it has one of them. The result's metadata hold model, revision, dtype and each
     network's options; its account, of which the notes are the lines, says what became of all that the file holds. For
     PyTorch the result has the form of the system's public files or, if not `packed`, named networks. Raises
     WeightError, whose message begins with `path`, if a network is unknown or incomplete.
@@ -50,8 +55,12 @@ def convert(
     model = _model(checkpoint.metadata, path, model)
     checkpoint = replace(checkpoint, account=copy.deepcopy(checkpoint.account))
     notes = checkpoint.account.notes
+    partly = isinstance(checkpoint, Bundle) and only is not None
+    if isinstance(checkpoint, Bundle):
+        checkpoint = ugatit_tensorflow.translated(checkpoint, path, only)
     checkpoint = _unpacked(foreign.cleaned(checkpoint, path), path, notes)
     checkpoint = _unpacked(foreign.named(checkpoint, path, averaged), path, notes)
+    checkpoint = paddlegan.without_frozen(checkpoint, path)
     texts = _texts(checkpoint, path)
     networks: dict[str, State] = {}
     options: dict[str, Options] = {}
@@ -64,7 +73,8 @@ def convert(
         options[name] |= _hidden(options[name]["kind"], name, checkpoint.metadata, given or {}, path)
         networks[name] = _checked(state, options[name], checkpoint.framework, framework, where)
     model = _require_one_system(options, model, path)
-    _note_absent(options, path, notes)
+    if not partly:
+        _note_absent(options, path, notes)
     _require_taken(given or {}, options, path)
     dtypes = {formats.dtype_name(next(iter(state.values()))) for state in networks.values()}
     dtype = dtypes.pop() if len(dtypes) == 1 else "mixed"
@@ -151,7 +161,19 @@ def _model(metadata: dict[str, Any], path: FilePath, model: str | None) -> str |
 
 
 def _usual_model(options: dict[str, Options]) -> str:
-    return next(iter(checkpoints_of(next(iter(options.values()))).MODELS))
+    """Return the model of the revision that the networks' options name, or else their system's first one."""
+    first = next(iter(options.values()))
+    named = checkpoints_of(first).MODELS
+    return next((model for model, revision in named.items() if revision == first.get("revision")), next(iter(named)))
+
+
+def _require_shown_revision(options: dict[str, Options], model: str, path: FilePath) -> None:
+    """Raise WeightError if the keys of a network show that it is of another revision than the model."""
+    for name, chosen in options.items():
+        shown = chosen.get("revision")
+        if models()[model] != shown and (shown or models()[model] in _SHOWN):
+            other = _usual_model({name: chosen})
+            raise WeightError(f"{path}: {name or 'the network'} is of the model {other} by its keys, not {model}")
 
 
 def _require_one_system(options: dict[str, Options], model: str | None, path: FilePath) -> str:
@@ -160,6 +182,7 @@ def _require_one_system(options: dict[str, Options], model: str | None, path: Fi
     model = model or _usual_model(options)
     if model not in own.MODELS or any(checkpoints_of(chosen) is not own for chosen in options.values()):
         raise WeightError(f"{path}: holds {', '.join(chosen['kind'] for chosen in options.values())}, not {model}")
+    _require_shown_revision(options, model, path)
     own.require_names(options, path)
     return model
 
@@ -179,7 +202,7 @@ def load_networks(
     if dtype not in (None, *FLOATS):
         raise ValueError(f"dtype must be one of {', '.join(FLOATS)}, got {dtype!r}")
     model = next((name for name, value in models().items() if value == revision), None)
-    checkpoint, notes = convert(formats.read(path), "paddle", path, model)
+    checkpoint, notes = convert(formats.read(path), "paddle", path, model, only=only)
     options, found = checkpoint.metadata["networks"], checkpoint.metadata["revision"]
     if not model and found != models()[_usual_model(options)]:
         notes.append(f"{path}: its metadata say that it is of the model {checkpoint.metadata['model']}")

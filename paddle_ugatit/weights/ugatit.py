@@ -9,7 +9,8 @@ from paddle_ugatit.models.ugatit import Discriminator, ResnetGenerator
 from paddle_ugatit.weights.rules import Options, State, WeightError
 from paddle_ugatit.weights.shapes import already_plain, as_they_are, count, require_kinds, shape_of
 
-MODELS = {"ugatit": "current", "ugatit-initial": "initial"}  # their shapes are the same
+# The shapes of the first two are the same; the last is told by its keys.
+MODELS = {"ugatit": "current", "ugatit-initial": "initial", "ugatit-tensorflow": "tensorflow"}
 KINDS = ("generator", "discriminator")
 EAGER = ("discriminator",)  # spectral normalisation reads its weights, which must exist
 RULES: dict = {}  # it has no layers of its own with arrays
@@ -28,14 +29,23 @@ def infer_options(state: State, framework: str, prefix: str) -> Options | None:
     """Return the options of a generator or discriminator, inferred from its arrays in the layout of `framework`.
 
     They are {"kind": "generator", "input_nc", "output_nc", "ngf", "n_blocks", "img_size" (None if light), "light"} or
-    {"kind": "discriminator", "input_nc", "ndf", "n_layers"}; None for a network of another system. Raises WeightError
-    if an array is missing or malformed.
+    {"kind": "discriminator", "input_nc", "ndf", "n_layers"}; None for a network of another system. For networks of the
+    TensorFlow code they also have "revision": "tensorflow" and, with the CAM heads of its older files, "older_cam":
+    True. Raises WeightError if an array is missing or malformed.
     """
     if "DownBlock.1.weight" in state:
-        return _generator_options(state, framework, prefix)
+        return _generator_options(state, framework, prefix) | _revision(state, "cam_fc.weight", "logit_fc.weight")
     if "model.1.weight_orig" in state:
-        return _discriminator_options(state, prefix)
+        heads = "cam_fc.weight_orig", "raw_cam_fc.weight_orig"
+        return _discriminator_options(state, prefix) | _revision(state, *heads)
     return None
+
+
+def _revision(state: State, head: str, older: str) -> Options:
+    """Return the options that tell the TensorFlow code's networks, by the keys of their CAM heads."""
+    if older in state:
+        return {"revision": "tensorflow", "older_cam": True}
+    return {"revision": "tensorflow"} if head in state else {}
 
 
 def _generator_options(state: State, framework: str, prefix: str) -> Options:
@@ -78,11 +88,13 @@ def _discriminator_options(state: State, prefix: str) -> Options:
 
 
 def build(options: Options, revision: str = "current") -> nn.Layer:
-    """Return a network of the options that `infer_options` returns, with fresh weights."""
-    given = {name: value for name, value in options.items() if name != "kind" and value is not None}
-    if options["kind"] == "generator":
-        return ResnetGenerator(**given, revision=revision)
-    return Discriminator(**given)
+    """Return a network of the options that `infer_options` returns, with fresh weights.
+
+    A revision that the options name takes precedence.
+    """
+    given: Options = {"revision": revision}
+    given |= {name: value for name, value in options.items() if name != "kind" and value is not None}
+    return ResnetGenerator(**given) if options["kind"] == "generator" else Discriminator(**given)
 
 
 def require_names(options: dict[str, Options], path: FilePath) -> None:

@@ -33,9 +33,9 @@ def narrow():
     return patch.object(dispatch, "MANY", 4)
 
 
-def layers(*before, outputs=5, **options):
+def layers(*before, outputs=5, bias=False, **options):
     with default_dtype("float64"):
-        return [*before, Conv2D(8, outputs, 3, bias=False, **options)]
+        return [*before, Conv2D(8, outputs, 3, bias=bias, **options)]
 
 
 def results(run, given, shape=(2, 8, 8, 12)):
@@ -43,15 +43,16 @@ def results(run, given, shape=(2, 8, 8, 12)):
     x = paddle.to_tensor(np.random.default_rng(0).standard_normal(shape), stop_gradient=False)
     out = run(x)
     out.backward(paddle.to_tensor(np.random.default_rng(1).standard_normal(out.shape)))
-    found = [out.numpy(), x.grad.numpy(), *(layer.weight.grad.numpy() for layer in given if hasattr(layer, "weight"))]
+    found = [out.numpy(), x.grad.numpy(), *(each.grad.numpy() for layer in given for each in layer.parameters())]
     for layer in given:
         layer.clear_gradients()
     return found
 
 
 @pytest.mark.parametrize("before", [[ReflectionPad2D(1)], [Upsample(), ReflectionPad2D(1)]], ids=["pad", "upsample"])
-def test_as_one_is_one_by_one(before):
-    given = layers(*before)
+@pytest.mark.parametrize("bias", [False, True], ids=["plain", "bias"])
+def test_as_one_is_one_by_one(before, bias):
+    given = layers(*before, bias=bias)
     wanted = results(nn.Sequential(*given), given)
     with narrow(), patch.object(sequential, "bordered_conv", wraps=sequential.bordered_conv) as as_one:
         found = results(Sequential(*given), given)
@@ -89,13 +90,23 @@ def test_watched_layers_run_by_themselves(watch, place):
         layers(ReflectionPad2D(1), padding=1),
         layers(ReflectionPad2D(1), stride=2),
         layers(ReflectionPad2D(1), outputs=3),
-        [ReflectionPad2D(1), Conv2D(8, 5, 3)],
+        layers(ReflectionPad2D(1, 2)),
         [ReflectionPad2D(1), Conv2D(8, 5, 5, bias=False)],
         [ReflectionPad2D(1), spectral_norm(Conv2D(8, 5, 3, bias=False))],
         [Conv2D(8, 5, 3, bias=False)],
         [nn.ReLU(), Upsample()],
     ],
-    ids=["border of 3", "zeros", "stride", "few outputs", "bias", "5x5", "spectral norm", "alone", "other layers"],
+    ids=[
+        "border of 3",
+        "zeros",
+        "stride",
+        "few outputs",
+        "uneven border",
+        "5x5",
+        "spectral norm",
+        "alone",
+        "other layers",
+    ],
 )
 def test_others_run_one_by_one(given):
     x = paddle.rand([1, 8, 8, 12]).astype(given[-1].parameters()[0].dtype if given[-1].parameters() else "float32")

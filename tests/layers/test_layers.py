@@ -225,7 +225,7 @@ def test_instance_norm_of_a_constant_map_is_zero():
 
 @pytest.mark.parametrize("make", [norm.AdaILN, norm.ILN])
 def test_unknown_revision(make):
-    with pytest.raises(ValueError, match="revision must be one of current, initial, got 'newest'"):
+    with pytest.raises(ValueError, match="revision must be one of current, initial, tensorflow, got 'newest'"):
         make(4, revision="newest")
 
 

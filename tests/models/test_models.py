@@ -191,5 +191,5 @@ def test_wrong_images_are_refused_in_one_line(room):
 def test_wrong_options_are_refused_in_one_line(room):
     with pytest.raises(ValueError, match="n_layers >= 3, got 2$"):
         room.Discriminator(3, 2, 2)
-    with pytest.raises(ValueError, match="revision must be one of current, initial, got 'old'$"):
+    with pytest.raises(ValueError, match="revision must be one of current, initial, tensorflow, got 'old'$"):
         room.ResnetGenerator(**SMALL, revision="old")

@@ -7,7 +7,8 @@ another map; Huang and Belongie, ICCV 2017, arXiv 1703.06868). Twin: paddle_ugat
 import torch
 from torch import nn
 
-REVISIONS = ("current", "initial")
+# Of the public code: PyTorch's, PyTorch's until 2019-08-27, TensorFlow's.
+REVISIONS = ("current", "initial", "tensorflow")
 
 
 def require_revision(revision: str) -> None:
@@ -19,11 +20,12 @@ def require_revision(revision: str) -> None:
 def moments(x: torch.Tensor, dims: tuple[int, ...], revision: str) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the mean and the unbiased variance over the given axes, which are kept with size 1.
 
-    quirk: in the initial revision it is the unbiased variance over one axis, then that of the result over the next.
+    quirk: in the initial revision it is the unbiased variance over one axis, then that of the result over the next; in
+    the TensorFlow revision it is biased.
     """
     mean = x.mean(dims, keepdim=True)
-    if revision == "current":
-        return mean, x.var(dims, unbiased=True, keepdim=True)
+    if revision != "initial":
+        return mean, x.var(dims, unbiased=revision == "current", keepdim=True)
     var = x
     for dim in dims:
         var = var.var(dim, unbiased=True, keepdim=True)
@@ -46,17 +48,22 @@ def layer_instance_norm(
 
 
 class AdaILN(nn.Module):
-    """Adaptive layer-instance normalisation, eq. 1: (B,C,H,W), (B,C), (B,C) -> (B,C,H,W)."""
+    """Adaptive layer-instance normalisation, eq. 1: (B,C,H,W), (B,C), (B,C) -> (B,C,H,W).
+
+    In the TensorFlow revision the variances are biased, and rho stands for clip(rho - 0.1, 0, 1).
+    """
 
     def __init__(self, num_features: int, eps: float = 1e-5, revision: str = "current"):
         super().__init__()
         require_revision(revision)
         self.eps, self.revision = eps, revision
-        self.rho = nn.Parameter(torch.full((1, num_features, 1, 1), 0.9))
+        self.rho = nn.Parameter(torch.full((1, num_features, 1, 1), 1.0 if revision == "tensorflow" else 0.9))
 
     def forward(self, x: torch.Tensor, gamma: torch.Tensor, beta: torch.Tensor) -> torch.Tensor:
-        gamma, beta = gamma[:, :, None, None], beta[:, :, None, None]
-        return layer_instance_norm(x, self.rho, gamma, beta, self.eps, self.revision)
+        gamma, beta, rho = gamma[:, :, None, None], beta[:, :, None, None], self.rho
+        if self.revision == "tensorflow":
+            rho = (rho - 0.1).clamp(0, 1)
+        return layer_instance_norm(x, rho, gamma, beta, self.eps, self.revision)
 
 
 class ILN(nn.Module):

@@ -2,16 +2,18 @@
 
 W / sigma(W) with sigma = u^T W v and W reshaped to (first axis, -1); one power iteration per forward in training mode,
 none in evaluation mode. Contents: spectral_norm, PyTorch's own hook, with the state `weight_orig`, `weight_u` and
-`weight_v`; SpectralNormWrapper, the layer of the public SAGAN, with `module.weight_bar`, `module.weight_u` and
-`module.weight_v`. Twin: paddle_ugatit/layers/spectral_norm.py.
+`weight_v`; iterating_spectral_norm, which iterates in evaluation mode too; SpectralNormWrapper, the layer of the public
+SAGAN, with `module.weight_bar`, `module.weight_u` and `module.weight_v`.
+Twin: paddle_ugatit/layers/spectral_norm.py.
 """
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 from torch.nn.utils import spectral_norm
+from torch.nn.utils.spectral_norm import SpectralNorm
 
-__all__ = ["SpectralNormWrapper", "power_iteration", "spectral_norm", "unit"]
+__all__ = ["SpectralNormWrapper", "iterating_spectral_norm", "power_iteration", "spectral_norm", "unit"]
 
 
 def unit(x: torch.Tensor, eps: float, added: bool = False) -> torch.Tensor:
@@ -27,6 +29,27 @@ def power_iteration(
         v = unit(weight.t().mv(u), eps, added)
         u = unit(weight.mv(v), eps, added)
     return u, v
+
+
+class _IteratingSpectralNorm(SpectralNorm):
+    """PyTorch's hook with a power iteration at every forward."""
+
+    def __call__(self, module: nn.Module, inputs: object) -> None:
+        setattr(module, self.name, self.compute_weight(module, do_power_iteration=True))
+
+
+def iterating_spectral_norm(module: nn.Module) -> nn.Module:
+    """Apply spectral normalisation as the TensorFlow code of U-GAT-IT does, and return the layer.
+
+    There every forward makes a power iteration, also in evaluation mode, and a vector is divided by
+    sqrt(max(its squared length, 1e-12)).
+    """
+    spectral_norm(module, eps=1e-6)
+    for key, hook in module._forward_pre_hooks.items():
+        if isinstance(hook, SpectralNorm):
+            iterating = _IteratingSpectralNorm(hook.name, hook.n_power_iterations, hook.dim, hook.eps)
+            module._forward_pre_hooks[key] = iterating
+    return module
 
 
 class SpectralNormWrapper(nn.Module):

@@ -1,6 +1,7 @@
 """U-GAT-IT (Kim et al., ICLR 2020, arXiv 1907.10830): generator and discriminator with class activation maps.
 
-Contents: ResnetBlock, ResnetAdaILNBlock, ResnetGenerator, Discriminator. Twin: paddle_ugatit/models/ugatit.py.
+Contents: ResnetBlock, ResnetAdaILNBlock, ResnetGenerator, Discriminator; their revisions are those of the public
+PyTorch code, now and at first, and of the public TensorFlow code. Twin: paddle_ugatit/models/ugatit.py.
 Attribute names are those of the public checkpoint.
 """
 
@@ -9,7 +10,9 @@ import torch.nn.functional as F
 from torch import nn
 
 from torch_ref.layers.norm import ILN, AdaILN, require_revision
-from torch_ref.layers.spectral_norm import spectral_norm
+from torch_ref.layers.spectral_norm import iterating_spectral_norm, spectral_norm
+
+FLOAT32_SLOPE = 0.20000000298023224  # of the TensorFlow code's leaky ReLU: 0.2 as it is in float32
 
 
 def attend(
@@ -23,19 +26,35 @@ def attend(
     return torch.cat([gap, gmp], 1), torch.cat([gap_logit, gmp_logit], 1)
 
 
+def cam_logits(x: torch.Tensor, fc: nn.Module) -> torch.Tensor:
+    """Classify a map by its mean and by its maximum, with the head of the TensorFlow code: (B,C,h,w) -> (B,2)."""
+    pooled = x.mean((2, 3)), F.adaptive_max_pool2d(x, 1).flatten(1)
+    return torch.cat([fc(each) for each in pooled], 1)
+
+
+def attend_twice(x: torch.Tensor, factor: torch.Tensor) -> torch.Tensor:
+    """Weight the maps by their class activation, a factor for each: (B,C,h,w), C values -> (B,2C,h,w).
+
+    quirk: the TensorFlow code has one head for both poolings, so both halves of the result are the same.
+    """
+    attended = x * factor.reshape(1, -1, 1, 1)
+    return torch.cat([attended, attended], 1)
+
+
 class ResnetBlock(nn.Module):
     """Encoder residual block, x + IN(conv(ReLU(IN(conv(x))))): (B,C,H,W) -> (B,C,H,W)."""
 
-    def __init__(self, dim: int):
+    def __init__(self, dim: int, revision: str = "current"):
         super().__init__()
+        tensorflow = revision == "tensorflow"
         self.conv_block = nn.Sequential(
             nn.ReflectionPad2d(1),
-            nn.Conv2d(dim, dim, 3, bias=False),
-            nn.InstanceNorm2d(dim),
+            nn.Conv2d(dim, dim, 3, bias=tensorflow),
+            nn.InstanceNorm2d(dim, affine=tensorflow),
             nn.ReLU(),
             nn.ReflectionPad2d(1),
-            nn.Conv2d(dim, dim, 3, bias=False),
-            nn.InstanceNorm2d(dim),
+            nn.Conv2d(dim, dim, 3, bias=tensorflow),
+            nn.InstanceNorm2d(dim, affine=tensorflow),
         )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -47,27 +66,48 @@ class ResnetAdaILNBlock(nn.Module):
 
     def __init__(self, dim: int, revision: str = "current"):
         super().__init__()
-        self.revision = revision
+        self.revision, tensorflow = revision, revision == "tensorflow"
         self.pad1 = nn.ReflectionPad2d(1)
-        self.conv1 = nn.Conv2d(dim, dim, 3, bias=False)
+        self.conv1 = nn.Conv2d(dim, dim, 3, bias=tensorflow)
         self.norm1 = AdaILN(dim, revision=revision)
         self.relu1 = nn.ReLU()
         self.pad2 = nn.ReflectionPad2d(1)
-        self.conv2 = nn.Conv2d(dim, dim, 3, bias=False)
+        self.conv2 = nn.Conv2d(dim, dim, 3, bias=tensorflow)
         self.norm2 = AdaILN(dim, revision=revision)
 
     def forward(self, x: torch.Tensor, gamma: torch.Tensor, beta: torch.Tensor) -> torch.Tensor:
         out = self.norm1(self.conv1(self.pad1(x)), gamma, beta)
         out = self.norm2(self.conv2(self.pad2(self.relu1(out))), gamma, beta)
         # quirk: the initial revision has no skip here.
-        return out + x if self.revision == "current" else out
+        return out if self.revision == "initial" else out + x
+
+
+def upsampling(ngf: int, output_nc: int, revision: str) -> nn.Sequential:
+    """Return the generator's last layers, which enlarge its maps: (B,4ngf,H/4,W/4) -> (B,out,H,W)."""
+    return nn.Sequential(
+        nn.Upsample(scale_factor=2, mode="nearest"),  # (B,C,H/2,W/2)
+        nn.ReflectionPad2d(1),
+        nn.Conv2d(4 * ngf, 2 * ngf, 3, bias=revision == "tensorflow"),
+        ILN(2 * ngf, revision=revision),
+        nn.ReLU(),
+        nn.Upsample(scale_factor=2, mode="nearest"),  # (B,2ngf,H,W)
+        nn.ReflectionPad2d(1),
+        nn.Conv2d(2 * ngf, ngf, 3, bias=revision == "tensorflow"),
+        ILN(ngf, revision=revision),
+        nn.ReLU(),
+        nn.ReflectionPad2d(3),
+        nn.Conv2d(ngf, output_nc, 7, bias=revision == "tensorflow"),
+        nn.Tanh(),
+    )
 
 
 class ResnetGenerator(nn.Module):
     """Generator: image (B,in,H,W) -> image (B,out,H,W) in [-1,1], cam_logit (B,2), heatmap (B,1,H/4,W/4).
 
     The light generator pools before its gamma-beta network and takes images of any size of 5 pixels or more; the full
-    one takes images of `img_size` only. Raises ValueError if the size of the images does not fit.
+    one takes images of `img_size` only. The TensorFlow revision has biases everywhere, norms with parameters in its
+    encoder, and one head for its class activation; with `older_cam` it has a head of its own for the logits, as files
+    from before 2019-08-20 have. Raises ValueError if the size of the images does not fit.
     """
 
     def __init__(
@@ -79,107 +119,138 @@ class ResnetGenerator(nn.Module):
         img_size: int = 256,
         light: bool = False,
         revision: str = "current",
+        older_cam: bool = False,
     ):
         super().__init__()
         require_revision(revision)
         require_img_size(img_size, light)
+        require_cam(revision, older_cam)
         self.light, self.img_size, self.n_blocks = light, img_size, n_blocks
-        dim = 4 * ngf
+        self.tensorflow, self.older_cam = revision == "tensorflow", older_cam
+        dim, tensorflow = 4 * ngf, self.tensorflow
         self.DownBlock = nn.Sequential(
             nn.ReflectionPad2d(3),
-            nn.Conv2d(input_nc, ngf, 7, bias=False),
-            nn.InstanceNorm2d(ngf),
+            nn.Conv2d(input_nc, ngf, 7, bias=tensorflow),
+            nn.InstanceNorm2d(ngf, affine=tensorflow),
             nn.ReLU(),
             nn.ReflectionPad2d(1),
-            nn.Conv2d(ngf, 2 * ngf, 3, stride=2, bias=False),  # (B,2ngf,H/2,W/2)
-            nn.InstanceNorm2d(2 * ngf),
+            nn.Conv2d(ngf, 2 * ngf, 3, stride=2, bias=tensorflow),  # (B,2ngf,H/2,W/2)
+            nn.InstanceNorm2d(2 * ngf, affine=tensorflow),
             nn.ReLU(),
             nn.ReflectionPad2d(1),
-            nn.Conv2d(2 * ngf, dim, 3, stride=2, bias=False),  # (B,C,H/4,W/4), C = 4ngf
-            nn.InstanceNorm2d(dim),
+            nn.Conv2d(2 * ngf, dim, 3, stride=2, bias=tensorflow),  # (B,C,H/4,W/4), C = 4ngf
+            nn.InstanceNorm2d(dim, affine=tensorflow),
             nn.ReLU(),
-            *[ResnetBlock(dim) for _ in range(n_blocks)],
+            *[ResnetBlock(dim, revision) for _ in range(n_blocks)],
         )
-        self.gap_fc = nn.Linear(dim, 1, bias=False)
-        self.gmp_fc = nn.Linear(dim, 1, bias=False)
+        if tensorflow:
+            self.cam_fc = nn.Linear(dim, 1)
+            if older_cam:
+                self.logit_fc = nn.Linear(dim, 1)
+        else:
+            self.gap_fc = nn.Linear(dim, 1, bias=False)
+            self.gmp_fc = nn.Linear(dim, 1, bias=False)
         self.conv1x1 = nn.Conv2d(2 * dim, dim, 1)
         self.relu = nn.ReLU()
         self.FC = nn.Sequential(
-            nn.Linear(dim if light else dim * (img_size // 4) ** 2, dim, bias=False),
+            nn.Linear(dim if light else dim * (img_size // 4) ** 2, dim, bias=tensorflow),
             nn.ReLU(),
-            nn.Linear(dim, dim, bias=False),
+            nn.Linear(dim, dim, bias=tensorflow),
             nn.ReLU(),
         )
-        self.gamma = nn.Linear(dim, dim, bias=False)
-        self.beta = nn.Linear(dim, dim, bias=False)
+        self.gamma = nn.Linear(dim, dim, bias=tensorflow)
+        self.beta = nn.Linear(dim, dim, bias=tensorflow)
         for i in range(n_blocks):
             setattr(self, f"UpBlock1_{i + 1}", ResnetAdaILNBlock(dim, revision))
-        self.UpBlock2 = nn.Sequential(
-            nn.Upsample(scale_factor=2, mode="nearest"),  # (B,C,H/2,W/2)
-            nn.ReflectionPad2d(1),
-            nn.Conv2d(dim, 2 * ngf, 3, bias=False),
-            ILN(2 * ngf, revision=revision),
-            nn.ReLU(),
-            nn.Upsample(scale_factor=2, mode="nearest"),  # (B,2ngf,H,W)
-            nn.ReflectionPad2d(1),
-            nn.Conv2d(2 * ngf, ngf, 3, bias=False),
-            ILN(ngf, revision=revision),
-            nn.ReLU(),
-            nn.ReflectionPad2d(3),
-            nn.Conv2d(ngf, output_nc, 7, bias=False),
-            nn.Tanh(),
-        )
+        self.UpBlock2 = upsampling(ngf, output_nc, revision)
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         require_generator_input(x, self.img_size, self.light)
         x = self.DownBlock(x)
-        x, cam_logit = attend(x, self.gap_fc, self.gmp_fc, self.gap_fc.weight, self.gmp_fc.weight)
+        x, cam_logit = self._attend(x)
         x = self.relu(self.conv1x1(x))
         heatmap = x.sum(1, keepdim=True)
-        style = self.FC(x.mean((2, 3)) if self.light else x.flatten(1))
+        style = self.FC(x.mean((2, 3)) if self.light else self._flatten(x))
         gamma, beta = self.gamma(style), self.beta(style)
         for i in range(self.n_blocks):
             x = getattr(self, f"UpBlock1_{i + 1}")(x, gamma, beta)
         return self.UpBlock2(x), cam_logit, heatmap
+
+    def _attend(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        if not self.tensorflow:
+            return attend(x, self.gap_fc, self.gmp_fc, self.gap_fc.weight, self.gmp_fc.weight)
+        # quirk: the bias of the logit is part of the factor of every map.
+        factor = self.cam_fc.weight + self.cam_fc.bias
+        return attend_twice(x, factor), cam_logits(x, self.logit_fc if self.older_cam else self.cam_fc)
+
+    def _flatten(self, x: torch.Tensor) -> torch.Tensor:
+        # quirk: TensorFlow's maps have their channels last: the rows of its first Linear run over (h,w,C).
+        return (x.permute(0, 2, 3, 1) if self.tensorflow else x).flatten(1)
 
 
 class Discriminator(nn.Module):
     """PatchGAN with class activation maps: image (B,in,H,W) -> logit map (B,1,h-1,w-1), cam_logit (B,2), heatmap.
 
     The heatmap is (B,1,h,w) with h = H/2^(n_layers-2) - 1. The global discriminator has n_layers = 7, the local one 5.
+    In the TensorFlow revision h = H/2^(n_layers-2), the logit map has that size too, and every forward makes a power
+    iteration; with `older_cam` the attended maps are computed with the raw weight, as in its code before 2019-08-19.
     """
 
-    def __init__(self, input_nc: int, ndf: int = 64, n_layers: int = 5):
+    def __init__(
+        self, input_nc: int, ndf: int = 64, n_layers: int = 5, revision: str = "current", older_cam: bool = False
+    ):
         super().__init__()
+        require_revision(revision)
+        require_cam(revision, older_cam)
         if n_layers < 3:
             raise ValueError(f"Discriminator needs n_layers >= 3, got {n_layers}")
-        self.n_layers = n_layers
+        self.tensorflow, self.older_cam = revision == "tensorflow", older_cam
+        self.n_layers, tensorflow = n_layers, self.tensorflow
+        normalise = iterating_spectral_norm if tensorflow else spectral_norm
+        slope = FLOAT32_SLOPE if tensorflow else 0.2
         widths = [input_nc] + [ndf * 2**i for i in range(n_layers - 1)]
         layers = []
         for i in range(n_layers - 1):
             stride = 1 if i == n_layers - 2 else 2
             layers += [
-                nn.ReflectionPad2d(1),
-                spectral_norm(nn.Conv2d(widths[i], widths[i + 1], 4, stride=stride)),
-                nn.LeakyReLU(0.2),
+                nn.ReflectionPad2d((1, 2, 1, 2)) if tensorflow and stride == 1 else nn.ReflectionPad2d(1),
+                normalise(nn.Conv2d(widths[i], widths[i + 1], 4, stride=stride)),
+                nn.LeakyReLU(slope),
             ]
         self.model = nn.Sequential(*layers)
         dim = widths[-1]
-        self.gap_fc = spectral_norm(nn.Linear(dim, 1, bias=False))
-        self.gmp_fc = spectral_norm(nn.Linear(dim, 1, bias=False))
+        if tensorflow:
+            setattr(self, "raw_cam_fc" if older_cam else "cam_fc", normalise(nn.Linear(dim, 1)))
+        else:
+            self.gap_fc = normalise(nn.Linear(dim, 1, bias=False))
+            self.gmp_fc = normalise(nn.Linear(dim, 1, bias=False))
         self.conv1x1 = nn.Conv2d(2 * dim, dim, 1)
-        self.leaky_relu = nn.LeakyReLU(0.2)
-        self.pad = nn.ReflectionPad2d(1)
-        self.conv = spectral_norm(nn.Conv2d(dim, 1, 4, bias=False))
+        self.leaky_relu = nn.LeakyReLU(slope)
+        self.pad = nn.ReflectionPad2d((1, 2, 1, 2)) if tensorflow else nn.ReflectionPad2d(1)
+        self.conv = normalise(nn.Conv2d(dim, 1, 4, bias=tensorflow))
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         require_discriminator_input(x, self.n_layers)
         x = self.model(x)
-        # quirk: the CAM logit is computed with the normalised weight, the attended maps with the raw one.
-        x, cam_logit = attend(x, self.gap_fc, self.gmp_fc, self.gap_fc.weight_orig, self.gmp_fc.weight_orig)
+        x, cam_logit = self._attend(x)
         x = self.leaky_relu(self.conv1x1(x))
         heatmap = x.sum(1, keepdim=True)
         return self.conv(self.pad(x)), cam_logit, heatmap
+
+    def _attend(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        if not self.tensorflow:
+            # quirk: the CAM logit is computed with the normalised weight, the attended maps with the raw one.
+            return attend(x, self.gap_fc, self.gmp_fc, self.gap_fc.weight_orig, self.gmp_fc.weight_orig)
+        fc = self.raw_cam_fc if self.older_cam else self.cam_fc
+        logit = cam_logits(x, fc)
+        weight = fc.weight_orig if self.older_cam else fc.weight  # what the forward above normalised
+        return attend_twice(x, weight + fc.bias), logit
+
+
+def require_cam(revision: str, older_cam: bool) -> None:
+    """Raise ValueError if `older_cam` is asked for in a revision that has no such heads."""
+    if older_cam and revision != "tensorflow":
+        raise ValueError(f"older_cam is of the revision tensorflow only, not of {revision}")
 
 
 def require_img_size(img_size: int, light: bool) -> None:

@@ -66,20 +66,21 @@ class Trainer:
 
     def __init__(self, config: Any):
         self.config, self.iteration = config, 0
+        variant = {"revision": config.revision, "older_cam": config.older_cam}
         options = {
             "ngf": config.ch,
             "n_blocks": config.n_res,
             "img_size": config.img_size,
             "light": config.light,
-            "revision": config.revision,
+            **variant,
         }
         self.networks = {
             "genA2B": ResnetGenerator(config.img_ch, config.img_ch, **options),
             "genB2A": ResnetGenerator(config.img_ch, config.img_ch, **options),
-            "disGA": Discriminator(config.img_ch, config.ch, config.global_layers),
-            "disGB": Discriminator(config.img_ch, config.ch, config.global_layers),
-            "disLA": Discriminator(config.img_ch, config.ch, config.local_layers),
-            "disLB": Discriminator(config.img_ch, config.ch, config.local_layers),
+            "disGA": Discriminator(config.img_ch, config.ch, config.global_layers, **variant),
+            "disGB": Discriminator(config.img_ch, config.ch, config.global_layers, **variant),
+            "disLA": Discriminator(config.img_ch, config.ch, config.local_layers, **variant),
+            "disLB": Discriminator(config.img_ch, config.ch, config.local_layers, **variant),
         }
         self.optimizers = {kind: self._adam(kind) for kind in ("gen", "dis")}
 
