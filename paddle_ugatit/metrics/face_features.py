@@ -19,10 +19,10 @@ from paddle_ugatit.weights.pretrained import FACE_FEATURES, packaged
 
 VERSION = "1"  # of what `features` makes of the network's; part of the key of the cache
 RESIZE = "bicubic, antialiased, to 64 px"
-_SOFTEST = 1.5  # where standardised features saturate, so that no odd image outweighs all others
+_SOFTEST = 1.65  # where standardised features saturate, so that no odd image outweighs all others
 # The kind's part in the mean product of two images of one kind, where the others make about 0.6. Less, and grey
 # pictures would be farther from cartoons than photo-like faces; more, and so would those of a short training.
-_KIND_SHARE = 1.25
+_KIND_SHARE = 1.3
 _CHUNK = 64  # images per run of the network
 
 
@@ -47,7 +47,7 @@ class FaceFeatures:
     def features(self, pixels: np.ndarray) -> np.ndarray:
         """Extract features: uint8 or float pixels (B,64,64,3) in [0,255] -> float32 (B,d).
 
-        The network's features are standardised by their mean and deviation over both domains, and saturate at 1.5
+        The network's features are standardised by their mean and deviation over both domains, and saturate at 1.65
         deviations; the last one is the kind: a photo-like face, a cartoon, or neither.
         """
         kinds, features = outputs(self._network.features, pixels)

@@ -8,11 +8,11 @@ from paddle_ugatit.weights.rules import WeightError
 
 # name -> SHA-256 of paddle_ugatit/pretrained/NAME.safetensors; docs/faces.md says how they were made
 PRETRAINED = {
-    "faces": "7ab330e2d61a3885d3d82e4e8a75b848d088695517719b05121d7a313e5c726f",
+    "faces": "65f83c64f905586ae83edb2ab292679bb5f6bd3f9c1a7e12a63da2192485cc9f",
 }
 FACE_FEATURES = "face_features"  # of metrics/face_features.py
 _FOLDER = Path(__file__).parents[1] / "pretrained"
-_SHA256 = PRETRAINED | {FACE_FEATURES: "a69fea73c96ae24c768ee988666845bc8f1a94cc27eff0045172af94d88a7320"}
+_SHA256 = PRETRAINED | {FACE_FEATURES: "90ab0dbf7b4ead4366f54ecdf13454a5a822feeff7525d368eda40ceca2f7b58"}
 
 
 def pretrained(path: FilePath) -> FilePath:

@@ -141,7 +141,7 @@ def pale(pictures, share):
         (blurred, (1, 2, 4)),
         (noisy, (20, 40, 80)),
         (shifted, (25, 50, 100)),
-        (turned, (30, 60, 90)),
+        (turned, (15, 30, 60)),  # of 90, which is the opposite hue
         (collapsed, (10, 3, 1)),
         (coarse, (16, 8, 4)),
         (pale, (0.6, 0.3, 0)),

@@ -24,6 +24,7 @@ class Config:
 
     light: bool = False
     revision: str = "current"
+    older_cam: bool = False
     iteration: int = 1_000_000
     batch_size: int = 1
     lr: float = 0.0001
