@@ -56,6 +56,7 @@ def sources(script):
                 base = ROOT / module.replace(".", "/")
                 waiting += [base.with_suffix(".py"), *(base / f"{name.strip()}.py" for name in names.split(","))]
         tools = [TOOLS[name][0] for name in re.findall(r'tool\("([\w-]+)"\)', text)]
+        tools += re.findall(r'script\("([\w.]+)"', text)
         waiting += [ROOT / f"{module.replace('.', '/')}.py" for module in tools]
         waiting += [ROOT.joinpath(*re.findall(r"[\w.]+", path)) for path in re.findall(r'ROOT((?: / "[\w.]+")+)', text)]
     return "\n".join(texts)

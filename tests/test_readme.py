@@ -53,7 +53,7 @@ def test_commands_name_files_and_options_that_exist(text):
         script = re.search(r"[\w/.]+\.(?:py|sh)", line)[0]
         assert (ROOT / script).is_file(), line
         source = (ROOT / script).read_text(encoding="utf-8")
-        module = re.search(r"from (align\S+) import main", source)
+        module = re.search(r'script\("([\w.]+)"', source)
         tool = re.search(r'tool\("([\w-]+)"\)', source)
         if module or tool:
             name = module[1] if module else TOOLS[tool[1]][0]

@@ -23,6 +23,7 @@ from paddle_ugatit import weights
 from paddle_ugatit.backend.errors import InputError
 from paddle_ugatit.backend.progress import Progress
 from paddle_ugatit.cli.command import failed
+from paddle_ugatit.data.faces.folder import is_drawn
 from paddle_ugatit.data.folders import TrainingData, test_images
 from paddle_ugatit.data.images import read_image, write_image
 from paddle_ugatit.data.transforms import to_pixels
@@ -151,10 +152,11 @@ def picture(out, found, tests, seeds):
 def check(arguments):
     """Train, measure, print, judge; returns the exit code."""
     config = start.configuration(arguments.config, arguments.options)
-    tests = Paired(arguments.data, config.img_size, arguments.features)
+    features = arguments.features or ("faces" if is_drawn(arguments.data) else "random")
+    tests = Paired(arguments.data, config.img_size, features)
     untranslated = tests.measure([to_pixels(image) for image in tests.source])
     found = results(arguments, tests)
-    lines = table(found, untranslated, arguments.features)
+    lines = table(found, untranslated, features)
     print(f"{config.iteration} iterations at {config.img_size} px, seeds {arguments.seeds}")
     print("\n".join(lines))
     picture(arguments.out, found, tests, arguments.seeds)
@@ -175,7 +177,7 @@ def main(argv=None):
         "--seeds", type=int, nargs="+", default=[0, 1, 2], metavar="N", help="seeds to train with (0 1 2)"
     )
     parser.add_argument("--only", nargs=1, choices=FRAMEWORKS, help="train with one framework only")
-    parser.add_argument("--features", default="random", help="features of KID; inception needs its weights (random)")
+    parser.add_argument("--features", help="of KID (faces for a data set of tools/make_dataset.py, otherwise random)")
     parser.add_argument("options", nargs="*", metavar="KEY=VALUE", help="changes to the options")
     arguments = parser.parse_args(argv)
     return run("check_learning", lambda: check(arguments))
