@@ -47,7 +47,6 @@ WRITING |= {"PUBLISHED", "REWARDS", "SCHEMA", "_SOURCE"}  # texts and numbers th
 LIMITS = {
     "LEAST",
     "SMALLEST",
-    "_LARGEST_SEED",
     "_LOOKED_AT",
     "_LONGEST",
     "_NAMED",

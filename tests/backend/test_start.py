@@ -47,7 +47,13 @@ CHECK = [sys.executable, str(ROOT / "align/check_forward.py"), "adailn"]
 )
 def test_a_signal_while_paddle_is_loaded_is_one_line(tmp_path, command, number, name):
     process = subprocess.Popen(
-        command, env=planted(tmp_path, SLOW), cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command,
+        env=planted(tmp_path, SLOW),
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # ignored in a background job
     )
     while process.poll() is None and not (tmp_path / "paddle/begun").exists():
         time.sleep(0.01)
