@@ -6,6 +6,7 @@ import csv
 import json
 import os
 import re
+import stat
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,7 @@ def parse(argv: Sequence[str] | None, program: str) -> argparse.Namespace:
 def render(arguments: argparse.Namespace) -> str:
     """Return the page's HTML. Raises InputError if a file cannot be read."""
     reports = [read_report(path) for path in arguments.parity]
+    other = _other_losses(Path(arguments.beside)) if arguments.beside else []
     forward = [report for report in reports if report.get("check") == "forward"]
     return (
         environment(_TEMPLATES)
@@ -61,7 +63,7 @@ def render(arguments: argparse.Namespace) -> str:
             parity=[_verdict(report) for report in reports],
             chart=parity_chart(forward[0]) if forward else None,
             details=_link(arguments.parity[0], arguments.out) if arguments.parity else None,
-            training=_training(Path(arguments.run), arguments.beside) if arguments.run else None,
+            training=_training(Path(arguments.run), other) if arguments.run else None,
             measures=[_measures(text) for text in arguments.measures],
         )
     )
@@ -85,13 +87,12 @@ def _link(report: str, page: str) -> str | None:
     return Path(os.path.relpath(found, Path(page).parent)).as_posix() if found.exists() else None
 
 
-def _training(run: Path, beside: str | None) -> dict[str, Any]:
+def _training(run: Path, other: list[tuple[int, float]]) -> dict[str, Any]:
     """The curve, the sample sheets and the interruptions of a run."""
     if not any((run / name).is_file() for name in _RECORDS):
         raise InputError(f"{run}: is no folder of a training run: it has none of {', '.join(_RECORDS)}")
     losses = _losses(run / "losses.csv")
     points = smoothed(losses, _POINTS)
-    other = _losses(Path(beside)) if beside else []
     sheets = sorted(run.glob("samples/*_A2B.png"))
     shown = sorted({round(i * (len(sheets) - 1) / max(_SHEETS - 1, 1)) for i in range(_SHEETS)}) if sheets else []
     return {
@@ -108,6 +109,21 @@ def _text(path: Path) -> str:
         return path.read_text(encoding="utf-8", errors="replace")
     except OSError:
         return ""
+
+
+def _other_losses(path: Path) -> list[tuple[int, float]]:
+    """The losses in a file that was named. Raises InputError if it cannot be read or holds none."""
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise InputError(f"{path}: is no losses.csv of a training run")
+        with open(path, "rb"):
+            pass
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
+    found = _losses(path)
+    if not found:
+        raise InputError(f"{path}: is no losses.csv of a training run")
+    return found
 
 
 def _losses(path: Path) -> list[tuple[int, float]]:

@@ -115,7 +115,7 @@ def test_a_report_without_layers_is_refused():
     [
         (["--run", "nowhere"], 1, "holds no checkpoint; bash tools/demo.sh trains one"),
         (["--weights", "none.pdparams"], 1, "none.pdparams"),
-        (["--faces", "0"], 2, "--faces must be 1 or more"),
+        (["--faces", "0"], 2, "--faces must be 1 to 100"),
         (["--size", "3"], 2, "--size must be 16 to 1024"),
         (["--seed", "-1"], 2, "--seed must be 0 or more"),
         (["--only", "parity"], 2, "needs --parity"),

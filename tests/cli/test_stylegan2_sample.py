@@ -83,7 +83,7 @@ def test_mixing_table(weights, tmp_path):
         ("all", ["--mix", "1", "--columns", "2"], 2, "--mix needs an image file"),
         ("all", ["--mix", "1", "--count", "64"], 2, "too many images"),
         ("all", ["--truncation", "3"], 2, "between -2 and 2"),
-        ("all", ["--truncation", "nan"], 2, "between -2 and 2"),
+        ("all", ["--truncation", "-2.5"], 2, "between -2 and 2"),
         ("all", ["--attention"], 1, "no attention"),
         ("lone", [], 1, "needs its style network S"),
         ("judge", [], 1, "holds no generator"),
