@@ -225,7 +225,7 @@ def test_colours_of_its_own_change_nothing():
     ("options", "changes", "code", "told"),
     [
         (["--alpha", "1.5"], {}, 2, "--alpha must be from 0 to 1"),
-        (["--alpha", "1.5"], {}, 2, "--alpha must be from 0 to 1"),
+        (["--alpha", "-0.1"], {}, 2, "--alpha must be from 0 to 1"),
         (["--size", "0"], {}, 2, "--size must be 1 or more"),
         (["--style-size", "-1"], {}, 2, "--style-size must be 1 or more"),
         (["--style-weights", "1,2"], {}, 2, "--style-weights needs --style with several images"),
