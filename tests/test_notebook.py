@@ -65,7 +65,7 @@ def test_every_cell_runs(tmp_path, monkeypatch):
         if number == 0:
             names |= SMALL
     os.kill(names["visualdl_process"], signal.SIGKILL)
-    assert len(shown) == 7 and all(picture.startswith(b"\x89PNG") for picture in shown)
+    assert len(shown) == 8 and all(picture.startswith(b"\x89PNG") for picture in shown)
     made = {path.name for path in (tmp_path / "work/outputs").iterdir()}
     assert made >= {"faces", "run", "anime", "kid.html", "run_params.pt", "run_params.pdparams"}
     assert made >= {"stylised.png", "sagan.png", "sagan-attention.png", "stylegan2.png", "mixed.png"}
