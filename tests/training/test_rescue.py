@@ -304,7 +304,7 @@ def test_two_trainings_into_one_folder(faces, tmp_path, capsys, monkeypatch):  #
     base = ["--config", options_file(tmp_path, iteration=2), "--data", faces, "--out", tmp_path / "run"]
     real, second = loop.Run.train, []
 
-    def train(run):
+    def train(run, minutes=None):
         monkeypatch.setattr(loop.Run, "train", real)
         for more in ([], ["--resume"]):
             second.append(refusal(capsys, *base, *more))
