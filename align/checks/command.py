@@ -15,7 +15,7 @@ from align.compare.sides import torch_side_of
 from align.report.document import case_line, document, exit_code, layer_lines, write_report
 from paddle_ugatit.backend import runtime
 from paddle_ugatit.cli.command import failed
-from paddle_ugatit.formats import sha256
+from paddle_ugatit.formats import file_of, sha256
 
 SHIPPED = "align/recordings/small.safetensors"
 
@@ -30,7 +30,9 @@ def parser(check):
         "--weights", metavar="FILE", help="compare the networks of this checkpoint, of either framework"
     )
     result.add_argument("--pair", metavar="FILE", help="compare your own pair of models, see docs/pair.md")
-    result.add_argument("--revision", choices=["current", "initial"], help="revision of the networks in --weights")
+    result.add_argument(
+        "--revision", choices=["current", "initial", "tensorflow"], help="revision of the networks in --weights"
+    )
     result.add_argument("--size", type=int, metavar="N", help="image size for --weights (256, or as the model demands)")
     result.add_argument("--batch", type=int, default=1, metavar="N", help="batch size for --weights (1)")
     result.add_argument("--dtype", choices=["float64", "float32", "both"], default="both", help="precision (both)")
@@ -148,7 +150,7 @@ def _plan(check, arguments, float32):
         from align.cases.real_weights import network_cases
 
         cases, weights = network_cases(arguments.weights, arguments.revision, arguments.size, arguments.batch)
-        about["weights"] = {"file": arguments.weights, "sha256": sha256(arguments.weights)}
+        about["weights"] = {"file": arguments.weights, "sha256": sha256(file_of(arguments.weights))}
     else:
         cases = CASES
     picture = _load_picture(arguments.image) if arguments.image else None
