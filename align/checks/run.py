@@ -20,7 +20,7 @@ from align.compare import metric_statements
 from align.compare.paddle_side import PaddleSide
 from align.compare.raised import NotComparable, on_side
 from align.compare.torch_side import TorchSide
-from align.compare.training import compared, one_step, paddle_state, started, torch_state
+from align.compare.training import compared, first_difference, one_step, paddle_state, started, torch_state
 from align.report.document import entry
 from paddle_ugatit import weights
 from paddle_ugatit.backend.compat import default_dtype
@@ -176,15 +176,7 @@ def _pixels(images):
 
 
 def _entry(name, config, step, rows, start):
-    failed = [row for row in rows if row.verdict == "fail"]
-    blamed = None
-    if failed:
-        first = failed[0]
-        size = first.note or f"error {first.error:.1e}, limit {first.limit:.1e}"
-        blamed = {
-            **asdict(first),
-            "message": f"step {step}: {first.what} {first.slot} of {first.layer} differs: {size}",
-        }
+    blamed = first_difference(rows, step)
     sources = "paddle_ugatit/training/loop.py", "align/checks/run.py"
     title, seconds = f"Training: ugatit, {name}, step {step}", time.perf_counter() - start
     return entry(f"{name} step {step}", title, "Run", sources, asdict(config), rows, blamed, seconds)

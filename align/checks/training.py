@@ -19,7 +19,7 @@ from align.checks.run import run_entries
 from align.compare.paddle_side import PaddleSide
 from align.compare.raised import NotComparable, on_side
 from align.compare.torch_side import TorchSide
-from align.compare.training import compared, one_step, paddle_state, started, torch_state
+from align.compare.training import compared, first_difference, one_step, paddle_state, started, torch_state
 from align.compare.verdict import Row
 from align.report.document import case_line, entry, finish
 from paddle_ugatit.cli.command import failed
@@ -73,13 +73,7 @@ def _compared_with_paddle(case, ours, side, given, wanted, step):
 
 
 def _entry(system, options, step, rows, seconds):
-    failed = [row for row in rows if row.verdict == "fail"]
-    blamed = None
-    if failed:
-        first = failed[0]
-        size = first.note or f"error {first.error:.1e}, limit {first.limit:.1e}"
-        message = f"step {step}: {first.what} {first.slot} of {first.layer} differs: {size}"
-        blamed = {**asdict(first), "message": message}
+    blamed = first_difference(rows, step)
     name = f"step {step}" if system == "ugatit" else f"{system} step {step}"
     sources = TRAINING[system].sources
     return entry(name, f"Training: {system}, step {step}", "Trainer.step", sources, options, rows, blamed, seconds)

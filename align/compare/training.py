@@ -1,7 +1,7 @@
 """Both trainers in lockstep: the same weights and images, and a comparison of the whole state after each step."""
 
 import sys
-from dataclasses import fields
+from dataclasses import asdict, fields
 
 import numpy as np
 
@@ -161,3 +161,12 @@ def _order(place):
     generators = name.startswith("g_") if network == "losses" else network[0] in "gGS"
     kinds = ("loss", "moment1", "moment2", "parameter", "state")
     return what != "learning rate", generators, kinds.index(what) if what in kinds else 0, network, name
+
+
+def first_difference(rows, step):
+    """Return the first row that fails and a message about it, as a report blames it; None if none fails."""
+    first = next((row for row in rows if row.verdict == "fail"), None)
+    if first is None:
+        return None
+    size = first.note or f"error {first.error:.1e}, limit {first.limit:.1e}"
+    return {**asdict(first), "message": f"step {step}: {first.what} {first.slot} of {first.layer} differs: {size}"}

@@ -6,7 +6,6 @@ import csv
 import json
 import os
 import re
-import stat
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -114,10 +113,7 @@ def _text(path: Path) -> str:
 def _other_losses(path: Path) -> list[tuple[int, float]]:
     """The losses in a file that was named. Raises InputError if it cannot be read or holds none."""
     try:
-        if not stat.S_ISREG(path.stat().st_mode):
-            raise InputError(f"{path}: is no losses.csv of a training run")
-        with open(path, "rb"):
-            pass
+        require_file(path)
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
     found = _losses(path)

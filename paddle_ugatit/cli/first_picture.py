@@ -2,11 +2,9 @@
 
 from pathlib import Path
 
-import numpy as np
-
 from paddle_ugatit.backend.progress import Progress
+from paddle_ugatit.cli.pictures import write_result
 from paddle_ugatit.data.faces import draw as faces
-from paddle_ugatit.data.images import write_image
 from paddle_ugatit.data.transforms import to_input, to_pixels
 from paddle_ugatit.inference.figures import translation_figure
 from paddle_ugatit.inference.translate import generate
@@ -36,14 +34,9 @@ def make(out: Path | str) -> list[str]:
             progress()
     for name, pictures in {"photos": photos, "cartoons": cartoons, "truth": truths}.items():
         for index, pixels in enumerate(pictures):
-            _write(folder / name / f"{index:05d}.png", pixels)
-    _write(folder / "picture.png", translation_figure(networks, photos, _SHOWN, truths=truths))
+            write_result(folder, f"{name}/{index:05d}.png", pixels)
+    write_result(folder, "picture.png", translation_figure(networks, photos, _SHOWN, truths=truths))
     return [
         f"{folder}: {_FACES} drawn faces as photos and, translated, as cartoons",
         f"{folder / 'picture.png'}: all of them, where the model looks, the cartoons as drawn, and back again",
     ]
-
-
-def _write(path: Path, pixels: np.ndarray) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_image(path, pixels)

@@ -100,7 +100,7 @@ def _has_content(path: Path | str) -> bool:
     try:
         with Image.open(path, formats=known):
             return True
-    except Exception:  # Pillow's plugins raise anything at a header that is none
+    except Exception:  # a damaged header may make Pillow's plugins raise any exception
         return False
 
 

@@ -99,16 +99,20 @@ def _attributes(evaluation: Comparison) -> dict | None:
     about = evaluation.report["attributes"]
     rows = [(name, entry["kept"], entry["kept_by_true_images"]) for name, entry in about["attributes"].items()]
     confusions = [
-        {"title": f"{kept.described(change)}, {times} of {of}", "pictures": [_png(p) for p in pictures]}
+        {
+            "title": f"{kept.described(change)}, {times} of {of}",
+            "pictures": [_encoded(Image.fromarray(picture), "PNG") for picture in pictures],
+        }
         for change, times, of in evaluation.kept.confusions()
         if (pictures := evaluation.kept.examples(change))
     ]
     return {"pairs": about["pairs"], "mean": about["mean"], "rows": rows, "confusions": confusions}
 
 
-def _png(pixels: np.ndarray) -> str:
+def _encoded(image: Image.Image, kind: str, **options: int) -> str:
+    """An image as a file of this kind, in base64."""
     buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "PNG")
+    image.save(buffer, kind, **options)
     return base64.b64encode(buffer.getvalue()).decode()
 
 
@@ -137,9 +141,7 @@ def _picture(measured: Measured, place: int) -> dict[str, str]:
     except ImageError:
         return {"label": label, "data": ""}
     image.thumbnail((_THUMBNAIL, _THUMBNAIL))
-    buffer = io.BytesIO()
-    image.save(buffer, "JPEG", quality=85)
-    return {"label": label, "data": base64.b64encode(buffer.getvalue()).decode()}
+    return {"label": label, "data": _encoded(image, "JPEG", quality=85)}
 
 
 def _made(report: dict) -> str:

@@ -159,7 +159,7 @@ def test_files_of_other_versions_of_the_public_code(tmp_path):
 
 
 def made_with(option):
-    """A change of a public state to what the option makes of it."""
+    """Return a function that changes a public state as the option would."""
 
     def change(state):
         if option == "--no-const":
