@@ -5,7 +5,6 @@
 Holds six state dicts, genA2B, genB2A, disGA, disGB, disLA and disLB, as the public training script saves them.
 """
 
-import argparse
 import time
 from pathlib import Path
 
@@ -40,11 +39,8 @@ def randomise(module):
 
 def main(argv=None):
     """Write the file; returns the exit code."""
-    parser = argparse.ArgumentParser(
-        prog="make_checkpoint.py",
-        description=__doc__.split("\n")[0],
-        epilog="example: python align/make_checkpoint.py --out demo_params_0000000.pt --light",
-    )
+    example = "example: python align/make_checkpoint.py --out demo_params_0000000.pt --light"
+    parser = command.Parser("make_checkpoint.py", __doc__.split("\n")[0], example)
     parser.add_argument("--out", required=True, metavar="FILE.pt", help="checkpoint to write")
     parser.add_argument("--light", action="store_true", help="the light generator instead of the full one")
     parser.add_argument("--img-size", type=int, default=256, metavar="N", help="image size (%(default)s)")
@@ -54,15 +50,14 @@ def main(argv=None):
     parser.add_argument("--seed", type=int, default=0, metavar="K", help="seed of the weights (%(default)s)")
     arguments = parser.parse_args(argv)
     start, out, state = time.perf_counter(), Path(arguments.out), {}
-    torch.manual_seed(arguments.seed)
     try:
-        for option in ("img_size", "ngf", "ndf", "n_blocks"):
-            if getattr(arguments, option) < 1:
-                raise InputError(f"--{option.replace('_', '-')} must be 1 or more, got {getattr(arguments, option)}")
+        command.require(arguments, img_size=command.SIZE, ngf=command.WIDTH, ndf=command.WIDTH, n_blocks=command.WIDTH)
+        command.require(arguments, seed=command.SEED)
+        command.prepare_outputs(arguments.out)
+        torch.manual_seed(arguments.seed)
         for name, module in networks(arguments).items():
             randomise(module)
             state[name] = module.state_dict()
-        out.parent.mkdir(parents=True, exist_ok=True)
         with atomic.replacing(out) as file:
             torch.save(state, file)
     except (InputError, OSError, ValueError, RuntimeError) as error:

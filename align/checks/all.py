@@ -6,16 +6,16 @@ Each runs in its own process and writes DIR/<name>.json and DIR/<name>.log; DIR/
 0 all aligned, 1 something diverged, 2 something could not be compared (and nothing diverged).
 """
 
-import argparse
 import json
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+from align.checks import running
 from align.report.document import SCHEMA, VERDICTS
 from align.report.page import check_report, write_page
-from paddle_ugatit.cli.command import failed, run
+from paddle_ugatit.cli.command import Parser, failed, prepare_folder
 
 ROOT = Path(__file__).resolve().parents[2]
 # In the order in which faults are best understood: a layer before a step, a step before a metric.
@@ -61,7 +61,7 @@ def reports(folder, names):
 def check(arguments):
     """Run the chosen checks, print a line for each, write the page; returns the exit code."""
     folder, codes = Path(arguments.out), []
-    folder.mkdir(parents=True, exist_ok=True)
+    prepare_folder(folder)
     for name in arguments.only or CHECKS:
         start = time.monotonic()
         code, line = outcome(name, folder)
@@ -80,7 +80,7 @@ def check(arguments):
 
 def main(argv=None):
     """Run the command line; returns the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser("check_all.py", __doc__, "example: python align/check_all.py --only forward backward")
     parser.add_argument(
         "--out", default="work/outputs/checks", metavar="DIR", help="folder for reports and page (%(default)s)"
     )
@@ -88,4 +88,4 @@ def main(argv=None):
         "--only", nargs="+", choices=CHECKS, metavar="NAME", help=f"checks to run, of {', '.join(CHECKS)} (all)"
     )
     arguments = parser.parse_args(argv)
-    return run("check_all", lambda: check(arguments))
+    return running.run("check_all", lambda: check(arguments))

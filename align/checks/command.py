@@ -14,7 +14,7 @@ from align.compare.reference import NotComparable, measure
 from align.compare.sides import torch_side_of
 from align.report.document import case_line, document, exit_code, layer_lines, write_report
 from paddle_ugatit.backend import runtime
-from paddle_ugatit.cli.command import failed
+from paddle_ugatit.cli import command
 from paddle_ugatit.formats import file_of, sha256
 
 SHIPPED = "align/recordings/small.safetensors"
@@ -55,7 +55,10 @@ def main(check, argv=None):
 
 
 def _run(check, arguments):
-    running.require_seed(arguments.seed)
+    command.require(arguments, seed=command.SEED, size=command.SIZE, batch=command.WIDTH)
+    command.prepare_outputs(arguments.json, arguments.html)
+    if arguments.repro:
+        command.prepare_folder(arguments.repro)
     start = time.perf_counter()
     for line in runtime.SETTINGS:
         print(line)
@@ -81,7 +84,7 @@ def _run(check, arguments):
         if arguments.layers == "all" or (arguments.layers == "failed" and entry["verdict"] != "aligned"):
             print(layer_lines(entry), flush=True)
         if entry["verdict"] == "not comparable":
-            failed(f"check_{check}", f"{case.name}: {entry['note']}", 2)
+            command.failed(f"check_{check}", f"{case.name}: {entry['note']}", 2)
         entries.append(entry)
     report = document(check, entries, time.perf_counter() - start, arguments.seed, **about)
     for kind, path in write_report(report, arguments).items():
@@ -94,7 +97,7 @@ def _not_comparable(check, case, arguments, error):
     """The entry of a case that PyTorch cannot run; says so."""
     entry = case_entry(case, arguments.seed, "not comparable", str(error), time.perf_counter())
     print(case_line(entry), flush=True)
-    failed(f"check_{check}", f"{case.name}: {error}", 2)
+    command.failed(f"check_{check}", f"{case.name}: {error}", 2)
     return entry
 
 

@@ -26,7 +26,7 @@ from align.compare.data import MARGIN, MISTAKES, PUBLIC, antialiased_bilinear, w
 from align.compare.reference import NotComparable
 from align.compare.verdict import UNKNOWN, Row
 from align.report.document import entry, finish
-from paddle_ugatit.backend.errors import UsageError
+from paddle_ugatit.cli import command
 from paddle_ugatit.data import folders, pictures, transforms
 from paddle_ugatit.data.images import image_files, read_image, read_picture
 from paddle_ugatit.data.transforms import Choice
@@ -220,8 +220,8 @@ def parse(argv):
 
 
 def _run(arguments):
-    if arguments.size < 1 or arguments.count < 1 or arguments.seed < 0:
-        raise UsageError("--size and --count must be 1 or more, --seed 0 or more")
+    command.require(arguments, size=command.SIZE, count=(1, 10_000), seed=command.SEED)
+    command.prepare_outputs(arguments.json)
     try:
         import torch
     except ImportError as error:

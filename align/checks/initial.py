@@ -23,7 +23,7 @@ from align.compare.paddle_side import PaddleSide
 from align.compare.torch_side import TorchSide
 from align.compare.verdict import UNKNOWN, Row
 from align.report.document import cause_line, entry, finish
-from paddle_ugatit.backend.errors import UsageError
+from paddle_ugatit.cli import command
 
 FALSE_ALARMS = 1e-4  # probability that a run without a fault reports one
 SEEDS = 24
@@ -157,8 +157,8 @@ def parse(argv):
 
 
 def _run(arguments):
-    if arguments.seeds < 2 or arguments.seed < 0:
-        raise UsageError("--seeds must be 2 or more, --seed 0 or more")
+    command.require(arguments, seeds=(2, 10_000), seed=command.SEED)
+    command.prepare_outputs(arguments.json, arguments.html)
     cases = chosen(CASES, arguments.cases)
     start, entries, tests = time.perf_counter(), [], count_tests(cases)
     for case in cases:

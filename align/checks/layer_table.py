@@ -6,13 +6,12 @@
 The errors are the largest in float64 over all comparisons of a case, relative to each tensor's scale.
 """
 
-import argparse
 import ast
 from pathlib import Path
 
 from align.cases import CASES, Case
+from align.checks import running
 from paddle_ugatit.backend.errors import InputError
-from paddle_ugatit.cli import command
 from paddle_ugatit.formats import atomic
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -94,12 +93,10 @@ def measured() -> dict[str, tuple[float, float]]:
 
 def main(argv=None):
     """Measure, then print or write the table; returns the exit code."""
-    parser = argparse.ArgumentParser(
-        prog="layer_table.py", description=__doc__.split("\n")[0], epilog="example: python align/layer_table.py --write"
-    )
+    parser = running.parser("layer_table", __doc__, "--write", "0 done, 2 something is not aligned")
     parser.add_argument("--write", action="store_true", help="write docs/layers.md too")
     arguments = parser.parse_args(argv)
-    return command.run("layer_table", lambda: _run(arguments))
+    return running.run("layer_table", lambda: _run(arguments))
 
 
 def _run(arguments):

@@ -8,7 +8,6 @@ Each run writes OUT/<framework>-<seed>.json and is skipped if that exists; --onl
 processes can share the work. Exit code: 0 both learn and their results overlap, 1 they do not, 2 not comparable.
 """
 
-import argparse
 import json
 import time
 from pathlib import Path
@@ -22,7 +21,7 @@ from align.compare.training import twin_config
 from paddle_ugatit import weights
 from paddle_ugatit.backend.errors import InputError
 from paddle_ugatit.backend.progress import Progress
-from paddle_ugatit.cli.command import failed
+from paddle_ugatit.cli.command import SEED, Parser, failed, prepare_folder, require
 from paddle_ugatit.data.faces.folder import is_drawn
 from paddle_ugatit.data.folders import TrainingData, test_images
 from paddle_ugatit.data.images import read_image, write_image
@@ -89,7 +88,6 @@ def train(framework, config, folder, tests):
 def results(arguments, tests):
     """Return framework -> results of its seeds, training those that are missing."""
     out, found = Path(arguments.out), {}
-    out.mkdir(parents=True, exist_ok=True)
     for seed in arguments.seeds:
         config = start.configuration(arguments.config, [*arguments.options, f"seed={seed}"])
         for framework in arguments.only or FRAMEWORKS:
@@ -151,8 +149,10 @@ def picture(out, found, tests, seeds):
 
 def check(arguments):
     """Train, measure, print, judge; returns the exit code."""
+    require(arguments, seeds=SEED)
     config = start.configuration(arguments.config, arguments.options)
     features = arguments.features or ("faces" if is_drawn(arguments.data) else "random")
+    prepare_folder(arguments.out)
     tests = Paired(arguments.data, config.img_size, features)
     untranslated = tests.measure([to_pixels(image) for image in tests.source])
     found = results(arguments, tests)
@@ -169,7 +169,7 @@ def check(arguments):
 
 def main(argv=None):
     """Run the command line; returns the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser("check_learning.py", __doc__, "exit code: 0 both learn, 1 not, 2 bad usage")
     parser.add_argument("--config", required=True, metavar="FILE", help="options of the training runs")
     parser.add_argument("--data", required=True, metavar="DIR", help="paired data set, as from tools/make_dataset.py")
     parser.add_argument("--out", required=True, metavar="DIR", help="folder for the results")

@@ -6,7 +6,6 @@
 Runs the PyTorch twin only; see align/compare/recording.py for what the file holds.
 """
 
-import argparse
 import platform
 import time
 from pathlib import Path
@@ -18,19 +17,18 @@ from align.checks import running
 from align.compare.recording import save_recording
 from align.compare.reference import measure
 from align.compare.torch_side import TorchSide
+from paddle_ugatit.cli import command
 
 
 def main(argv=None):
     """Record; returns the exit code."""
-    parser = argparse.ArgumentParser(
-        prog="record_reference.py",
-        description=__doc__.split("\n")[0],
-        epilog="example: python align/record_reference.py adailn --out adailn.safetensors",
-    )
+    parser = running.parser("record_reference", __doc__, "adailn --out adailn.safetensors", "0 recorded, 2 bad usage")
     parser.add_argument("cases", nargs="*", metavar="CASE", help="cases to record (all layers and mini networks)")
     parser.add_argument("--out", required=True, metavar="FILE.safetensors", help="recording to write")
     parser.add_argument("--weights", metavar="FILE", help="record the networks of this checkpoint, of either framework")
-    parser.add_argument("--revision", choices=["current", "initial"], help="revision of the networks in --weights")
+    parser.add_argument(
+        "--revision", choices=["current", "initial", "tensorflow"], help="revision of the networks in --weights"
+    )
     parser.add_argument("--size", type=int, metavar="N", help="image size for --weights")
     parser.add_argument("--batch", type=int, default=1, metavar="N", help="batch size for --weights (1)")
     parser.add_argument("--seed", type=int, default=0, metavar="K", help="seed of weights, inputs and gradients (0)")
@@ -39,7 +37,8 @@ def main(argv=None):
 
 
 def _record(arguments):
-    running.require_seed(arguments.seed)
+    command.require(arguments, seed=command.SEED, size=command.SIZE, batch=command.WIDTH)
+    command.prepare_outputs(arguments.out)
     start, weights = time.perf_counter(), {}
     cases = CASES | {case.name: case for case in MINI_CASES}
     default = [case.name for case in LAYER_CASES + MINI_CASES]

@@ -5,13 +5,12 @@
 Exit code: 0 the same, 1 different, 2 a file cannot be read.
 """
 
-import argparse
 import pickle
 
 import torch
 
+from align.checks import running
 from paddle_ugatit.backend.errors import UsageError
-from paddle_ugatit.cli import command
 
 
 def differences(before, after):
@@ -48,15 +47,11 @@ def _bits(tensor):
 
 def main(argv=None):
     """Compare; returns the exit code."""
-    parser = argparse.ArgumentParser(
-        prog="check_round_trip.py",
-        description=__doc__.split("\n")[0],
-        epilog="example: python align/check_round_trip.py before.pt after.pt",
-    )
+    parser = running.parser("check_round_trip", __doc__, "before.pt after.pt", "0 bit-exact, 1 different, 2 bad usage")
     parser.add_argument("before", metavar="BEFORE.pt", help="the original checkpoint")
     parser.add_argument("after", metavar="AFTER.pt", help="the one converted there and back")
     arguments = parser.parse_args(argv)
-    return command.run("check_round_trip", lambda: _run(arguments))
+    return running.run("check_round_trip", lambda: _run(arguments))
 
 
 def _loaded(path):

@@ -4,7 +4,6 @@ import argparse
 from collections.abc import Callable
 
 from align.compare.raised import NotComparable, described
-from paddle_ugatit.backend.errors import UsageError
 from paddle_ugatit.cli import command
 
 CODES = "0 aligned, 1 diverged, 2 not comparable or bad usage"
@@ -20,12 +19,6 @@ def add_report(options: argparse.ArgumentParser) -> None:
     """Add --json and --html, which write the report."""
     options.add_argument("--json", metavar="FILE", help="write the report as JSON")
     options.add_argument("--html", metavar="FILE", help="write the report as a page")
-
-
-def require_seed(seed: int) -> None:
-    """Raise UsageError if a seed is negative, which NumPy does not take."""
-    if seed < 0:
-        raise UsageError(f"--seed must be 0 or more, got {seed}")
 
 
 def run(program: str, work: Callable[[], int], also: tuple[type[Exception], ...] = ()) -> int:

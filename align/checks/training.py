@@ -22,7 +22,7 @@ from align.compare.torch_side import TorchSide
 from align.compare.training import compared, first_difference, one_step, paddle_state, started, torch_state
 from align.compare.verdict import Row
 from align.report.document import case_line, entry, finish
-from paddle_ugatit.cli.command import failed
+from paddle_ugatit.cli import command
 from paddle_ugatit.training.diverged import DivergedError
 
 SMALL = TRAINING["ugatit"].small
@@ -96,15 +96,14 @@ def main(argv=None):
 
 
 def _run(arguments):
-    if arguments.steps < 1:
-        raise ValueError(f"--steps must be 1 or more, got {arguments.steps}")
-    running.require_seed(arguments.seed)
+    command.require(arguments, steps=(1, 100_000), ch=command.WIDTH, batch=command.WIDTH, seed=command.SEED)
+    command.prepare_outputs(arguments.json, arguments.html)
     start, entries = time.perf_counter(), []
     for system in arguments.system:
         for result in _entries(system, arguments):
             print(case_line(result), flush=True)
             if result["verdict"] == "not comparable":
-                failed("check_training", f"{result['name']}: {result['note']}", 2)
+                command.failed("check_training", f"{result['name']}: {result['note']}", 2)
             entries.append(result)
     return finish("training", entries, start, arguments, TorchSide.version)
 

@@ -6,6 +6,7 @@ manifest that says what each tensor is, with versions, seeds and options. Loadin
 
 import hashlib
 import json
+import os
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
@@ -40,10 +41,13 @@ def save_recording(path, entries, versions):
 def load_recording(path):
     """Return the (case, reference) pairs of a recording and its manifest. Raises NotComparable if it is damaged."""
     try:
+        os.stat(path)  # whose errors say why, unlike those of safe_open
         with safe_open(path, framework="np") as file:
             manifest = json.loads((file.metadata() or {}).get("manifest", "{}"))
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-    except (OSError, SafetensorError, ValueError) as error:
+    except OSError as error:
+        raise NotComparable(f"{path}: cannot be read: {error.strerror or error}") from None
+    except (SafetensorError, ValueError) as error:
         raise NotComparable(f"{path}: not a recording, or damaged: {error}") from None
     if manifest.get("schema") != SCHEMA:
         raise NotComparable(f"{path}: not a recording of schema {SCHEMA}")

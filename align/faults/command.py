@@ -25,6 +25,7 @@ from align.faults.controls import alarms
 from align.faults.page import write_page
 from align.report.document import peak_gib
 from paddle_ugatit.backend.errors import UsageError
+from paddle_ugatit.cli import command
 from paddle_ugatit.formats import atomic
 
 SCHEMA = "paddle-ugatit-faults/1"
@@ -53,8 +54,8 @@ def _run(arguments):
     unknown = set(arguments.only or ()) - CATALOGUE.keys() - {0}
     if unknown:
         raise UsageError(f"unknown fault {', '.join(map(str, sorted(unknown)))}; choose from 1 to {len(CATALOGUE)}")
-    if arguments.seeds is not None and arguments.seeds < 0:
-        raise UsageError("--seeds must be 0 or more")
+    command.require(arguments, seeds=(0, 10_000))
+    command.prepare_outputs(arguments.json, arguments.html)
     start = time.perf_counter()
     numbers = arguments.only or (SUBSET if arguments.subset else None)
     seeds = (

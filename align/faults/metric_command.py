@@ -18,6 +18,7 @@ from align.checks import coverage, running
 from align.checks.metric import NARROW, all_comparisons, features, others, resizes, statistics
 from align.compare import metric_others
 from align.faults import metric as metric_faults
+from paddle_ugatit.cli import command
 from paddle_ugatit.formats import atomic
 from paddle_ugatit.metrics import inception_weights
 
@@ -39,7 +40,10 @@ def main(argv=None):
 
 
 def _run(arguments):
-    running.require_seed(arguments.seed)
+    command.require(arguments, seed=command.SEED)
+    command.prepare_outputs(arguments.json)
+    if arguments.weights:
+        inception_weights.load(arguments.weights)  # a file that cannot be used is told before the work
     torch.manual_seed(arguments.seed)
     if arguments.coverage:
         coverage.table(arguments.seed)

@@ -90,7 +90,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(arguments: argparse.Namespace) -> int:
     _require(arguments)
     start, folder = time.perf_counter(), Path(arguments.out)
-    folder.mkdir(parents=True, exist_ok=True)
+    command.prepare_folder(folder)
     _load_frameworks()
     trial.require_clean()
     mutants = operators.every(arguments.room)
@@ -114,8 +114,8 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _require(arguments: argparse.Namespace) -> None:
-    if arguments.sample < 1 or arguments.seed < 0 or arguments.jobs is not None and arguments.jobs < 1:
-        raise UsageError("--sample and --jobs must be 1 or more, --seed 0 or more")
+    command.require(arguments, sample=(1, 1_000_000), seed=command.SEED, jobs=(1, 1024))
+    command.prepare_outputs(arguments.json, arguments.html)
     if not hasattr(os, "fork"):
         raise UsageError("needs a system that can fork processes, such as Linux")
     if find_spec("torch") is None:
@@ -212,8 +212,6 @@ def _versions() -> dict[str, str]:
 
 
 def _write(report: dict[str, Any], arguments: argparse.Namespace) -> None:
-    for path in filter(None, (arguments.json, arguments.html)):
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
     if arguments.json:
         with atomic.replacing(arguments.json, "w") as file:
             json.dump(report, file, indent=1)

@@ -7,14 +7,13 @@ laid out by templates/parity.html, its charts come from charts.py.
 Exit code: 0 written, whatever the verdict; 2 a report cannot be read or contradicts itself.
 """
 
-import argparse
 import json
-import sys
 from pathlib import Path
 
 from align.report.charts import chart, finite, layer_name, scientific
 from align.report.coverage import COLUMNS, coverage
 from align.report.page_table import DTYPES, ROW_VERDICTS, VIEWS, tables
+from paddle_ugatit.cli import command
 from paddle_ugatit.formats import html
 from paddle_ugatit.formats.atomic import WriteError, replacing
 
@@ -236,25 +235,23 @@ def _load(name):
     try:
         report = json.loads(Path(name).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise ReportError(f"{name}: {error}") from error
+        raise ReportError(f"{name}: {getattr(error, 'strerror', None) or error}") from error
     check_report(report, name)
     return report
 
 
 def main(argv=None) -> int:
     """Run the command line; returns the exit code."""
-    parser = argparse.ArgumentParser(
-        description="Draw parity reports as one self-contained HTML page.",
-        epilog="example: python align/page.py work/outputs/parity/forward.json --html parity.html",
-    )
+    example = "example: python align/page.py work/outputs/parity/forward.json --html parity.html"
+    parser = command.Parser("page.py", "Draw parity reports as one self-contained HTML page.", example)
     parser.add_argument("reports", nargs="+", metavar="REPORT.json", help="report of a check, written with --json")
     parser.add_argument("--html", required=True, metavar="FILE", help="page to write")
     arguments = parser.parse_args(argv)
     try:
+        command.prepare_outputs(arguments.html)
         reports = [_load(name) for name in arguments.reports]
         write_page(reports, arguments.html)
     except (ReportError, WriteError, OSError) as error:
-        print(f"page.py: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
+        return command.failed("page.py", error, 2)
     print(f"{arguments.html}: {Path(arguments.html).stat().st_size / 1e6:.1f} MB, open it in any browser")
     return 0

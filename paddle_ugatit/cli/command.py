@@ -14,12 +14,16 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
 from paddle_ugatit.backend.errors import InputError, Note, UsageError, one_line
+from paddle_ugatit.formats import atomic
 
+SEED = (0, 2**32 - 1)  # what NumPy's generators take
+SIZE, WIDTH = (1, 16384), (1, 4096)  # of images; of layers and batches
 CONSOLE = "paddle-ugatit"  # the console command that the package installs
 # The help texts name the scripts of a checkout; under the console command they name its subcommands instead.
 _SUBCOMMANDS = {"convert_weights": "convert"}  # of the others, underscores become hyphens
@@ -83,6 +87,33 @@ def for_console(text: str) -> str:
 def add_device(parser: argparse._ActionsContainer) -> None:
     """Add the option `--device`; `paddle_ugatit.backend.device.choose` takes its value."""
     parser.add_argument("--device", metavar="NAME", help="cpu, gpu, gpu:1 ... (default: Paddle's choice)")
+
+
+def require(arguments: argparse.Namespace, **limits: tuple[int, int]) -> None:
+    """Raise UsageError if an option lies outside its limits, both included; an option that is not given passes."""
+    for name, (least, most) in limits.items():
+        given = getattr(arguments, name)
+        for value in given if isinstance(given, list) else [] if given is None else [given]:
+            if not least <= value <= most:
+                raise UsageError(f"--{name.replace('_', '-')} must be from {least} to {most}, got {value}")
+
+
+def prepare_outputs(*paths: str | None) -> None:
+    """Make the folders of the files that are to be written; raises WriteError for one that cannot be.
+
+    Asked before the work begins, so that its result is not lost in the end. None stands for a file that nobody wants.
+    """
+    for path in filter(None, paths):
+        prepare_folder(Path(path).parent, path)
+        atomic.require_replaceable(path)
+
+
+def prepare_folder(folder: Path | str, asked: Path | str | None = None) -> None:
+    """Make a folder for outputs; raises WriteError, which names `asked` or the folder, if that cannot be."""
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise atomic.WriteError(f"{asked or folder}: cannot be written: {error.strerror}") from error
 
 
 def run(program: str, work: Callable[[], int | None], interrupted: str = "nothing was left half done") -> int:

@@ -154,7 +154,7 @@ def test_the_command(tmp_path, capsys):
 def test_bad_usage_is_one_line(tmp_path, capsys):
     (tmp_path / "a.png").write_bytes(b"junk")
     for arguments, reason in [
-        (["--size", "0"], "1 or more"),
+        (["--size", "0"], "--size must be from 1 to 16384"),
         (["--data", str(tmp_path / "absent")], "no such folder"),
         (["--data", str(tmp_path)], "is not an image"),
     ]:

@@ -9,6 +9,7 @@ import resource
 import signal
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from unittest.mock import patch
 
 import pytest
@@ -17,7 +18,7 @@ from paddle_ugatit_command import TOOLS
 
 LONGEST = 15  # seconds of one call, also on a busy machine
 # Options whose paths are written; any other path is read, so a new output that is not named here fails the sweep.
-OUTPUTS = {"out", "destination", "preview", "json", "html", "sheet", "cache"}
+OUTPUTS = {"out", "destination", "preview", "json", "html", "sheet", "cache", "repro"}
 NOT_UTF8 = os.fsdecode(b"caf\xe9")
 TEXTS = {"empty": "", "not UTF-8": NOT_UTF8, "too long": "x" * 5000, "absurd": "no such, \N{PILE OF POO}"}
 INTEGERS = {
@@ -32,6 +33,24 @@ INTEGERS = {
 FLOATS = {"empty": "", "words": "many", "NaN": "nan", "infinite": "inf", "negative": "-7", "huge": "1e999"}
 
 
+# command of the harness -> module with its main, and what its script hands to that
+CHECK_MAINS = {
+    "align forward": ("align.checks.command", "forward"),
+    "align backward": ("align.checks.command", "backward"),
+    "align init": ("align.checks.initial",),
+    "align training": ("align.checks.training",),
+    "align data": ("align.checks.data",),
+    "align metric": ("align.faults.metric_command",),
+    "align all": ("align.checks.all",),
+    "align faults": ("align.faults.command",),
+    "align mutants": ("align.mutants.command",),
+    "align learning": ("align.checks.learning",),
+    "align round-trip": ("align.checks.round_trip",),
+    "align page": ("align.report.page",),
+    "align checkpoint": ("align.cases.make_checkpoint",),
+    "align record": ("align.checks.record_reference",),
+    "align layer-table": ("align.checks.layer_table",),
+}
 _ASIDE = re.compile("note: |skipped: |[0-9]+ written as ")  # said besides, of single pictures
 
 
@@ -43,7 +62,9 @@ class Parsed(BaseException):
 
 
 def main_of(command):
-    return importlib.import_module(TOOLS[command][0]).main
+    """The main of a tool, or of a check that `CHECK_MAINS` names."""
+    module, *first = CHECK_MAINS[command] if command in CHECK_MAINS else TOOLS[command][:1]
+    return partial(importlib.import_module(module).main, *first)
 
 
 def parser_of(main):
