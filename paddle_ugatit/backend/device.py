@@ -32,3 +32,14 @@ def _require_gpu(name: str) -> None:
     count = paddle.device.cuda.device_count()
     if int(match[1] or 0) >= count:
         raise UsageError(f"--device {name}: Paddle finds {count or 'no'} GPU{'s' * (count != 1)} here, counted from 0")
+
+
+def free_memory() -> int | None:
+    """Return the bytes that this process can still take of the memory of the GPU on which Paddle computes.
+
+    What other processes hold is not known to Paddle and counts as free. None if Paddle computes elsewhere.
+    """
+    if not paddle.get_device().startswith("gpu"):
+        return None
+    total = paddle.device.cuda.get_device_properties().total_memory
+    return max(0, int(total) - int(paddle.device.cuda.memory_allocated()))

@@ -19,8 +19,9 @@ from paddle_ugatit.backend.errors import InputError, UsageError, one_line
 from paddle_ugatit.backend.progress import Progress, to_stderr
 from paddle_ugatit.cli import command
 from paddle_ugatit.cli.pictures import Skipped, make_folder, write_result
-from paddle_ugatit.data.images import ImageError, read_picture, require_writable, write_image
+from paddle_ugatit.data.images import ImageError, further_frames, read_picture, require_writable, write_image
 from paddle_ugatit.data.inputs import collect, renamed
+from paddle_ugatit.data.listing import Say
 from paddle_ugatit.data.transforms import middle_of, scaled_to
 from paddle_ugatit.inference import memory
 from paddle_ugatit.inference.sheets import sheet
@@ -166,11 +167,16 @@ class Stylising:
         self.mask = read_picture(arguments.mask).convert("L") if arguments.mask else None
         self.free = memory.available()
         self.done = 0
+        self.say: Say = to_stderr
+        self.noted: set[Path] = set()
         self.tiles: dict[tuple[str, str], tuple[np.ndarray, np.ndarray, np.ndarray]] = {}
 
     def read(self, path: Path, size: int | None) -> np.ndarray:
         """Read an image, resized to `size`: uint8 (H,W,3). Raises ImageError if it is unreadable or of no fit size."""
         picture = read_picture(path)
+        if path not in self.noted and (note := further_frames(picture, path)):
+            self.noted.add(path)
+            self.say(note)
         if size:
             longer = round(size * max(picture.size) / min(picture.size))
             if longer > memory.LARGEST:
@@ -204,6 +210,7 @@ class Stylising:
     def run(self, progress: Progress) -> Skipped:
         """Render every content in every style; return what was skipped."""
         skipped = Skipped(self.arguments.strict or progress.total == 1, progress.say)
+        self.say = progress.say
         make_folder(Path(self.arguments.out))
         contents, size = [(name, [path]) for path, name in self.contents], self.arguments.size
         style_size = self.arguments.style_size or size

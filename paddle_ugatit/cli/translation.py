@@ -14,7 +14,7 @@ from paddle_ugatit.backend.progress import Progress
 from paddle_ugatit.cli.pictures import Skipped, make_folder, write_result
 from paddle_ugatit.data import kinds, transforms
 from paddle_ugatit.data.faces.folder import is_drawn
-from paddle_ugatit.data.images import ImageError, image_files, read_picture
+from paddle_ugatit.data.images import ImageError, further_frames, image_files, read_picture
 from paddle_ugatit.inference import memory
 from paddle_ugatit.inference.sheets import GENERATORS, heatmap_pixels, sample_sheet
 from paddle_ugatit.inference.translate import generate, require_size
@@ -83,6 +83,8 @@ class TranslationJob:
     def read(self, path: Path) -> np.ndarray:
         """Read an image, resized if that is asked for: uint8 (H,W,3)."""
         picture = read_picture(path)
+        if note := further_frames(picture, path):
+            self.progress.say(note)
         return np.array(picture) if self.side is None else transforms.test_pixels(picture, self.side)
 
     def require_room(self) -> None:

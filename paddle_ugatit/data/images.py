@@ -17,6 +17,7 @@ from paddle_ugatit.formats import atomic
 
 __all__ = [
     "ImageError",
+    "further_frames",
     "image_files",
     "is_image_name",
     "picture_size",
@@ -26,6 +27,7 @@ __all__ = [
     "require_writable",
 ]
 
+_FRAMES = "frames"  # in a picture's info: how many its file has; a phone's MPO holds a preview besides, no frames
 _LONGEST_REASON = 200  # characters
 _TURNS = {  # by the EXIF orientation
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -47,7 +49,8 @@ class ImageError(InputError):
 def read_picture(path: Path | str) -> Image.Image:
     """Read a file as an RGB image, rotated as its EXIF data say.
 
-    Greyscale, palette and CMYK images are converted, transparency is dropped, and 16 bits are reduced to 8. Raises
+    Greyscale, palette and CMYK images are converted, transparency is dropped, and 16 bits are reduced to 8; of an
+    animation or of many pages the first is read. Raises
     ImageError if the file is not an image or not a regular file, is truncated or damaged, or is too large to be decoded
     safely.
     """
@@ -57,6 +60,7 @@ def read_picture(path: Path | str) -> Image.Image:
             picture.load()
             turn = _TURNS.get(_orientation(picture))
             upright = _rgb(picture, path)
+            upright.info[_FRAMES] = 1 if picture.format == "MPO" else getattr(picture, "n_frames", 1)
         return upright if turn is None else upright.transpose(turn)
     except ImageError:
         raise
@@ -68,6 +72,12 @@ def read_picture(path: Path | str) -> Image.Image:
         raise ImageError(f"{path}: {kinds.NEEDS_HEIF if kinds.lacks_reader(path) else 'is not an image'}") from error
     except Exception as error:  # Pillow's plugins raise exceptions of any type for damaged files
         raise ImageError(f"{path}: cannot be read: {reason(error)}") from error
+
+
+def further_frames(picture: Image.Image, name: Path | str) -> str:
+    """Return a line on the frames, or pages, of a file beyond the first, which `read_picture` reads; "" without."""
+    frames = picture.info.get(_FRAMES, 1)
+    return f"note: {name}: the first of {frames} frames is used" if frames > 1 else ""
 
 
 def reason(error: Exception) -> str:

@@ -1,10 +1,11 @@
-"""How much memory a generator takes for an image on a CPU, how much is free, and the size at which an image fits.
+"""How much memory a generator takes for an image, how much is free, and the size at which an image fits.
 
     bytes = 4 * height * width * (23 ngf + 300)        below 64 channels
             4 * height * width * (24.5 ngf - 540)      from 64 on, where convolutions are computed in another way
             4 * height * width * (18 ch + 80)          AdaIN, for the largest of the images
 
-Upper bounds, fitted to peaks that were measured with Paddle 3.3 and 2.6; docs/metrics.md has the table.
+Upper bounds, fitted to peaks that were measured on a CPU with Paddle 3.3 and 2.6; docs/metrics.md has the table. On a
+GPU they were not measured; they stand for it, as the tensors are the same and its kernels copy less.
 """
 
 import contextlib
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import paddle
 
+from paddle_ugatit.backend import device
 from paddle_ugatit.backend.errors import InputError
 from paddle_ugatit.inference.translate import SMALLEST
 from paddle_ugatit.models.ugatit import ResnetGenerator
@@ -25,12 +27,12 @@ _GIB = 2**30
 
 
 def needed(ngf: int, height: int, width: int) -> int:
-    """Return the bytes that a generator of `ngf` channels takes at most for one image on a CPU."""
+    """Return the bytes that a generator of `ngf` channels takes at most for one image."""
     return int(4 * height * width * (23 * ngf + 300 if ngf < 64 else 24.5 * ngf - 540))
 
 
 def needed_for_style(ch: int, height: int, width: int) -> int:
-    """Return the bytes that AdaIN, of `ch` channels, takes at most on a CPU if this is the largest image."""
+    """Return the bytes that AdaIN, of `ch` channels, takes at most if this is the largest image."""
     return int(4 * height * width * (18 * ch + 80))
 
 
@@ -43,10 +45,10 @@ def require_free(needs: int, free: int | None, what: str) -> None:
 def available(root: str = "/") -> int | None:
     """Return the bytes of memory that can still be taken: the system's, a container's, a user's limit; None if unknown.
 
-    None too if Paddle computes on a GPU, where `needed` does not apply. `root` is where proc and sys lie.
+    On a GPU those of the device. `root` is where proc and sys lie.
     """
     if paddle.get_device() != "cpu":
-        return None
+        return device.free_memory()
     readings = (_system(Path(root)), *_container(Path(root)), _own_limit(Path(root)))
     return min((reading for reading in readings if reading is not None), default=None)
 

@@ -4,11 +4,13 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from paddle_ugatit.backend import device
 from paddle_ugatit.backend.errors import InputError
 from paddle_ugatit.data import transforms
 from paddle_ugatit.data.images import read_image
@@ -46,6 +48,19 @@ def test_one_picture_never_ends_a_folder(tmp_path, light, capsys):  # noqa: F811
         assert any(name in line and reason in line for line in lines), (name, lines)
     assert any("left out 1 .txt (not pictures)" in line for line in lines)
     assert any("2 written as .png, as .gif would not keep" in line for line in lines)
+
+
+def test_what_has_more_than_one_frame_is_said(tmp_path, light, capsys):  # noqa: F811
+    photos = put(tmp_path / "in", "a.png")
+    frames = [Image.fromarray(np.full((32, 32, 3), grey, np.uint8)) for grey in (0, 90, 200)]
+    for name in ("film.gif", "film.webp", "pages.tif"):
+        frames[0].save(photos / name, save_all=True, append_images=frames[1:])
+    frames[0].save(photos / "phone.jpg", "MPO", save_all=True, append_images=frames[1:2])  # a photo with its preview
+    assert run(light, photos, tmp_path / "out") == 0
+    said = [line for line in capsys.readouterr().err.splitlines() if "frames" in line]
+    assert said == [
+        f"note: {photos / name}: the first of 3 frames is used" for name in ("film.gif", "film.webp", "pages.tif")
+    ]
 
 
 def test_strict_stops_at_the_first(tmp_path, light, capsys):  # noqa: F811
@@ -177,6 +192,14 @@ def test_free_memory_is_read_from_the_system_and_its_containers(tmp_path):
     tell("sys/fs/cgroup/memory/memory.stat", "total_inactive_file 0\n")
     assert memory.available(str(tmp_path)) == 50_000
     assert memory.available() > 2**20
+
+
+def test_on_a_gpu_the_free_memory_is_that_of_the_device(monkeypatch):
+    assert device.free_memory() is None
+    monkeypatch.setattr("paddle.get_device", lambda: "gpu:1")
+    monkeypatch.setattr("paddle.device.cuda.get_device_properties", lambda: SimpleNamespace(total_memory=16 << 30))
+    monkeypatch.setattr("paddle.device.cuda.memory_allocated", lambda: 5 << 30)
+    assert memory.available() == 11 << 30
 
 
 @pytest.mark.parametrize("locale", [{}, {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}])
