@@ -4,10 +4,9 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from paddle_ugatit.backend import device
-from paddle_ugatit.backend.errors import InputError, one_line
+from paddle_ugatit.backend.errors import one_line
 from paddle_ugatit.cli import command
 from paddle_ugatit.formats import atomic
 from paddle_ugatit.metrics import evaluate, notes, page
@@ -83,10 +82,7 @@ def run(arguments: argparse.Namespace, program: str) -> None:
     if options.pop("no_cache"):
         options["cache"] = None
     device.choose(options.pop("device"))
-    for path in filter(None, (json_file, html_file)):
-        if Path(path).is_dir():
-            raise InputError(f"{path}: cannot be written: it is a folder")
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
+    command.prepare_outputs(json_file, html_file)
     result = evaluate(**options)
     if result is None:
         return  # one of several processes; the first one prints

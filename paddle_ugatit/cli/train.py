@@ -7,6 +7,7 @@ from pathlib import Path
 from paddle_ugatit.backend import runtime
 from paddle_ugatit.backend.errors import UsageError
 from paddle_ugatit.cli import command, configs
+from paddle_ugatit.data.listing import require_folder
 from paddle_ugatit.training import distributed, loop, start
 from paddle_ugatit.training.records import Records
 
@@ -54,6 +55,7 @@ def train(arguments: argparse.Namespace) -> None:
     if arguments.minutes is not None and not 0 < arguments.minutes < float("inf"):
         raise UsageError(f"--minutes must be above 0, got {arguments.minutes:g}")
     config = start.configuration(configs.find(arguments.config), arguments.options)
+    require_folder(arguments.data)  # before the run's folder is made
     start.choose_device(arguments.device, config)
     rank, world_size = distributed.start()
     with start.owned_folder(arguments.out, arguments.resume, rank) as lock:

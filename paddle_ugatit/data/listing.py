@@ -51,8 +51,7 @@ def image_files(folder: Path | str, say: Say | None = None) -> list[Path]:
     if it cannot be read or holds no images.
     """
     folder = Path(folder)
-    if not folder.is_dir():
-        raise InputError(f"{folder}: there is no such folder" if not folder.exists() else f"{folder}: is not a folder")
+    require_folder(folder)
     left_out = LeftOut()
     found = pictures_of(_walked(folder, left_out), left_out)
     if not found:
@@ -60,6 +59,12 @@ def image_files(folder: Path | str, say: Say | None = None) -> list[Path]:
     if say and left_out:
         say(f"{folder}: left out {left_out}")
     return sorted(found, key=lambda path: path.relative_to(folder).as_posix())
+
+
+def require_folder(folder: Path | str) -> None:
+    """Raise InputError unless the folder exists."""
+    if not os.path.isdir(folder):
+        raise InputError(f"{folder}: {'is not a folder' if os.path.exists(folder) else 'there is no such folder'}")
 
 
 def pictures_of(paths: Iterable[Path], left_out: LeftOut) -> list[Path]:

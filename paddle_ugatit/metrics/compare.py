@@ -110,6 +110,8 @@ def evaluate(
     if any(images.kind == "images" for images in opened.values()):
         resize = resize or ("paper" if protocol == "ugatit" else "tf1")
         extractor = FeatureExtractor(features or default_kind(real, weights), weights, resize, batch_size, workers)
+    elif weights is not None:
+        raise UsageError("--weights is for images, but every set holds features that were computed before")
     kept = FeatureCache(cache)
     sets = {name: _measured(name, images, extractor, kept, skip_bad) for name, images in opened.items()}
     if parallel.place()[0]:

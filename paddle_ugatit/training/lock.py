@@ -1,8 +1,10 @@
 """Who trains in a run's folder: a file that names the process, by which a second training is refused.
 
-The lock of a process of the same machine that has ended, also by a kill or a power cut, is taken over. Whether a
-process of another machine or container still runs cannot be told from here: its lock is refused, with the way to remove
-it. Nothing depends on the file system's own locks, which network folders often lack.
+The lock of a process of the same machine that has ended, also by a kill or a power cut, is taken over at once. Whether
+a process of another machine or container still runs cannot be told from here, so the holder gives a sign of life: it
+renews the time of the file every few seconds. A lock without one for minutes, by the clock of the file system, is taken
+over too; until then it is refused, with the way to remove it. Nothing depends on the file system's own locks, which
+network folders often lack.
 """
 
 import contextlib
@@ -10,6 +12,7 @@ import json
 import os
 import secrets
 import socket
+import threading
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,6 +21,8 @@ from paddle_ugatit.backend.errors import InputError, UsageError
 
 NAME = "lock.json"
 _SETTLE = 0.2  # seconds after which one of two processes that take over the same lock at once sees the other
+_BEAT = 15.0  # seconds between two signs of life
+_SILENCE = 300.0  # seconds without one after which a process of another machine counts as ended
 _UNREADABLE = 1.0  # seconds after which a lock without content is taken for what a crash left
 
 
@@ -62,9 +67,14 @@ class FolderLock:
     def __init__(self, folder: Path):
         self.folder, self.path = folder, folder / NAME
         self.own = this_process()
+        self._closed = threading.Event()
 
     def take(self) -> None:
         """Take the lock. Raises UsageError if another process holds it, and OSError if it cannot be written."""
+        self._take()
+        threading.Thread(target=self._beat, daemon=True).start()
+
+    def _take(self) -> None:
         if self._create():
             return
         there = self._read()
@@ -83,6 +93,7 @@ class FolderLock:
 
     def close(self) -> None:
         """Give the lock back, unless another process has taken it meanwhile."""
+        self._closed.set()
         found = self._read()
         if found is not None and found.token == self.own.token:
             with contextlib.suppress(OSError):
@@ -96,14 +107,37 @@ class FolderLock:
                 f"{self.folder}: {_named(found)} trains here now; this run ends, so as not to mix the two runs' files"
             )
 
+    def _beat(self) -> None:
+        while not self._closed.wait(_BEAT):
+            found = self._read()
+            if found is not None and found.token == self.own.token:
+                with contextlib.suppress(OSError):
+                    os.utime(self.path)
+
+    def _silence(self) -> float:
+        """Return the seconds since the last sign of life, by the clock of the file system; 0 if it has none."""
+        probe = self.path.with_name(f".{NAME}.{self.own.token}.now")
+        try:
+            probe.touch()
+            return max(0.0, probe.stat().st_mtime - self.path.stat().st_mtime)
+        except OSError:
+            return 0.0
+        finally:
+            with contextlib.suppress(OSError):
+                probe.unlink()
+
     def _refuse_living(self, there: Holder | None) -> None:
         if there is None or there.token == self.own.token:
             return
         runs = there.runs(self.own)
         if runs is None:
+            silence = self._silence()
+            if silence > _SILENCE:
+                return
             raise UsageError(
                 f"{self.folder}: {_named(there)} has held this folder since {there.since}, and whether it still runs "
-                f"cannot be told from here: if it does not, remove {self.path}"
+                f"cannot be told from here; its last sign of life is {silence:.0f} s old: if it has ended, try again "
+                f"in {_SILENCE - silence:.0f} s, or remove {self.path}"
             )
         if runs:
             raise UsageError(

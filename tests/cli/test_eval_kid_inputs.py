@@ -171,6 +171,14 @@ def test_features_whose_kernel_overflows_are_one_line(tmp_path, capsys, factor):
     refused(capsys, run(tmp_path, fake="a.npy", real="b.npy"), "the kernel overflows", "a.npy")
 
 
+def test_weights_beside_features_are_refused(tmp_path, capsys):
+    for name in ("a", "b"):
+        np.save(tmp_path / f"{name}.npy", RNG.random((20, 8)))
+    (tmp_path / "w.pth").touch()
+    code = run(tmp_path, "--weights", tmp_path / "w.pth", fake="a.npy", real="b.npy", features="inception")
+    refused(capsys, code, "--weights", "holds features")
+
+
 def test_large_features_are_computed_without_overflow(tmp_path):
     for count in (20, 600):  # 1200 samples of both sets would be computed in float32
         sets = [RNG.random((count, 8)).astype(np.float32) * 1e7 for _ in "ab"]

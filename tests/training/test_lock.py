@@ -5,12 +5,14 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 
 import pytest
 
 from paddle_ugatit.backend.errors import InputError, UsageError
+from paddle_ugatit.cli import train
 from paddle_ugatit.training import lock, start
 from paddle_ugatit.training.lock import FolderLock, this_process
 
@@ -71,10 +73,34 @@ def test_what_a_crash_leaves_is_taken_over(tmp_path, content, monkeypatch):
 @pytest.mark.parametrize("changes", [{"host": "elsewhere"}, {"machine": "another"}, {"namespace": "pid:[1]"}])
 def test_another_host_is_refused_with_the_remedy(tmp_path, changes):
     held_by(tmp_path, pid=1, **changes)
-    with pytest.raises(UsageError, match=f"cannot be told from here: if it does not, remove {tmp_path / lock.NAME}"):
+    remedy = rf"last sign of life is \d+ s old: if it has ended, try again in \d+ s, or remove {tmp_path / lock.NAME}"
+    with pytest.raises(UsageError, match=remedy):
         taken(tmp_path)
     (tmp_path / lock.NAME).unlink()
     assert taken(tmp_path)
+
+
+def test_another_host_without_a_sign_of_life_is_taken_over(tmp_path):
+    held_by(tmp_path, host="a container that is gone")
+    os.utime(tmp_path / lock.NAME, (time.time() - lock._SILENCE - 5,) * 2)
+    assert taken(tmp_path)
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_run_gives_signs_of_life_until_it_ends(tmp_path, monkeypatch):
+    monkeypatch.setattr(lock, "_BEAT", 0.02)
+    own, path = FolderLock(tmp_path), tmp_path / lock.NAME
+    own.take()
+    os.utime(path, (1, 1))
+    end = time.monotonic() + 10
+    while path.stat().st_mtime < time.time() - 60 and time.monotonic() < end:
+        time.sleep(0.01)
+    assert path.stat().st_mtime > time.time() - 60
+    own.close()
+    held_by(tmp_path)
+    os.utime(path, (1, 1))
+    time.sleep(0.2)
+    assert path.stat().st_mtime == 1  # another's lock, and this run is over
 
 
 def test_of_many_that_take_over_at_once_one_wins(tmp_path, monkeypatch):
@@ -150,3 +176,9 @@ def test_without_proc_psutil_or_nobody_tells(monkeypatch):
     assert lock._started(os.getpid()) and lock._started(ended_process()) == ""
     monkeypatch.setitem(sys.modules, "psutil", None)
     assert lock._started(os.getpid()) is None
+
+
+def test_a_run_without_its_data_leaves_no_folder(tmp_path, capsys):
+    code = train.main(["--config", "demo", "--data", str(tmp_path / "absent"), "--out", str(tmp_path / "run")])
+    assert code == 1 and "absent: there is no such folder" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
