@@ -57,7 +57,7 @@ def train_pixels(picture: Image.Image, size: int, choice: Choice) -> np.ndarray:
 
 def draw_corner(room: int, *key: int) -> tuple[int, int]:
     """Return the upper left corner (top, left) of a crop for `key`, 0 to `room` each."""
-    top, left = (int(bits % (room + 1)) for bits in random_bits(*key, count=2))
+    top, left = (int(bits) % (room + 1) for bits in random_bits(*key, count=2))
     return top, left
 
 
