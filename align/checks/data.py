@@ -5,8 +5,9 @@
 Compares paddle_ugatit's transforms bit by bit with Pillow and PyTorch, called as the public code calls them: the
 training transform with its random choices recorded and replayed, the test transform, the scaling of all 256 values,
 whole training batches, the stream of batches that a trainer gets, its test pictures, and the distribution of the random
-choices. A difference is explained if one of the known
-mistakes reproduces every pixel. Two kinds of pictures are deliberately read in another way than by the public code and
+choices; then which files of a folder or a command line are taken, how each is read and written, and the batches of
+whole runs, against plain statements. A difference of pixels is explained if one of the known mistakes reproduces every
+one. Two kinds of pictures are deliberately read in another way than by the public code and
 show as differences with --data: those with an EXIF rotation and those with 16 bits. Exit code: 0 aligned, 1 diverged, 2
 not comparable or bad usage.
 """
@@ -20,7 +21,9 @@ from unittest.mock import patch
 
 import numpy as np
 
-from align.checks import running
+from align.checks import data_batches, data_folders, running
+from align.checks.data_batches import batch_cases
+from align.checks.data_folders import folder_cases
 from align.checks.data_stream import stream_rows
 from align.compare.data import MARGIN, MISTAKES, PUBLIC, antialiased_bilinear, write_pictures
 from align.compare.reference import NotComparable
@@ -32,10 +35,21 @@ from paddle_ugatit.data.images import image_files, read_image, read_picture
 from paddle_ugatit.data.transforms import Choice
 
 _DRAWS = 40_000  # random choices drawn to test their distribution, to 0.01 for a half
+_TRANSFORMS, _FOLDERS = "paddle_ugatit/data/transforms.py", "paddle_ugatit/data/folders.py"
+SOURCES = dict.fromkeys(("training batches", "training stream", "test pictures"), _FOLDERS)  # case -> its file
+SOURCES |= data_folders.SOURCES | data_batches.SOURCES
 
 
 def cases(size, seed, paths, batches=True):
     """Yield (name, rows, cause) per case; `cause` explains a difference or is ""."""
+    yield from picture_cases(size, seed, paths, batches)
+    if batches:
+        yield from folder_cases()
+        yield from batch_cases(size, seed)
+
+
+def picture_cases(size, seed, paths, batches=True):
+    """Yield the cases of `cases` that are about pictures and, with `batches`, about what a trainer makes of them."""
     yield "scaling", _scaling(), ""
     for path in paths:
         yield path.name, *_picture(path, size, seed)
@@ -185,7 +199,7 @@ def case_entry(name, rows, cause, size, seed, seconds):
         much = first.note or f"by {first.error:.3g}, limit {first.limit:.3g}"
         message = f"{first.layer} differs {much}" + (f"; cause: {cause}" if cause else "")
         blamed = {**asdict(first), "message": message, "cause": _evidence(cause, first.error)}
-    sources = "paddle_ugatit/data/transforms.py", "align/compare/data.py"
+    sources = SOURCES.get(name, _TRANSFORMS), "align/compare/data.py"
     options = {"size": size, "seed": seed}
     return entry(name, f"Data: {name}", "transforms", sources, options, rows, blamed, seconds)
 

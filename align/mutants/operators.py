@@ -50,7 +50,11 @@ SWAPPED |= {"Tanh": "Sigmoid", "removeprefix": "removesuffix", "startswith": "en
 SWAPPED |= {other: one for one, other in SWAPPED.items()} | {"ReLU": "ReLU6", "relu": "relu6"}
 BUILT_IN = {"max", "min", "any", "all"}  # of SWAPPED, where they are no attribute
 SYMMETRIC = {"maximum", "minimum", "add", "multiply", "isclose", "array_equal", "samefile", "logical_and", "logical_or"}
-SYMMETRIC |= {"hinge", "l1", "least_squares"}  # of losses: 1 - sign * logit, absolute and squared differences
+SYMMETRIC |= {"min", "max", "gcd"} | {
+    "hinge",
+    "l1",
+    "least_squares",
+}  # of losses: 1 - sign * logit, absolute and squared differences
 # Calls whose arguments have types of their own, so that swapping or dropping them is an error and no mistake.
 TYPED = {"isinstance", "issubclass", "getattr", "setattr", "hasattr", "super", "cast", "zip", "dict", "partial"}
 CONVERTING = {"float", "str", "bool", "list", "tuple", "dict", "iter", "set", "frozenset", "Path", "super", "sorted"}

@@ -39,6 +39,7 @@ SPEED = {  # numbers that decide how fast a result is there and not what it is: 
     "BATCH_SIZE",  # metrics/features.py
     "maxsize",
     "prefetch",
+    "recent",  # data/folders.py: the orders of epochs that are not drawn again
     "workers",
 }
 CHOOSING = {"mirrored", "taken"}  # functions of layers/fast/dispatch.py that choose between two ways, and no more
@@ -53,7 +54,7 @@ LIMITS = {
     "_REPORTED",
 }  # only of guards, notes
 SPEAKING = {"_note", "note", "print", "progress", "Progress", "say", "to_stderr", "warn", "write_text"}  # calls
-DESCRIBING = {"__repr__", "__str__", "about", "extra_repr", "label"}  # functions
+DESCRIBING = {"__repr__", "__str__", "about", "extra_repr", "label", "reason"}  # functions
 CASTING = {"TypeVar", "cast"}  # of typing
 PARAMETERS = {"stacklevel": "message", "strict": "guard", "maxsize": "cache"}  # keyword -> rule
 
@@ -87,10 +88,16 @@ def _is_message(node: ast.AST, parents: Sequence[ast.AST]) -> bool:
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
         return " " in node.value or not node.value  # a sentence, or what joins sentences
     if isinstance(node, ast.Expr):
-        return called(node.value) in SPEAKING or _appends_note(node.value)
+        return _says(node.value)
+    if isinstance(node, ast.If):  # whether something is said
+        return not node.orelse and all(isinstance(each, ast.Expr) and _says(each.value) for each in node.body)
     if isinstance(node, ast.Compare):
         return bool(_names(node) & WRITING)
     return isinstance(node, ast.JoinedStr) or called(node) in SPEAKING or _assigns(node, WRITING)
+
+
+def _says(call: ast.AST) -> bool:
+    return called(call) in SPEAKING or _appends_note(call)
 
 
 def _appends_note(call: ast.AST) -> bool:

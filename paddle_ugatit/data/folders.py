@@ -121,8 +121,8 @@ class Stream:
         if order is None:
             order = transforms.draw_order(len(self.pictures.files), self.seed, self.domain, _ORDER, epoch)
             # A new dict, as other threads read the old one. A batch may span two epochs, and prefetching more.
-            kept = {key: value for key, value in self._orders.items() if abs(key - epoch) <= 2}
-            self._orders = {**kept, epoch: order}
+            recent = {key: value for key, value in self._orders.items() if abs(key - epoch) <= 2}
+            self._orders = {**recent, epoch: order}
         return order
 
 

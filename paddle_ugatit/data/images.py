@@ -129,7 +129,7 @@ def write_image(path: Path | str, pixels: np.ndarray) -> None:
     kind, options = kinds.save_options(path)
     buffer = io.BytesIO()
     try:
-        Image.fromarray(np.ascontiguousarray(pixels)).save(buffer, kind, **options)
+        Image.fromarray(pixels).save(buffer, kind, **options)
     except Exception as error:
         raise ImageError(f"{path}: cannot be written as {kind}: {reason(error)}") from error
     try:

@@ -13,7 +13,7 @@ from PIL import Image, ImageOps
 MARGIN = 30  # pixels by which a training image is larger than its crop
 
 # uint8 -> [-1,1] in float32, rounded after each operation as ToTensor and Normalize(0.5, 0.5) do.
-_SCALED = (np.arange(256, dtype=np.float32) / np.float32(255) - np.float32(0.5)) / np.float32(0.5)
+_SCALED = (np.arange(256, dtype=np.float32) / 255 - 0.5) / 0.5
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def train_pixels(picture: Image.Image, size: int, choice: Choice) -> np.ndarray:
 
 def draw_corner(room: int, *key: int) -> tuple[int, int]:
     """Return the upper left corner (top, left) of a crop for `key`, 0 to `room` each."""
-    top, left = (int(bits % (room + 1)) for bits in random_bits(*key, count=2))
+    top, left = (int(bits) % (room + 1) for bits in random_bits(*key, count=2))
     return top, left
 
 
@@ -77,7 +77,8 @@ def scaled_to(picture: Image.Image, side: int) -> Image.Image:
 def middle_of(picture: Image.Image, side: int) -> Image.Image:
     """Cut the square of `side` pixels in the middle of an image, at the place that torchvision's CenterCrop takes.
 
-    A smaller image gets a black margin.
+    A smaller image gets a black margin, as in the torchvision of the public codes; since 2021 it may put
+    such an image a pixel higher or further left where the margin is odd.
     """
     left, top = (round((length - side) / 2) for length in picture.size)  # half to even
     return picture.crop((left, top, left + side, top + side))

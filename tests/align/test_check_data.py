@@ -9,12 +9,14 @@ from PIL import Image
 
 import paddle_ugatit  # noqa: F401  first: it sets the process up before PyTorch
 from align.checks import data as check_data
+from align.checks.data_batches import batch_cases
+from align.checks.data_folders import folder_cases
 from align.checks.data_stream import stream_rows
 from align.compare import data as data_side
 from align.faults.data import CONTROLS, FAULTS
 from align.planting import in_force
 from align.report.page import render
-from paddle_ugatit.data import folders, images, transforms
+from paddle_ugatit.data import folders, images, inputs, kinds, transforms
 from paddle_ugatit.training import start
 
 
@@ -27,17 +29,22 @@ def entries(pictures, size=24, seed=0):
     return {entry["name"]: entry for entry in check_data.check(size, seed, pictures)}
 
 
+def entry_of(case, pictures, size=24, seed=0):
+    """The entry of one case; those after it are not run."""
+    return next(entry for entry in check_data.check(size, seed, pictures) if entry["name"] == case)
+
+
 @pytest.mark.parametrize("seed", [0, 1])
 def test_the_product_is_aligned(pictures, seed):
     found = entries(pictures, 24 + seed, seed)
-    assert {entry["verdict"] for entry in found.values()} == {"aligned"} and len(found) == 7
+    assert {entry["verdict"] for entry in found.values()} == {"aligned"} and len(found) == 15
     assert all(entry["counts"]["compared"] > 2 or name == "resize filter" for name, entry in found.items())
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: f"{fault.number} {fault.name}")
 def test_a_planted_fault_is_found_and_named(pictures, fault):
     with fault.planted():
-        found = entries(pictures)[fault.case]
+        found = entry_of(fault.case, pictures)
     cause = found["blamed"]["cause"]
     assert found["verdict"] == "diverged" and (cause["name"] if cause else "") == fault.cause, found["blamed"]
 
@@ -121,6 +128,35 @@ def test_a_fault_in_the_test_pictures_is_found(fault):
         assert "fail" in {row.verdict for row in stream_rows(24, 0)[1]}
 
 
+FILE_FAULTS = {  # case -> what is planted
+    "file kinds": (kinds, "_NOT_PICTURES", {".pdf"}),
+    "folder": (kinds, "is_hidden", lambda name: name.startswith(".")),
+    "command line": (
+        inputs,
+        "_distinct",
+        lambda pairs: [(path, name.replace(".gif", ".gif.png")) for path, name in pairs],
+    ),
+    "reading": (images, "_TURNS", {**images._TURNS, 6: images._TURNS[8]}),
+    "writing": (kinds, "_KEPT", {**kinds._KEPT, ".jpg": {"quality": 95}}),
+    "batches of a run": (transforms, "draw_corner", lambda room, *key: _corner(room, *key)[::-1]),
+    "single folder": (folders, "_CHOICE", 2),
+    "framing": (transforms, "scaled_to", lambda picture, side: picture.resize((side, side))),
+}
+_corner = transforms.draw_corner
+
+
+@pytest.mark.parametrize("case", FILE_FAULTS)
+def test_a_fault_among_files_is_found_and_its_file_named(case):
+    with in_force([FILE_FAULTS[case]]):
+        found = {name: rows for name, rows, _ in (*folder_cases(), *batch_cases(16, 0))}[case]
+    entry = check_data.case_entry(case, found, "", 16, 0, 0.0)
+    assert entry["verdict"] == "diverged" and entry["paddle"].startswith("paddle_ugatit/data/"), entry
+    assert entry["paddle"].endswith(f"{FILE_FAULTS[case][0].__name__.rpartition('.')[2]}.py") or case in MADE_OF
+
+
+MADE_OF = {"folder", "writing", "batches of a run"}  # the file that is named is made of the one that was changed
+
+
 def test_what_is_no_mistake_is_named_by_none():
     """No two of the known mistakes are one and the same, and none is the public pipeline."""
     assert len({*data_side.MISTAKES.values(), data_side.PUBLIC}) == len(data_side.MISTAKES) + 1
@@ -137,9 +173,9 @@ def test_the_command(tmp_path, capsys):
     report = tmp_path / "report.json"
     assert check_data.main(["--size", "16", "--count", "5", "--json", str(report)]) == 0
     said = capsys.readouterr().out.splitlines()
-    assert said[-1].startswith("ALIGNED: data: ") and len(said) == 12
+    assert said[-1].startswith("ALIGNED: data: ") and len(said) == 20
     noted = json.loads(report.read_text())
-    assert noted["check"] == "data" and noted["verdict"] == "aligned" and len(noted["cases"]) == 11
+    assert noted["check"] == "data" and noted["verdict"] == "aligned" and len(noted["cases"]) == 19
     folder = tmp_path / "own"
     folder.mkdir()
     data_side.write_pictures(folder, 3, 2)

@@ -275,3 +275,9 @@ def test_framing_reaches_training_and_test_images(tmp_path):
     assert (batch[0] == wanted).all()
     assert (folders.test_images(tmp_path, "B", 16, framing=framing)[0][1] == wanted).all()
     assert (folders.test_images(tmp_path, "B", 16)[0][1] != wanted).any()
+
+
+def test_every_corner_of_a_crop_occurs_in_every_release_of_numpy():
+    corners = [transforms.draw_corner(31, 0, number) for number in range(400)]
+    for places in zip(*corners, strict=True):
+        assert set(places) == set(range(32))
