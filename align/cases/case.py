@@ -72,6 +72,8 @@ def randomise(state, seed):
             value[...] += 0.3 * rng.standard_normal(value.shape)
         elif key.removesuffix(leaf) + "running_var" in state and leaf != "num_batches_tracked":
             value[...] = _batch_norm(leaf, value, rng)
+        elif leaf == "weight" and value.ndim == 1:  # of a norm, which begins as the identity
+            value[...] += 0.3 * rng.standard_normal(value.shape)
         elif not value.any() and value.dtype.kind == "f":
             value[...] = 0.3 * rng.standard_normal(value.shape)
     return state

@@ -6,6 +6,7 @@ from align.cases.training import TrainingCase, images
 
 _EQ1 = "(rho a_I + (1 - rho) a_L) gamma + beta; a = (x - mean) / sqrt(var + 1e-5), unbiased variance"
 _EQ1_INITIAL = _EQ1.replace("unbiased variance", "variance of variances, axis by axis")
+_EQ1_TENSORFLOW = _EQ1.replace("unbiased", "biased")
 _SN = "(W / sigma) x, sigma = u^T W v, one power iteration per forward"
 _CAM = "[w_gap x, w_gmp x]; logit [w_gap mean(x), w_gmp max(x)]"
 _NORM, _SPECTRAL, _MODEL = "layers/norm.py", "layers/spectral_norm.py", "models/ugatit.py"
@@ -59,6 +60,23 @@ LAYER_CASES = [
     Case("adailn", lambda L: L.AdaILN(8), _style(_MAP), _EQ1, _NORM, "AdaILN"),
     Case("adailn-odd", lambda L: L.AdaILN(8), _style(_MAPS), _EQ1, _NORM, "AdaILN"),
     Case("adailn-initial", lambda L: L.AdaILN(8, revision="initial"), _style(_MAPS), _EQ1_INITIAL, _NORM, "AdaILN"),
+    Case(
+        "adailn-tensorflow",
+        lambda L: L.AdaILN(8, revision="tensorflow"),
+        _style(_MAPS),
+        _EQ1_TENSORFLOW + ", rho = clip(rho - 0.1, 0, 1)",
+        _NORM,
+        "AdaILN",
+    ),
+    Case("iln-tensorflow", lambda L: L.ILN(8, revision="tensorflow"), [_MAPS], _EQ1_TENSORFLOW, _NORM, "ILN"),
+    Case(
+        "instance-norm-affine",
+        lambda L: L.InstanceNorm2D(8, affine=True),
+        [_MAPS],
+        "w (x - mean) / sqrt(var + 1e-5) + b, biased variance",
+        _NORM,
+        "InstanceNorm2D",
+    ),
     Case("iln", lambda L: L.ILN(8), [_MAPS], _EQ1, _NORM, "ILN"),
     Case("iln-initial", lambda L: L.ILN(8, revision="initial"), [_MAPS], _EQ1_INITIAL, _NORM, "ILN"),
     Case("residual-block", lambda L: L.ResnetBlock(8), [_MAPS], "x + IN(W IN(W x)+)", _MODEL, "ResnetBlock"),
@@ -145,6 +163,14 @@ NETWORK_CASES = [
     generator_case("generator-full-eval", (3, 3, 32, 32), training=False, **_SMALL),
     generator_case("generator-full", **_SMALL),
     generator_case("generator-full-initial", (3, 3, 32, 32), revision="initial", **_SMALL),
+    generator_case("generator-light-tensorflow", (2, 3, 32, 32), light=True, revision="tensorflow", **_SMALL),
+    generator_case("generator-light-older", light=True, revision="tensorflow", older_cam=True, **_SMALL),
+    generator_case("generator-full-tensorflow", (2, 3, 24, 24), revision="tensorflow", ngf=4, n_blocks=2, img_size=24),
+    discriminator_case("discriminator-tensorflow", (2, 3, 48, 48), ndf=4, n_layers=5, revision="tensorflow"),
+    discriminator_case(
+        "discriminator-tensorflow-eval", (1, 3, 32, 32), training=False, ndf=4, n_layers=5, revision="tensorflow"
+    ),
+    discriminator_case("discriminator-older", ndf=4, n_layers=5, revision="tensorflow", older_cam=True),
     discriminator_case("discriminator-local", (1, 3, 32, 32), ndf=4, n_layers=5),
     discriminator_case("discriminator-local-odd", (3, 3, 35, 42), ndf=4, n_layers=5),
     discriminator_case("discriminator-local-eval", (3, 3, 32, 32), training=False, ndf=4, n_layers=5),

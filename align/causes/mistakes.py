@@ -182,6 +182,8 @@ def graph_mistakes(model, path):
     """Yield mistakes in the code between layers."""
     for name, function in ATTENTIONS.items():
         yield Mistake(name, None, ((ugatit, "attend", function), (torch_side, "attend", function)))
+    for name, replaced in _TENSORFLOW.items():
+        yield Mistake(name, None, (replaced,))
     for name, replaced in stylegan2.GRAPH_MISTAKES.items():
         yield Mistake(name, None, (replaced,))
     for name, plant in sagan_mistakes(model, path):
@@ -285,4 +287,17 @@ ATTENTIONS = {
     "attention: gmp's weight detached": _attention(lambda a, b, gap, gmp: (gap, gmp.detach())),
     "attention: both weights detached": _attention(lambda a, b, gap, gmp: (gap.detach(), gmp.detach())),
     "tied maxima share the gradient": _ties_shared,
+}
+
+
+def _factor_without_bias(generator, x):
+    head = generator.logit_fc if generator.older_cam else generator.cam_fc
+    return ugatit.attend_twice(x, generator.cam_fc.weight), ugatit.cam_logits(x, head)
+
+
+_TENSORFLOW = {  # slips of who ports the TensorFlow code's generators
+    "rows of the first Linear by channel, height, width": (
+        (ugatit.ResnetGenerator, "_flatten", lambda generator, x: x.flatten(1))
+    ),
+    "attention without the head's bias": (ugatit.ResnetGenerator, "_attend", _factor_without_bias),
 }

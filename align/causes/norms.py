@@ -23,9 +23,7 @@ def norm_mistakes(leaf):
             if eps != leaf.eps:
                 yield f"eps {eps:g} for {leaf.eps:g}", put(eps=eps)
     if isinstance(leaf, ILN | AdaILN):
-        other = "initial" if leaf.revision == "current" else "current"
-        name = "nested variance for a single one" if other == "initial" else "single variance for a nested one"
-        yield name, put(revision=other)
+        yield from _revisions(leaf)
         for name, options in _FORMULAS.items():
             yield name, run(lambda own, layer, *a, o=options: _formula(layer, *a, **o))
     if isinstance(leaf, AdaIN):
@@ -33,7 +31,26 @@ def norm_mistakes(leaf):
             yield name, run(lambda own, layer, x, y, o=options: _transfer(layer, x, y, **o))
     if isinstance(leaf, nn.InstanceNorm2d):
         for name, correction in (("unbiased variance", 1), ("biased variance", 0)):
-            yield name, run(lambda own, layer, x, c=correction: _instance(x, c, layer.eps))
+            yield name, run(lambda own, layer, x, c=correction: _instance(layer, x, c))
+
+
+def _revisions(leaf):
+    """The formulas of the other revisions; for the TensorFlow code's, its differences one by one."""
+    if leaf.revision != "tensorflow":
+        other = "initial" if leaf.revision == "current" else "current"
+        name = "nested variance for a single one" if other == "initial" else "single variance for a nested one"
+        yield name, put(revision=other)
+        return
+    yield "unbiased variance", run(lambda own, layer, *a: _formula(layer, *a, revision="current"))
+    if isinstance(leaf, AdaILN):
+        yield "rho without smoothing", run(lambda own, layer, *a: _formula(layer, *a, smoothing=False))
+        yield "unbiased variance, rho without smoothing", put(revision="current")
+
+
+def _rho(layer, smoothing):
+    """The share of the instance's normalisation: the TensorFlow code's AdaILN smooths it."""
+    smoothed = smoothing and layer.revision == "tensorflow" and isinstance(layer, AdaILN)
+    return (layer.rho - 0.1).clamp(0, 1) if smoothed else layer.rho
 
 
 def _biased_running(own, layer, x):
@@ -45,12 +62,26 @@ def _biased_running(own, layer, x):
     return out
 
 
-def _instance(x, correction, eps):
+def _instance(layer, x, correction):
     mean, var = x.mean((2, 3), keepdim=True), x.var((2, 3), correction=correction, keepdim=True)
-    return (x - mean) / torch.sqrt(var + eps)
+    out = (x - mean) / torch.sqrt(var + layer.eps)
+    return out * layer.weight[:, None, None] + layer.bias[:, None, None] if layer.affine else out
 
 
-def _formula(layer, x, gamma=None, beta=None, ddof=(1, 1), swap=False, rho=None, outside=False, detach=False, plus=0):
+def _formula(
+    layer,
+    x,
+    gamma=None,
+    beta=None,
+    ddof=(1, 1),
+    swap=False,
+    rho=None,
+    outside=False,
+    detach=False,
+    plus=0,
+    revision=None,
+    smoothing=True,
+):
     """Equation 1 of the paper, with an option for each mistake."""
     if gamma is None:
         gamma, beta = layer.gamma, layer.beta
@@ -59,7 +90,7 @@ def _formula(layer, x, gamma=None, beta=None, ddof=(1, 1), swap=False, rho=None,
     gamma, beta = (beta, gamma) if swap else (gamma, beta)
     parts = []
     for dims, correction in zip(((2, 3), (1, 2, 3)), ddof, strict=True):
-        mean, var = moments(x, dims, layer.revision)
+        mean, var = moments(x, dims, revision or layer.revision)
         count = torch.tensor([x.shape[d] for d in dims]).prod().item()
         var = var * ((count - 1) / count) if correction == 0 else var
         if correction == "folded":  # made from the channels' biased variances, as if they were unbiased
@@ -68,7 +99,8 @@ def _formula(layer, x, gamma=None, beta=None, ddof=(1, 1), swap=False, rho=None,
             var = inner.sum(1).reshape(-1, 1, 1, 1) / (x.shape[1] * pixels - 1)
         mean, var = (mean.detach(), var.detach()) if detach else (mean, var)
         parts.append((x - mean) / (torch.sqrt(var) + layer.eps if outside else torch.sqrt(var + layer.eps)))
-    share = layer.rho if rho is None else rho(layer.rho)
+    share = _rho(layer, smoothing)
+    share = share if rho is None else rho(share)
     return (share * parts[0] + (1 - share) * parts[1]) * (gamma + plus) + beta
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import paddle
 import pytest
 
+from align import planting
 from align.cases import CASES as ALL_CASES
 from align.cases import TRAINING, Case
 from align.causes import search as causes
@@ -25,7 +26,9 @@ from align.faults.training import TINY, TRAINERS
 from align.planting import local, put, run
 from align.report.document import case_line, document
 from align.report.page import render
+from paddle_ugatit.layers import norm
 from paddle_ugatit.layers.channels import spatial_sum
+from paddle_ugatit.models import ugatit
 from paddle_ugatit.training import Config
 
 
@@ -214,3 +217,40 @@ def test_the_second_case_has_other_maps_and_another_batch():
         [(4, 8, 9, 7), (4, 8), (4, 8)],
         case.shapes,
     ]
+
+
+def _without_bias(own, layer, x):
+    return own(x) - layer.bias.reshape([1, -1, 1, 1])
+
+
+def _attend_without_bias(generator, x):
+    return ugatit.attend_twice(x, generator.cam_fc.weight), ugatit.cam_logits(x, generator.cam_fc)
+
+
+_LIGHT_TF, _FULL_TF = "generator-light-tensorflow", "generator-full-tensorflow"
+TENSORFLOW_SLIPS = [  # case, what is wrong in Paddle, the cause
+    ("adailn-tensorflow", ((norm, "biased", lambda var, count: var),), None, "unbiased variance"),
+    ("iln-tensorflow", ((norm, "biased", lambda var, count: var),), None, "unbiased variance"),
+    ("adailn-tensorflow", ((norm, "SMOOTHING", 0.0),), None, "rho without smoothing"),
+    (_LIGHT_TF, (), "UpBlock1_1.conv1", "bias zero"),
+    (
+        _LIGHT_TF,
+        ((ugatit.ResnetGenerator, "_attend", _attend_without_bias),),
+        None,
+        "attention without the head's bias",
+    ),
+    (
+        _FULL_TF,
+        ((ugatit.ResnetGenerator, "_flatten", lambda generator, x: x.flatten(1)),),
+        None,
+        "rows of the first Linear by channel, height, width",
+    ),
+]
+
+
+@pytest.mark.parametrize(("case", "patches", "place", "cause"), TENSORFLOW_SLIPS)
+def test_slips_of_the_tensorflow_revision_are_named(case, patches, place, cause):
+    with planting.in_force(patches):
+        plant = place and (lambda model: run(_without_bias)(dict(model.named_sublayers())[place]))
+        found = check_case(ALL_CASES[case], reference(case), "forward", ("float64",), plant or None, causes=True)
+    assert found["verdict"] == "diverged" and found["blamed"]["cause"]["name"] == cause
