@@ -23,6 +23,7 @@ from align.compare.training import compared, first_difference, one_step, paddle_
 from align.compare.verdict import Row
 from align.report.document import case_line, entry, finish
 from paddle_ugatit.cli import command
+from paddle_ugatit.layers.norm import REVISIONS
 from paddle_ugatit.training.diverged import DivergedError
 
 SMALL = TRAINING["ugatit"].small
@@ -85,7 +86,7 @@ def main(argv=None):
     options.add_argument("--steps", type=int, default=6, metavar="N", help="number of steps (6)")
     options.add_argument("--system", nargs="+", choices=TRAINING, default=list(TRAINING), help="systems to train (all)")
     options.add_argument("--full", action="store_true", help="U-GAT-IT's full generator instead of the light one")
-    options.add_argument("--revision", choices=["current", "initial"], default="current", help="revision of U-GAT-IT")
+    options.add_argument("--revision", choices=REVISIONS, default="current", help="revision of U-GAT-IT")
     wide = "channels of U-GAT-IT's first layer (4); from 32 on, every faster convolution is used"
     options.add_argument("--ch", type=int, metavar="N", help=wide)
     options.add_argument("--batch", type=int, metavar="N", help="batch size (each system's own small one)")

@@ -7,12 +7,12 @@ import numpy as np
 
 from align.cases import randomise, representable
 from align.compare.raised import NotComparable, on_side
-from align.compare.scales import ZERO
 from align.compare.verdict import Row
 from paddle_ugatit import weights
 from paddle_ugatit.weights import WeightError
 
 LIMIT = 1e-9  # relative to each tensor's largest value
+SHARE = 1e-4  # of a layer's largest moment; times LIMIT it is 1e-13, the rounding error of a long sum
 
 
 def torch_state(trainer, losses):
@@ -146,13 +146,17 @@ def _largest_moments(numbers):
 
 
 def _scale(what, own, layer):
-    """The value that an error is relative to: the tensor's largest, or the layer's for moments of a zero gradient.
+    """The value that an error is relative to: the tensor's largest, or a share of the layer's for its moments.
 
-    A gradient that is zero analytically (a bias before a norm, the bias of a key) is rounding error on both sides; see
-    scales.scales_of.
+    A gradient that is zero analytically (a bias before a norm, the bias of a key) is the rounding error of sums as
+    large as the layer's other gradients, on both sides, to which weight decay adds. With an error of SHARE * layer in
+    the gradient, moment2, its square, errs by twice the product of both.
     """
-    zero = ZERO**2 if what == "moment2" else ZERO
-    return (layer if own < zero * layer else own) or 1.0
+    if what == "moment1":
+        own = max(own, SHARE * layer)
+    elif what == "moment2":
+        own = max(own, 2 * SHARE * np.sqrt(own * layer), SHARE**2 * layer)
+    return own or 1.0
 
 
 def _order(place):

@@ -3,21 +3,26 @@
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from paddle_ugatit.backend.errors import InputError, UsageError
 from paddle_ugatit.cli import command
 from paddle_ugatit.cli.parity_chart import parity_chart, read_report
+from paddle_ugatit.data import transforms
 from paddle_ugatit.data.faces import draw as faces
 from paddle_ugatit.data.faces.folder import LARGEST, SMALLEST
 from paddle_ugatit.formats import atomic
 from paddle_ugatit.inference.figures import translation_figure, write_small
+from paddle_ugatit.inference.translate import generate
 from paddle_ugatit.weights import load_networks
 from paddle_ugatit.weights.pretrained import pretrained
 
 PROGRAM = "make_pictures"
 _SHOWN = 96  # pixels of a picture in a figure
+_LARGE = 8  # how many times larger than the model's pictures photos are that are to be reduced
 _MOST = 100  # faces in a row
 _GENERATORS = ("genA2B", "genB2A")
 EXAMPLES = """\
@@ -28,8 +33,9 @@ examples:
   python tools/make_pictures.py --parity work/outputs/parity/forward.json --only parity
 
 Writes translation.png (a photo, where the model looks, the translation, and back, for faces it was not trained on),
-faces.png (pairs of the drawn data set: the same person as photo and as cartoon) and, with --parity, parity.svg (the
-error of every layer along the depth of a network). The model is the one that ships, or the newest checkpoint of --run,
+faces.png (pairs of the drawn data set: the same person as photo and as cartoon), resizing.png (photos reduced with and
+without antialiasing, each above its translation) and, with --parity, parity.svg (the error of every layer along the
+depth of a network). The model is the one that ships, or the newest checkpoint of --run,
 its running means if it has them.
 
 exit code: 0 done, 1 the input or output is bad, 2 bad usage, 130 interrupted
@@ -54,12 +60,18 @@ def parse(argv: Sequence[str] | None, program: str) -> argparse.Namespace:
 
 def _translation(arguments: argparse.Namespace, out: Path) -> None:
     """Test faces through both generators."""
+    path, networks = _model(arguments)
+    pictures = [faces.draw("testA", index, arguments.size, arguments.seed) for index in range(arguments.faces)]
+    _write(out / "translation.png", translation_figure(networks, pictures, _SHOWN), f"by {path}")
+
+
+def _model(arguments: argparse.Namespace) -> tuple[Path | str, dict[str, Any]]:
+    """The file of the model, and its generators."""
     path = _newest(arguments.run) if arguments.run else arguments.weights
     networks = load_networks(pretrained(path), "float32", None, _GENERATORS)
     if missing := [name for name in _GENERATORS if name not in networks]:
         raise InputError(f"{path}: lacks {' and '.join(missing)}")
-    pictures = [faces.draw("testA", index, arguments.size, arguments.seed) for index in range(arguments.faces)]
-    _write(out / "translation.png", translation_figure(networks, pictures, _SHOWN), f"by {path}")
+    return path, networks
 
 
 def _newest(run: str) -> Path:
@@ -91,7 +103,28 @@ def _write(path: Path, pixels: np.ndarray, origin: str) -> None:
     print(f"{path}: {origin}, {write_small(path, pixels) / 1000:.0f} kB")
 
 
-PICTURES = {"translation": _translation, "faces": _faces, "parity": _parity}
+def _resizing(arguments: argparse.Namespace, out: Path) -> None:
+    """Large photos, reduced with and without antialiasing, and what the model makes of either."""
+    network = _model(arguments)[1][_GENERATORS[0]]
+    photos = [
+        Image.fromarray(faces.draw("testA", index, _LARGE * arguments.size, arguments.seed))
+        for index in range(arguments.faces)
+    ]
+    rows = []
+    for reduced, to_input, written in (
+        (transforms.test_pixels, transforms.to_input, transforms.to_pixels),
+        (transforms.official_pixels, transforms.official_input, transforms.official_output),
+    ):
+        pixels = [reduced(photo, arguments.size) for photo in photos]
+        results = written(generate(network, np.stack([to_input(image) for image in pixels]))[0])
+        rows += [np.concatenate(pixels, 1), np.concatenate(list(results), 1)]
+    sheet = Image.fromarray(np.concatenate(rows)).resize(
+        (_SHOWN * arguments.faces, _SHOWN * len(rows)), Image.Resampling.NEAREST
+    )
+    _write(out / "resizing.png", np.asarray(sheet), f"{_LARGE * arguments.size} px reduced to {arguments.size}")
+
+
+PICTURES = {"translation": _translation, "faces": _faces, "parity": _parity, "resizing": _resizing}
 
 
 def make(arguments: argparse.Namespace) -> None:

@@ -18,6 +18,7 @@ from paddle_ugatit.models.ugatit import ResnetGenerator
 from paddle_ugatit.weights import load_networks
 from paddle_ugatit.weights.pretrained import PRETRAINED, pretrained
 
+_OFFICIAL_SIDE = 256  # pixels, of the authors' program unless told otherwise
 EXAMPLES = """\
 examples:
   python tools/translate.py --demo
@@ -33,6 +34,8 @@ The weights faces ship with the package: a small model trained on drawn faces of
 A light model takes images of any size and keeps it; a full one takes only its own size, to which --resize brings them.
 A large photo would need more memory than most machines have. It is translated with its longer side at --max-side, or
 less if memory is short, and enlarged to its own size; so are heatmaps, while sheets stay small (docs/metrics.md).
+--as official gives the pixels of the authors' TensorFlow program, which resizes every image to NxN (256) without
+antialiasing and cuts fractions off (docs/official.md).
 Results keep the suffixes of their inputs where that format keeps the image: .gif, .ico, .heic ... become .png.
 --compare finds the true image by name and prints L1 (levels of 255), PSNR (dB) and SSIM of the translated images and,
 as a baseline, of the inputs themselves; for drawn faces also which attributes were kept, such as glasses and the colour
@@ -64,6 +67,13 @@ def parse(argv: Sequence[str] | None, program: str) -> argparse.Namespace:
     parser.add_argument("--compare", metavar="DIR", help="folder with the true images, under the same names")
     parser.add_argument(
         "--resize", type=int, nargs="?", const=0, metavar="N", help="resize to NxN first (N: a full model's size)"
+    )
+    parser.add_argument(
+        "--as",
+        dest="like",
+        choices=("port", "official"),
+        default="port",
+        help="official: resize and round as the authors' TensorFlow program does, without antialiasing (port)",
     )
     parser.add_argument(
         "--max-side",
@@ -120,7 +130,7 @@ def side_of(arguments: argparse.Namespace, network: ResnetGenerator) -> int | No
     Raises UsageError if the network does not take that size.
     """
     if arguments.resize is None:
-        return None
+        return (network.img_size or _OFFICIAL_SIDE) if arguments.like == "official" else None
     if arguments.resize == 0 and network.light:
         raise UsageError("--resize needs a number of pixels with a light model, which takes any size")
     if arguments.resize > memory.LARGEST:

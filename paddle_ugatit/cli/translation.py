@@ -71,6 +71,7 @@ class TranslationJob:
     ) -> None:
         self.arguments, self.networks, self.side, self.progress = arguments, networks, side, progress
         self.there = networks[GENERATORS[arguments.direction][0]]
+        self.official = arguments.like == "official"
         self.skipped = Skipped(arguments.strict or progress.total == 1, progress.say)
         self.uncompared = Skipped(arguments.strict, progress.say, "not compared")
         self.truth: dict[str, Path] = {}
@@ -85,7 +86,9 @@ class TranslationJob:
         picture = read_picture(path)
         if note := further_frames(picture, path):
             self.progress.say(note)
-        return np.array(picture) if self.side is None else transforms.test_pixels(picture, self.side)
+        if self.side is None:
+            return np.array(picture)
+        return (transforms.official_pixels if self.official else transforms.test_pixels)(picture, self.side)
 
     def require_room(self) -> None:
         """Raise InputError if images of the size that --resize asks for do not fit in memory."""
@@ -138,7 +141,8 @@ class TranslationJob:
 
     def translate(self, batch: list[Photo]) -> None:
         """Translate and write one batch; where memory does not suffice, one image at a time."""
-        images = np.stack([transforms.to_input(photo.working) for photo in batch])
+        to_input = transforms.official_input if self.official else transforms.to_input
+        images = np.stack([to_input(photo.working) for photo in batch])
         try:
             translated, heatmaps = generate(self.there, images)
         except MemoryError:
@@ -158,7 +162,8 @@ class TranslationJob:
     def finish(self, photo: Photo, image: np.ndarray, translated: np.ndarray, heatmap: np.ndarray) -> None:
         """Write the results of one image at its own size, and compare it."""
         height, width = photo.pixels.shape[:2]
-        result = resized(transforms.to_pixels(translated), height, width, Image.Resampling.BICUBIC)
+        pixels = (transforms.official_output if self.official else transforms.to_pixels)(translated)
+        result = resized(pixels, height, width, Image.Resampling.BICUBIC)
         write_result(self.arguments.out, photo.name, result)
         self.done += 1
         if photo.working.shape != photo.pixels.shape:

@@ -7,6 +7,7 @@ antialiased, and does not keep the aspect ratio. align/check_data.py compares al
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from PIL import Image, ImageOps
 
@@ -109,6 +110,14 @@ def test_pixels(picture: Image.Image, size: int) -> np.ndarray:
     return np.asarray(_resized(picture, size))
 
 
+def official_pixels(picture: Image.Image, size: int) -> np.ndarray:
+    """Resize an RGB image as the authors' TensorFlow program does, without antialiasing: uint8 (S,S,3).
+
+    Bilinear interpolation between the four nearest pixels, whatever the size of the image.
+    """
+    return np.asarray(cv2.resize(np.asarray(picture), (size, size), interpolation=cv2.INTER_LINEAR))
+
+
 def _resized(picture: Image.Image, side: int) -> Image.Image:
     return picture.resize((side, side), Image.Resampling.BILINEAR)
 
@@ -118,7 +127,25 @@ def to_input(pixels: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(_SCALED[pixels].transpose(2, 0, 1))
 
 
+def official_input(pixels: np.ndarray) -> np.ndarray:
+    """Convert pixels to network input as the TensorFlow program does, in double precision until the end.
+
+    uint8 (H,W,3) -> float32 (3,H,W) in [-1,1], a last digit away from `to_input`.
+    """
+    return np.ascontiguousarray((pixels / 127.5 - 1).astype(np.float32).transpose(2, 0, 1))
+
+
 def to_pixels(images: np.ndarray) -> np.ndarray:
     """Convert network output to pixels, clipped and rounded: (...,3,H,W) in [-1,1] -> uint8 (...,H,W,3)."""
+    return np.rint(_levels(images)).astype(np.uint8)
+
+
+def official_output(images: np.ndarray) -> np.ndarray:
+    """Convert network output to pixels as the authors' TensorFlow program does, which cuts off the fraction."""
+    return _levels(images).astype(np.uint8)
+
+
+def _levels(images: np.ndarray) -> np.ndarray:
+    """(...,3,H,W) in [-1,1] -> float64 (...,H,W,3) from 0 to 255."""
     images = np.moveaxis(np.asarray(images, dtype=np.float64), -3, -1)
-    return np.rint((images.clip(-1, 1) + 1) * 127.5).astype(np.uint8)
+    return (images.clip(-1, 1) + 1) / 2 * 255.0

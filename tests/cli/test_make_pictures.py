@@ -20,7 +20,7 @@ from paddle_ugatit.inference import figures
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = ROOT / "tools" / "make_pictures.py"
-PICTURES = ("translation.png", "faces.png", "parity.svg")
+PICTURES = ("translation.png", "faces.png", "parity.svg", "resizing.png")
 SVG = "{http://www.w3.org/2000/svg}"
 
 
