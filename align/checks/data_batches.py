@@ -83,7 +83,9 @@ def _usual(folder: Path, size: int, seed: int) -> list[Row]:
     with folders.TrainingData(folder, size, 1, seed, say=said.append) as data:
         rows = []
         for number, stream in enumerate(_plain_streams(folder, size, seed)):
-            rows += [same(f"defaults, step {n}", data.batch(n)[number], stream.batch(n, 1)) for n in (1, 2, 3, 4, 5, 40)]
+            rows += [
+                same(f"defaults, step {n}", data.batch(n)[number], stream.batch(n, 1)) for n in (1, 2, 3, 4, 5, 40)
+            ]
         rows.append(same("defaults: workers read ahead", data.workers > 0, True))
         rows.append(same("one process by default", data.streams[1].batch(2), data.batch(2)[1]))
     rows.append(same("unreadable files are told", sum("2_damaged" in line for line in said), 2))
