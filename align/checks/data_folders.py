@@ -8,7 +8,7 @@ from pathlib import Path
 from unittest.mock import patch
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import EpsImagePlugin, Image, ImageOps
 
 from align.compare import folders as plain
 from align.compare.values import same, told
@@ -102,11 +102,12 @@ def _unreadable(folder: Path) -> list[Row]:
 def _inputs(folder: Path) -> list[Row]:
     """Files, folders and patterns as a command line takes them, with the names of their results."""
     for number, name in enumerate(
-        ("a.png", "x/a.png", "x/b.gif", "x/y/a.png", "x/y/notes.txt", "z/a.png", "out/a.png")
+        ("a.png", "x/a.png", "x/b.gif", "x/y/a.png", "x/y/notes.txt", "z/a.png", "out/a.png", "w/b.gif")
     ):
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"text" if name.endswith("txt") else plain.content("GIF" if "gif" in name else "PNG", number))
+    (folder / "x/d.png").mkdir()
     (folder / "z/bare").write_bytes(plain.content("JPEG"))
     (folder / "z/.a.png").write_bytes(plain.content())
     (folder / "z/again.png").symlink_to(folder / "a.png")
@@ -119,6 +120,7 @@ def _inputs(folder: Path) -> list[Row]:
             at("a.png", "x/a.png", "z/a.png"),
             [("a.png",) * 2, ("x/a.png", "a_2.png"), ("z/a.png", "a_3.png")],
         ),
+        "one name twice, renamed": (at("x/b.gif", "w/b.gif"), [("x/b.gif", "b.gif.png"), ("w/b.gif", "b.gif_2.png")]),
         "a file twice": (at("z/again.png", "a.png", "z/a.png"), [("z/again.png", "again.png"), ("z/a.png", "a.png")]),
         "a pattern": (at("x/*"), [("x/a.png", "a.png"), ("x/b.gif", "b.gif.png")]),
         "a deep pattern": (at("x/**/a.png"), [("x/a.png", "a.png"), ("x/y/a.png", "y/a.png")]),
@@ -137,7 +139,7 @@ def _inputs(folder: Path) -> list[Row]:
 
 def _results_aside(folder: Path) -> list[Row]:
     """Results of an earlier run in a searched folder are no inputs, unless the search is for them."""
-    everything = ["a.png", "out/a.png", "x/a.png", "x/b.gif", "x/y/a.png", "z/a.png", "z/bare"]
+    everything = ["a.png", "out/a.png", "w/b.gif", "x/a.png", "x/b.gif", "x/y/a.png", "z/a.png", "z/bare"]
     rows, said = [], []
     for stage, value, outs, wanted in (
         ("without its results", folder, [folder / "out"], [name for name in everything if not name.startswith("out")]),
@@ -199,15 +201,17 @@ def _refused(folder: Path, pixels: np.ndarray) -> list[Row]:
     (folder / "document.png").write_bytes((folder / "document.eps").read_bytes())
     (folder / "cut.png").write_bytes(plain.content()[:60])
     rows = []
-    for name in ("float.tiff", "deep.tiff", "document.png", "cut.png", "absent.png", "."):
-        try:
-            images.read_image(folder / name)
-            note = "is read"
-        except images.ImageError:
-            note = ""
-        except Exception as error:
-            note = f"raises {type(error).__name__}"
-        rows.append(told(f"{name} is refused", note))
+    with patch.object(EpsImagePlugin, "Ghostscript") as started:
+        for name in ("float.tiff", "deep.tiff", "document.png", "cut.png", "absent.png", "."):
+            try:
+                images.read_image(folder / name)
+                note = "is read"
+            except images.ImageError:
+                note = ""
+            except Exception as error:
+                note = f"raises {type(error).__name__}"
+            rows.append(told(f"{name} is refused", note))
+    rows.append(same("no other program is started", started.called, False))
     sizes = [images.picture_size(folder / name) for name in ("document.png", "absent.png", ".")]
     return [*rows, same("no size", sizes, [None] * 3)]
 

@@ -1,57 +1,45 @@
-"""Check that two PyTorch checkpoints are equal bit for bit; PyTorch itself reads both.
+"""Check that checkpoints come back from Paddle bit for bit, or that two of PyTorch's are equal; PyTorch reads both.
 
+    python align/check_round_trip.py [--json FILE] [--html FILE]
     python align/check_round_trip.py BEFORE.pt AFTER.pt
 
-Exit code: 0 the same, 1 different, 2 a file cannot be read.
+Without files: the public files of every system, as the PyTorch twins save them, converted to Paddle and back, with
+their options, their arrays in Paddle, files of both frameworks, and an account of all that other programs add. Exit
+code: 0 the same, 1 different, 2 a file cannot be read.
 """
 
 import pickle
+import time
 
 import torch
 
 from align.checks import running
+from align.checks.conversion import case_entry, conversion_cases
+from align.compare.bits import differences
+from align.report.document import case_line, finish
 from paddle_ugatit.backend.errors import UsageError
-
-
-def differences(before, after):
-    """Return a line for every difference in name, dtype, shape or bits, and the number of equal tensors."""
-    before, after = _flat(before), _flat(after)
-    lines, same = [], 0
-    for key in sorted(before.keys() | after.keys()):
-        if key not in after or key not in before:
-            lines.append(f"{key}: only {'before' if key in before else 'after'}")
-            continue
-        a, b = before[key], after[key]
-        if not isinstance(a, torch.Tensor) or not isinstance(b, torch.Tensor):  # a version, say
-            lines += [] if type(a) is type(b) and a == b else [f"{key}: {a!r:.40} became {b!r:.40}"]
-        elif (a.dtype, a.shape) != (b.dtype, b.shape):
-            lines.append(f"{key}: {a.dtype} {list(a.shape)} became {b.dtype} {list(b.shape)}")
-        elif not torch.equal(_bits(a), _bits(b)):
-            lines.append(f"{key}: {int((_bits(a) != _bits(b)).any(-1).sum())} of {a.numel()} values differ")
-        else:
-            same += 1
-    return lines, same
-
-
-def _flat(state, prefix=""):
-    flat = {}
-    for key, value in state.items():
-        flat |= _flat(value, f"{prefix}{key}/") if isinstance(value, dict) else {prefix + key: value}
-    return flat
-
-
-def _bits(tensor):
-    # Bytes, since NaN differs from itself and -0 equals 0; one row per value.
-    return tensor.contiguous().reshape(-1, 1).view(torch.uint8)
+from paddle_ugatit.cli import command
 
 
 def main(argv=None):
     """Compare; returns the exit code."""
-    parser = running.parser("check_round_trip", __doc__, "before.pt after.pt", "0 bit-exact, 1 different, 2 bad usage")
-    parser.add_argument("before", metavar="BEFORE.pt", help="the original checkpoint")
-    parser.add_argument("after", metavar="AFTER.pt", help="the one converted there and back")
-    arguments = parser.parse_args(argv)
-    return running.run("check_round_trip", lambda: _run(arguments))
+    codes = "0 the same, 1 different, 2 a file cannot be read, or bad usage"
+    options = running.parser("check_round_trip", __doc__, "before.pt after.pt", codes)
+    options.add_argument("before", nargs="?", metavar="BEFORE.pt", help="a checkpoint, instead of the default cases")
+    options.add_argument("after", nargs="?", metavar="AFTER.pt", help="the one converted there and back")
+    running.add_report(options)
+    arguments = options.parse_args(argv)
+    work = _cases if arguments.before is None else _run
+    return running.run("check_round_trip", lambda: work(arguments))
+
+
+def _cases(arguments):
+    command.prepare_outputs(arguments.json, arguments.html)
+    start, entries, arguments.seed = time.perf_counter(), [], 0
+    for name in conversion_cases():
+        entries.append(case_entry(name))
+        print(case_line(entries[-1]), flush=True)
+    return finish("round_trip", entries, start, arguments, torch.__version__)
 
 
 def _loaded(path):
@@ -62,6 +50,8 @@ def _loaded(path):
 
 
 def _run(arguments):
+    if arguments.after is None:
+        raise UsageError("give two checkpoints to compare, or none")
     states = [_loaded(path) for path in (arguments.before, arguments.after)]
     lines, same = differences(*states)
     for line in lines[:20]:

@@ -19,6 +19,7 @@ HEIF = ("heic", "heics", "heif", "heifs", "hif", "avif", "avifs")
 HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 AVIF_BRANDS = (b"avif", b"avis")
 HIDDEN = (".hidden.png", "Thumbs.db", "ehthumbs.db", "Desktop.ini", ".folder/in.png", "b/.inner/x.png")
+LINKED = "linked/in.png"  # in a folder that a link leads to, though its own name is hidden
 TAKEN = (  # by their suffixes, in the order in which they are found: by the path below the folder
     *("B.PNG", "a.bmp", "a.gif", "a.jpeg", "a.tiff", "a.webp"),
     *("b-1.png", "b/1.png", "b/2.JPG", "b/c/3.ppm", "c.png/4.png"),
@@ -43,6 +44,11 @@ def can(kind: str) -> bool:
     return kind in Image.OPEN
 
 
+def by_content() -> tuple[str, ...]:
+    """Return the formats that are recognised without a suffix."""
+    return (*BY_CONTENT, "AVIF") if can("AVIF") and "AVIF" in Image.SAVE else BY_CONTENT
+
+
 def known(suffix: str) -> bool:
     """Return whether Pillow has a format of this suffix."""
     return f".{suffix}" in Image.registered_extensions()
@@ -60,7 +66,7 @@ def write_tree(folder: Path) -> None:
         _write(folder / name, content(suffixes.get(name.rpartition(".")[2].lower(), "PNG"), seed))
     for name in HIDDEN:
         _write(folder / name, content())
-    for kind in (*BY_CONTENT, "TIFF", "PPM"):
+    for kind in (*by_content(), "TIFF", "PPM"):
         _write(folder / f"{kind.lower()}_inside", content(kind))
     for suffix in NO_PICTURES:
         _write(folder / f"other/paper.{suffix}", content())
@@ -70,12 +76,13 @@ def write_tree(folder: Path) -> None:
     if hasattr(os, "mkfifo"):
         os.mkfifo(folder / "other/pipe")
     (folder / "other/gone").symlink_to(folder / "nowhere")
+    (folder / "linked").symlink_to(folder / ".folder", target_is_directory=True)
     (folder / "b/loop").symlink_to(folder, target_is_directory=True)
 
 
 def listed() -> list[str]:
     """Return the paths of the pictures in that folder, in order."""
-    return sorted([*TAKEN, *(f"{kind.lower()}_inside" for kind in BY_CONTENT)])
+    return sorted([*TAKEN, LINKED, *(f"{kind.lower()}_inside" for kind in by_content())])
 
 
 def left_out() -> dict[str, dict[str, int]]:

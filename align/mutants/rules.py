@@ -110,6 +110,8 @@ def _is_guard(node: ast.AST, parents: Sequence[ast.AST]) -> bool:
         return True
     if isinstance(node, ast.If):
         return not node.orelse and isinstance(node.body[-1], ast.Raise) and _only_speaks(node.body[:-1])
+    if isinstance(node, ast.For):
+        return not node.orelse and all(_is_guard(each, ()) for each in node.body)
     if isinstance(node, ast.ExceptHandler):
         return isinstance(node.body[-1], ast.Raise)
     if isinstance(node, ast.FunctionDef):

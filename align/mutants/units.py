@@ -14,8 +14,8 @@ from typing import Any
 
 from align.cases import CASES, TRAINING
 from align.cases.initial import CASES as INITIAL
+from align.checks import conversion, initial, layers, metric, training
 from align.checks import data as data_check
-from align.checks import initial, layers, metric, training
 from align.compare.data import write_pictures
 from align.compare.paddle_side import PaddleSide
 from align.compare.recording import load_recording, save_recording
@@ -81,6 +81,7 @@ def listed(quick: bool) -> list[Unit]:
     dtypes = ("float64",) if quick else ("float64", "float32")
     found = [Unit(check, case, dtype) for case in CASES for dtype in dtypes for check in ("forward", "backward")]
     found += [Unit("training", system) for system in TRAINING] + [Unit("data", part) for part in DATA]
+    found += [Unit("round_trip", case) for case in conversion.conversion_cases()]
     if quick:
         return [*found, Unit("metric", "statistics")]
     return found + [Unit("init", case) for case in INITIAL] + [Unit("metric", part) for part in METRICS]
@@ -88,7 +89,7 @@ def listed(quick: bool) -> list[Unit]:
 
 def run(unit: Unit, folder: Path) -> Difference | None:
     """Run a unit and return its first difference, if any; `folder` holds the references of `record`."""
-    runs = {"training": _training, "init": _initial, "data": _data, "metric": _metric}
+    runs = {"training": _training, "init": _initial, "data": _data, "metric": _metric, "round_trip": _round_trip}
     return _layers(unit, folder) if unit.dtype else runs[unit.check](unit)
 
 
@@ -136,6 +137,10 @@ def _data(unit: Unit) -> Difference | None:
             if entry["verdict"] != "aligned":
                 return _difference(entry, None)
     return None
+
+
+def _round_trip(unit: Unit) -> Difference | None:
+    return _difference(conversion.case_entry(unit.case), None)
 
 
 def _metric(unit: Unit) -> Difference | None:

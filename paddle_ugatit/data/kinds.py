@@ -15,7 +15,7 @@ from paddle_ugatit.backend.errors import InputError
 NEEDS_HEIF = "HEIC, HEIF and old Pillow's AVIF need pillow-heif: pip install pillow-heif"
 # Pillow registers these documents, streams and stubs, but they are not images of a data set.
 _NOT_PICTURES = {".pdf", ".ps", ".eps", ".mpg", ".mpeg", ".bufr", ".grib", ".h5", ".hdf", ".wmf", ".emf"}
-_NEVER = {"EPS", "PDF", "MPEG", "BUFR", "GRIB", "HDF5", "WMF"}  # the formats of those, whatever a file's suffix
+_NEVER = {"EPS", "MPEG", "BUFR", "GRIB", "HDF5", "WMF"}  # the formats of those, whatever a file's suffix
 _HEIF = {".heic", ".heics", ".heif", ".heifs", ".hif", ".avif", ".avifs"}
 _BRANDS = {  # the bytes after "ftyp" -> a suffix of that format
     **dict.fromkeys((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"), ".heic"),

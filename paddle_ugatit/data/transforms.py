@@ -45,7 +45,7 @@ def draw_choice(*key: int) -> Choice:
 
 def draw_order(n: int, *key: int) -> np.ndarray:
     """Return the permutation of 0 ... n-1 for `key`."""
-    return np.argsort(random_bits(*key, count=n), kind="stable")
+    return np.argsort(random_bits(*key, count=n))
 
 
 def train_pixels(picture: Image.Image, size: int, choice: Choice) -> np.ndarray:
