@@ -29,12 +29,19 @@ def main(argv=None):
     options.add_argument("after", nargs="?", metavar="AFTER.pt", help="the one converted there and back")
     running.add_report(options)
     arguments = options.parse_args(argv)
-    work = _cases if arguments.before is None else _run
-    return running.run("check_round_trip", lambda: work(arguments))
+    return running.run("check_round_trip", lambda: _work(arguments))
+
+
+def _work(arguments):
+    command.prepare_outputs(arguments.json, arguments.html)
+    if arguments.before is None:
+        return _cases(arguments)
+    if arguments.json or arguments.html:
+        raise UsageError("--json and --html report on the default cases: leave out the files")
+    return _files(arguments)
 
 
 def _cases(arguments):
-    command.prepare_outputs(arguments.json, arguments.html)
     start, entries, arguments.seed = time.perf_counter(), [], 0
     for name in conversion_cases():
         entries.append(case_entry(name))
@@ -49,7 +56,7 @@ def _loaded(path):
         raise UsageError(f"{path}: cannot be read: {' '.join(str(error).split())[:300]}") from None
 
 
-def _run(arguments):
+def _files(arguments):
     if arguments.after is None:
         raise UsageError("give two checkpoints to compare, or none")
     states = [_loaded(path) for path in (arguments.before, arguments.after)]
