@@ -10,9 +10,9 @@ from dataclasses import replace
 import numpy as np
 
 from paddle_ugatit import formats, weights
-from paddle_ugatit.backend.errors import UsageError
+from paddle_ugatit.backend.errors import UsageError, one_line
 from paddle_ugatit.backend.progress import Progress, size
-from paddle_ugatit.cli import command
+from paddle_ugatit.cli import checkpoint_report, command
 from paddle_ugatit.formats import atomic
 from paddle_ugatit.weights.rules import FLOATS
 
@@ -22,6 +22,7 @@ examples:
   python tools/convert_weights.py selfie2anime.pdparams back.pt
   python tools/convert_weights.py initial.pt initial.safetensors --model ugatit-initial
   python tools/convert_weights.py UGATIT_selfie2anime_lsgan_4resblock_6dis_1_1_10_10_1000_sn_smoothing official.pdparams
+  python tools/convert_weights.py UGATIT.model-1000000 --report
   python tools/convert_weights.py vgg_normalised.pth encoder.pdparams
   python tools/convert_weights.py 1000000_G.pth sagan_generator.pdparams
   python tools/convert_weights.py model_150.pt stylegan2.pdparams
@@ -43,8 +44,10 @@ def parse(argv: Sequence[str] | None, program: str) -> argparse.Namespace:
     """Return the command line's arguments."""
     parser = command.parser(program, __doc__, EXAMPLES)
     parser.add_argument("source", metavar="SRC", help="checkpoint to read, of TensorFlow also its folder")
+    written = f"checkpoint to write ({', '.join(formats.SUFFIXES)}); replaced if it exists"
+    parser.add_argument("destination", nargs="?", metavar="DST", help=written)
     parser.add_argument(
-        "destination", metavar="DST", help=f"checkpoint to write ({', '.join(formats.SUFFIXES)}); replaced if it exists"
+        "--report", action="store_true", help="write nothing; print what SRC holds, by name, for a report of a fault"
     )
     parser.add_argument(
         "--model",
@@ -60,7 +63,10 @@ def parse(argv: Sequence[str] | None, program: str) -> argparse.Namespace:
         metavar="X",
         help="StyleGAN2: --lr_mlp of SRC's training (from its .config.json, or 0.1)",
     )
-    return parser.parse_args(argv)
+    arguments = parser.parse_args(argv)
+    if (arguments.destination is None) != arguments.report:
+        parser.error("DST is required, or --report without DST")
+    return arguments
 
 
 def destination_framework(source_framework: str, destination: str, wanted: str | None) -> str:
@@ -87,7 +93,11 @@ def require_usable(source: str, destination: str) -> None:
 
 
 def convert(arguments: argparse.Namespace) -> None:
-    """Read, convert and write a checkpoint, and print what was done."""
+    """Read, convert and write a checkpoint, and print what was done; or print a report on it."""
+    if arguments.report:
+        for line in checkpoint_report.lines(arguments.source, arguments.model):
+            print(one_line(line))
+        return
     started = time.monotonic()
     source, destination = arguments.source, arguments.destination
     require_usable(source, destination)

@@ -75,6 +75,7 @@ class RunOptions:
                     raise ValueError(f"{field.name} must be {least} or more and finite, got {shown(value)}")
                 if value > LARGEST[wanted]:
                     raise ValueError(f"{field.name} is too large: {shown(value)}")
+                object.__setattr__(self, field.name, wanted(value))  # lr=1 is a float, too
         if self.amp not in AMP:
             raise ValueError(f"amp must be one of {', '.join(AMP)}, got {shown(self.amp)}")
         if self.ema >= 1:

@@ -83,3 +83,12 @@ def test_numbers_as_people_write_them(tmp_path):
     assert (config.iteration, config.lr, config.save_freq) == (1_000_000, 1e-4, 5000)
     assert (config.light, config.decay_flag, config.strict) == (True, False, True)
     assert type(config.iteration) is int and Config.from_dict(config.as_dict()) == config
+
+
+@pytest.mark.parametrize("value", ["0", "1", "2e-4"])
+def test_a_whole_number_is_a_rate_too(tmp_path, value):
+    path = tmp_path / "c.yaml"
+    path.write_text(f"lr: {value}\nimg_size: 24\nch: 2\nn_res: 1\nglobal_layers: 4\nlocal_layers: 3\n")
+    config = start.configuration(path)
+    assert type(config.lr) is float
+    start.system_of(config)  # Paddle's optimisers take no whole number

@@ -34,6 +34,31 @@ def test_lockstep(options):
     assert max(row["error"] for entry in entries for row in entry["rows"]) < 1e-11
 
 
+TENSORFLOW = dataclasses.replace(SMALL, revision="tensorflow", iteration=2)
+
+
+@pytest.mark.parametrize("older", [False, True])
+def test_lockstep_of_the_tensorflow_revision(older):
+    """Its biases before norms have gradients of zero, which only decay moves: rounding is no fault."""
+    entries = list(lockstep(dataclasses.replace(TENSORFLOW, older_cam=older), 2))
+    assert [entry["verdict"] for entry in entries] == ["aligned"] * 2
+
+
+@pytest.mark.parametrize("how", ["without a gradient", "without decay"])
+def test_a_bias_that_only_decay_moves_is_watched(how):
+    """Also where its gradient is zero: the moments and the bias itself are compared."""
+
+    def plant(trainer):
+        bias = trainer.networks["genA2B"].DownBlock[1].bias
+        if how == "without a gradient":
+            bias.stop_gradient = True
+        else:
+            bias.optimize_attr["learning_rate"] = 0.5
+
+    found, blamed = verdict(TENSORFLOW, 2, plant)
+    assert found == "diverged" and blamed["layer"] == "genA2B.DownBlock.1" and blamed["slot"] == "bias"
+
+
 PLANTED = {fault.name: fault for fault in training_faults.FAULTS}
 
 

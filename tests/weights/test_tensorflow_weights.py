@@ -12,6 +12,8 @@ from align.compare import tensorflow_names
 from align.compare.tensorflow_names import SCOPES
 from paddle_ugatit import formats, weights
 from paddle_ugatit.cli import convert as command
+from paddle_ugatit.cli import train
+from paddle_ugatit.data.faces.folder import make_dataset
 from paddle_ugatit.inference.translate import evaluating
 from tests import tensorflow_files as tf
 from torch_ref.models.ugatit import Discriminator, ResnetGenerator
@@ -148,6 +150,43 @@ def test_the_revision_is_told_by_keys(tmp_path):
     plain = {key: tensor.numpy() for key, tensor in ResnetGenerator(3, 3, 2, 1, 16).state_dict().items()}
     with pytest.raises(weights.WeightError, match="is of the model ugatit by its keys, not ugatit-tensorflow"):
         weights.convert(formats.Checkpoint({"": plain}, "torch"), "paddle", "x", "ugatit-tensorflow")
+
+
+def test_training_goes_on_from_the_file(tmp_path, capsys):
+    nets = made(light=True)
+    source = tf.write(tmp_path / "x", saved(nets, False, adam=True))
+    make_dataset(tmp_path / "data", 2, 1, 96, 0)
+    small = ["light=true", "img_size=96", "ch=2", "n_res=4", "global_layers=6", "local_layers=4", "iteration=1"]
+    (tmp_path / "tiny.yaml").write_text("".join(f"{line.replace('=', ': ')}\n" for line in small))
+    line = ["--config", tmp_path / "tiny.yaml", "--data", tmp_path / "data", "--init", source]
+    run = [*map(str, line), "--out", str(tmp_path / "run")]
+    assert train.main(run) == 1 and "revision=tensorflow" in capsys.readouterr().err
+    assert train.main([*run[:-1], str(tmp_path / "new"), "revision=tensorflow", "lr=0"]) == 0
+    found = formats.read(tmp_path / "new/checkpoints/latest/weights.pdparams").networks["genA2B"]
+    assert np.array_equal(found["cam_fc.bias"], nets["genA2B"].cam_fc.bias.detach().numpy())
+    assert np.array_equal(found["DownBlock.2.weight"], nets["genA2B"].DownBlock[2].weight.detach().numpy())
+
+
+def test_a_report_names_what_the_file_holds_and_why_it_is_refused(tmp_path, capsys):
+    arrays = saved(made(light=True), False)
+    source = tf.write(tmp_path / "x", arrays)
+    assert command.main([os.fspath(source), "--report"]) == 0
+    printed = capsys.readouterr().out.splitlines()
+    assert sum(line.startswith("  ") for line in printed) == len(arrays)
+    assert "  generator_B/CAM_logit/kernel float32 [8, 1]" in printed
+    assert printed[-1] == "accepted: model ugatit-tensorflow"
+    del arrays["generator_B/MLP/gamma/dense/kernel"]
+    assert command.main([os.fspath(tf.write(tmp_path / "y", arrays)), "--report"]) == 0
+    refused = capsys.readouterr().out.splitlines()[-1]
+    assert refused.startswith("refused: ") and "MLP/gamma/dense/kernel" in refused
+    data = next(source.glob("*.data*"))
+    data.write_bytes(data.read_bytes()[:-9])
+    assert command.main([os.fspath(source), "--report"]) == 0
+    printed = capsys.readouterr().out
+    assert "refused: " in printed and "7z" in printed and f"{data.name}: " in printed
+    with pytest.raises(SystemExit, match="2"):
+        command.main([os.fspath(source)])
+    assert "DST is required" in capsys.readouterr().err
 
 
 @pytest.mark.skipif(not PUBLIC.is_dir(), reason="needs UGATIT_PUBLIC_FILES")
