@@ -2,11 +2,11 @@
 
 from unittest.mock import patch
 
-from align.compare.reference import measure, set_mode
+from align.compare.reference import measure, outputs_of, set_mode
 from align.compare.sides import paddle_side_of, torch_side_of
 from align.compare.verdict import Judge
 from align.compare.views import Key as _Key
-from align.compare.views import Whole, as_list, emit
+from align.compare.views import Whole
 from paddle_ugatit.layers import sequential
 from paddle_ugatit.layers.fast import dispatch, winograd
 
@@ -62,8 +62,8 @@ class _Run:
             Whole(self.side, self.model, judge).run(self.reference.inputs, self.reference.cotangents)
         else:
             for call, arrays in enumerate(self.reference.inputs):
-                outputs = as_list(self.model(*map(self.side.tensor, arrays)))
-                emit(self.side, judge, _Key("output", "", call, ""), outputs)
+                for slot, array in outputs_of(self.side, self.model, [arrays])[0].items():
+                    judge(_Key("output", "", call, slot), array)
         self.side.set_buffers(self.model, buffers)
         errors = [float("inf") if row.error is None else row.error for row in judge.rows.values()]
         return max(errors, default=None)

@@ -4,10 +4,13 @@
 compares what arrives at the layer.
 """
 
+import os
 from pathlib import Path
 
 import numpy as np
 
+from align.cases.pair import Pair
+from align.checks import repro_pair
 from align.compare.verdict import blame_message
 from align.compare.views import Key
 from paddle_ugatit.backend.errors import InputError
@@ -92,6 +95,8 @@ def write(folder, case, imports, expression, reference, blamed, check):
 
     `expression` evaluates to the case after the lines of `imports`. Raises InputError if the folder cannot be written.
     """
+    if isinstance(case, Pair):
+        return _written(folder, *repro_pair.parts(os.path.abspath(case.file), case, reference, blamed, check, ROOT))
     backward, path = check == "backward", blamed.layer
     between = blamed.what in ("input", "grad_output") or not path or Key("input", path, 0, "0") not in reference
     place = "" if between else path
@@ -118,6 +123,10 @@ def write(folder, case, imports, expression, reference, blamed, check):
         called="model" if between else "layer",
         collect=collect,
     )
+    return _written(folder, script, data)
+
+
+def _written(folder, script, data):
     folder = Path(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -151,7 +160,7 @@ def _inputs(reference, place, calls):
 def _gradients(reference, place, calls):
     if not place:
         arrays = enumerate(reference.cotangents)
-        return {f"gradient {call} {i}": array for call, given in arrays for i, array in enumerate(given)}
+        return {f"gradient {call} {slot}": array for call, given in arrays for slot, array in given.items()}
     found = {}
     for call in range(calls):
         i = 0

@@ -3,6 +3,7 @@
 Tensors never leave their side; arrays pass between the sides, parameters in PyTorch's layout.
 """
 
+from contextlib import nullcontext
 from importlib import import_module
 from types import SimpleNamespace
 
@@ -10,6 +11,7 @@ import numpy as np
 import paddle
 from paddle import nn
 
+from align.compare.structures import call_of
 from paddle_ugatit import weights
 from paddle_ugatit.backend.compat import default_dtype
 from paddle_ugatit.layers import plain
@@ -187,9 +189,45 @@ class PaddleSide:
         """Return path -> class name for every layer."""
         return {path: type(layer).__name__ for path, layer in model.named_sublayers(include_self=True)}
 
-    def tensor(self, array, grad=False):
-        """Return a tensor in this side's dtype; with `grad`, a leaf that accumulates its gradient."""
+    def tensor(self, array, grad=False, like=None):
+        """Return a tensor in this side's dtype; with `grad`, a leaf that accumulates its gradient.
+
+        `like` is a tensor that it stands for, whose dtype a side for models of any kind takes over.
+        """
         return paddle.to_tensor(np.asarray(array, self.dtype), stop_gradient=not grad)
+
+    def again(self, model, state, build):
+        """Return the model as it was before a run, from `state`; a side whose models keep more builds a new one."""
+        self.set_buffers(model, state)
+        return model
+
+    def in_use(self):
+        """Return a context for every run of a model; here nothing needs to be set."""
+        return nullcontext()
+
+    def call_model(self, model, tensors):
+        """Run the model on the tensors of one call."""
+        return model(*tensors)
+
+    def call_of(self, leaf, forward, arguments, options):
+        """Return the Call of a leaf with these arguments."""
+        return call_of(forward, arguments, options, self.is_tensor)
+
+    def free(self, tensor):
+        """Return the tensor as the model may have it; here models overwrite nothing."""
+        return tensor
+
+    def joint(self, tensor):
+        """Return the tensor as it is now, for a gradient that is to be passed to it later."""
+        return tensor
+
+    def changes(self, tensor):
+        """Return how often the tensor was overwritten; here never."""
+        return 0
+
+    def takes_gradient(self, value):
+        """Return whether this is a tensor that a gradient can be passed to."""
+        return self.is_tensor(value) and not value.stop_gradient
 
     def is_tensor(self, value):
         """Return whether this is a tensor of this framework."""
@@ -219,11 +257,14 @@ class PaddleSide:
     def backward(self, tensors, gradients, keep=False):
         """Backpropagate sum(<tensor, gradient>) over the tensors that take a gradient; `keep` retains the graph."""
         pairs = zip(tensors, gradients, strict=True)
-        pairs = [(t, self.tensor(g)) for t, g in pairs if not t.stop_gradient and g is not None]
+        pairs = [(t, self.tensor(g, like=t)) for t, g in pairs if g is not None and self.takes_gradient(t)]
         if len(pairs) == 1 and not pairs[0][0].is_leaf:
             pairs[0][0].backward(pairs[0][1], retain_graph=keep)
         elif pairs:  # Paddle's own backward rejects a tensor listed twice and, in 2.6, one that depends on another
-            paddle.add_n([(t * g).sum() for t, g in pairs]).backward(retain_graph=keep)
+            paddle.add_n([self._product(t, g) for t, g in pairs]).backward(retain_graph=keep)
+
+    def _product(self, tensor, gradient):
+        return (tensor * gradient).sum()
 
     def gradient(self, tensor):
         """Return the gradient accumulated so far as an array, or None."""

@@ -1,6 +1,7 @@
 """Exceptions that a comparison ends with, as one line: which side, where, and what."""
 
 import re
+import sysconfig
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +10,7 @@ from pathlib import Path
 from paddle_ugatit.backend.errors import InputError
 
 ROOT = Path(__file__).resolve().parents[2]
+_LIBRARY = sysconfig.get_paths()["stdlib"]
 LONGEST = 300  # characters of a message
 
 
@@ -38,12 +40,13 @@ def described(error: BaseException) -> str:
 
 
 def where(error: BaseException) -> str:
-    """Return "file:line" of the innermost frame in the project, outside the harness if there is one there."""
+    """Return "file:line" of the innermost frame in the project or in a user's file, outside the harness if possible."""
     frames = [(Path(frame.filename), frame.lineno) for frame in traceback.extract_tb(error.__traceback__)]
     own = [(path, line) for path, line in frames if "site-packages" not in path.parts and path.is_file()]
+    own = [(path, line) for path, line in own if path.is_relative_to(ROOT) or not path.is_relative_to(_LIBRARY)]
     for path, line in reversed(own):
-        if path.is_relative_to(ROOT) and not path.is_relative_to(ROOT / "align"):
-            return f"{path.relative_to(ROOT)}:{line}"
+        if not path.is_relative_to(ROOT / "align") or path.is_relative_to(ROOT / "align/examples"):
+            return f"{path.relative_to(ROOT) if path.is_relative_to(ROOT) else path}:{line}"
     for path, line in reversed(own):
         return f"{path.relative_to(ROOT) if path.is_relative_to(ROOT) else path}:{line}"
     return "an unknown place"

@@ -72,12 +72,17 @@ def _describe(case, reference, put):
         "torch": reference.torch,
         "weights": {key: put(array) for key, array in reference.weights.items()},
         "inputs": [[put(array) for array in call] for call in reference.inputs],
-        "cotangents": [[put(array) for array in call] for call in reference.cotangents],
+        "cotangents": [{slot: put(a) for slot, a in call.items()} for call in reference.cotangents],
         "tensors": [[*key, put(array)] for key, array in reference.tensors.items()],
         "floors": [[view, *key, value] for (view, key), value in reference.floors.items()],
         "types": reference.types,
         "order": reference.order,
     }
+
+
+def _by_slot(call):
+    """The items of a call's output gradients, which older recordings hold as a list."""
+    return call.items() if isinstance(call, dict) else ((str(i), name) for i, name in enumerate(call))
 
 
 def _restore(entry, tensors):
@@ -95,7 +100,7 @@ def _restore(entry, tensors):
         entry["seed"],
         {key: get(name) for key, name in entry["weights"].items()},
         [[get(name) for name in call] for call in entry["inputs"]],
-        [[get(name) for name in call] for call in entry["cotangents"]],
+        [{slot: get(name) for slot, name in _by_slot(call)} for call in entry["cotangents"]],
         {Key(*key): get(name) for *key, name in entry["tensors"]},
         {(view, Key(*key)): value for view, *key, value in entry["floors"]},
         entry["types"],

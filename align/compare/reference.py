@@ -4,16 +4,20 @@
 """
 
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
 
 from align.cases import randomise, representable
+from align.cases.pair import Pair
+from align.compare import repeating
 from align.compare.raised import NotComparable, on_side
 from align.compare.scales import Scales
+from align.compare.sides import torch_side_of
+from align.compare.structures import parts_of
 from align.compare.verdict import FREE_FLOORS, error_for, terms_of
-from align.compare.views import Isolated, Key, Propagated, as_list
+from align.compare.views import Isolated, Key, Propagated
 
 # Float32 runs besides the plain one, each with inputs moved by up to half a unit in the last place. A small model needs
 # many: there the error of a whole tensor may depend on how one variance is rounded, and a single draw may be lucky.
@@ -29,12 +33,23 @@ class Reference:
     seed: int
     weights: dict[str, np.ndarray]  # before the first call
     inputs: list[list[np.ndarray]]
-    cotangents: list[list[np.ndarray]]
+    cotangents: list[dict[str, np.ndarray | None]]  # slot of an output -> its gradient
     tensors: dict[Key, np.ndarray | None] = field(default_factory=dict)
     floors: dict[tuple[str, Key], float] = field(default_factory=dict)
     types: dict[str, str] = field(default_factory=dict)  # layer path -> class name
     order: list[tuple[str, int]] = field(default_factory=list)  # (layer, call) as executed
     torch: str = ""
+    facts: dict = field(default_factory=dict)  # of a pair's model, see TorchPairSide.facts
+
+    def only(self, layers):
+        """Return the reference without the tensors of leaves that are not in `layers`."""
+        leaves = {layer for layer, _ in self.order}
+        tensors = {
+            key: array
+            for key, array in self.tensors.items()
+            if key.layer not in leaves - layers or key.what in ("grad_param", "state")
+        }
+        return replace(self, tensors=tensors, order=[place for place in self.order if place[0] in layers])
 
     @cached_property
     def scales(self):
@@ -56,11 +71,14 @@ class Reference:
 def fresh_weights(side, case, seed):
     """Return the float32 state of a new twin, norms moved off their initial values and spectral norms settled."""
     model = side.build(case.build, seed)
-    state = randomise(side.state(model), seed)
+    state = side.state(model)
+    randomise(side.learned(model, state), seed)
     side.load(model, {key: case.gain * array if array.ndim > 1 else array for key, array in state.items()})
-    model.train()
-    for _ in range(2):
-        model(*[side.tensor(array) for array in case.inputs(seed)[0]])
+    if case.training or not isinstance(case, Pair):  # somebody's model may be unable to run in training mode
+        model.train()
+        with side.in_use():
+            for _ in range(2):
+                side.call_model(model, [side.tensor(array) for array in case.inputs(seed)[0]])
     return side.state(model)
 
 
@@ -71,29 +89,41 @@ def measure(case, torch_side, seed=0, weights=None, inputs=None, backward=True, 
     two runs on the same inputs differ, or PyTorch raises an exception.
     """
     with on_side("PyTorch"):
-        return _measured(case, torch_side, seed, weights, inputs, backward, float32)
+        try:
+            return _measured(case, torch_side, seed, weights, inputs, backward, float32)
+        except RuntimeError as error:
+            if not isinstance(case, Pair) or "modified by an inplace operation" not in str(error):
+                raise
+        # PyTorch itself cannot run the model backward, since it overwrites what it needs: its formulas can be.
+        case = replace(case, facts={"mutates": True})
+        found = _measured(case, torch_side_of(case), seed, weights, inputs, backward, float32)
+        return replace(found, facts=found.facts | {"mutates": True})
 
 
 def _measured(case, torch_side, seed, weights, inputs, backward, float32):
     inputs = inputs or case.inputs(seed)
     weights = weights or fresh_weights(torch_side("float32"), case, seed)
     side = torch_side("float64")
-    model = side.build(case.build, seed)
-    side.load(model, weights)
-    set_mode(model, case.training)
+    model = loaded(side, case, seed, weights)
     first = outputs_of(side, model, inputs)
-    side.set_buffers(model, weights)
+    repeating.require_values(first)
     cotangents = _cotangents(first, seed)
     reference = Reference(case.name, seed, weights, inputs, cotangents, torch=side.version)
-    reference.types = side.layer_types(model)
+    model = side.again(model, weights, lambda: loaded(side, case, seed, weights))
+    reference.types, reference.facts, leaves = side.layer_types(model), side.facts(model), set(side.leaves(model))
 
     def record(key, array):
         reference.tensors[key] = array
-        if key.what == "output" and key.slot == "0" and key.layer in side.leaves(model):
+        if key.what == "output" and key.layer in leaves and (key.layer, key.call) not in reference.order[-1:]:
             reference.order.append((key.layer, key.call))
 
     Propagated(side, model, record, inputs_too=True).run(inputs, cotangents if backward else None)
-    require_repeat(side.name, first, reference.tensors)
+    if isinstance(case, Pair):
+        repeating.require_untouched(
+            side, lambda: loaded(side, case, seed, weights), first, reference, cotangents if backward else None
+        )
+    else:
+        require_repeat(side.name, first, reference.tensors)
     if float32:
         del model  # to free its memory
         _measure_floors(case, torch_side, reference, backward)
@@ -103,10 +133,22 @@ def _measured(case, torch_side, seed, weights, inputs, backward, float32):
     return reference
 
 
+def loaded(side, case, seed, weights):
+    """Return a new model with these weights, in the case's mode."""
+    model = side.build(case.build, seed)
+    side.load(model, weights)
+    set_mode(model, case.training)
+    return model
+
+
 def outputs_of(side, model, inputs):
-    """Return the model's outputs of each call as arrays; its buffers are updated."""
-    with side.no_gradients():
-        return [[side.array(output) for output in as_list(model(*map(side.tensor, call)))] for call in inputs]
+    """Return the model's outputs of each call, slot -> array; its buffers are updated."""
+    found = []
+    with side.in_use(), side.no_gradients():
+        for call in inputs:
+            parts = parts_of(side.call_model(model, [side.tensor(a) for a in call]), side.is_tensor, numbers=True)
+            found.append({slot: side.array(tensor) for slot, tensor in zip(parts.slots, parts.tensors, strict=True)})
+    return found
 
 
 def require_repeat(name, first, tensors):
@@ -123,8 +165,8 @@ def repeats(first, tensors):
 def by_key(outputs):
     """Yield (Key, array) for a model's outputs of each call."""
     for call, arrays in enumerate(outputs):
-        for i, array in enumerate(arrays):
-            yield Key("output", "", call, str(i)), array
+        for slot, array in arrays.items():
+            yield Key("output", "", call, slot), array
 
 
 def set_mode(model, training):
@@ -135,7 +177,17 @@ def set_mode(model, training):
 def _cotangents(outputs, seed):
     """Output gradients for the backward pass: normal, with values exact in float32."""
     rng = np.random.default_rng([seed, 1])
-    return [[representable(rng.standard_normal(array.shape)) for array in call] for call in outputs]
+    return [{slot: _cotangent(array, rng) for slot, array in call.items()} for call in outputs]
+
+
+def _cotangent(array, rng):
+    """The gradient of one output; None for one that takes none, such as integers."""
+    if array.dtype.kind not in "fc":
+        return None
+    drawn = representable(np.asarray(rng.standard_normal(array.shape)))
+    return (
+        drawn if array.dtype.kind == "f" else drawn + 1j * representable(np.asarray(rng.standard_normal(array.shape)))
+    )
 
 
 def _measure_floors(case, torch_side, reference, backward):

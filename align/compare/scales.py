@@ -58,7 +58,7 @@ class Scales:
 
     def _passed_on(self, scales):
         """Give the model's own outputs the scale of the layer's outputs that they consist of."""
-        few = [key for key in self.tensors if key.what == "output" and self.tensors[key].size <= _FEW]
+        few = [key for key in self.tensors if key.what == "output" and self._is_small(key)]
         for key in few:
             if key.layer == "":
                 parts = [
@@ -66,6 +66,9 @@ class Scales:
                 ]
                 scales[key] = max([scales[key], *(scales[other] for other in parts)])
         return scales
+
+    def _is_small(self, key):
+        return self.tensors[key].dtype.kind == "f" and self.tensors[key].size <= _FEW
 
     def _sums(self, key):
         return self.types.get(key.layer) in SUMS
@@ -152,7 +155,13 @@ def largest(array):
     """Return the largest absolute value; 0 for None or an empty array."""
     if array is None or not array.size:
         return 0.0
-    return max(float(np.abs(part).max()) for part in parts(array))
+    if array.dtype.kind == "b":
+        return float(array.any())
+    found = max(float(np.abs(part).max()) for part in parts(array))
+    if np.isfinite(found):
+        return found
+    finite = np.abs(array[np.isfinite(array)])  # the others are compared by place
+    return float(finite.max()) if finite.size else 0.0
 
 
 def parts(array, count=1 << 16):
@@ -163,7 +172,7 @@ def parts(array, count=1 << 16):
 
 def _size(array):
     """The root mean square."""
-    squares = sum(float(np.vdot(part, part)) for part in parts(array))
+    squares = sum(float(np.vdot(part, part).real) for part in parts(array))
     return (squares / max(array.size, 1)) ** 0.5
 
 

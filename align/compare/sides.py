@@ -13,9 +13,9 @@ from align.cases.pair import Pair
 def torch_side_of(case: Case) -> Callable:
     """Return what makes PyTorch's side of the case from a dtype: TorchSide or TorchPairSide."""
     if isinstance(case, Pair):
-        from align.compare.pair_sides import TorchPairSide
+        from align.compare.pair_torch import TorchPairSide
 
-        return TorchPairSide
+        return partial(TorchPairSide, case)
     from align.compare.torch_side import TorchSide
 
     return TorchSide
@@ -24,7 +24,7 @@ def torch_side_of(case: Case) -> Callable:
 def paddle_side_of(case: Case) -> Callable:
     """Return what makes Paddle's side of the case from a dtype: PaddleSide or PaddlePairSide."""
     if isinstance(case, Pair):
-        from align.compare.pair_sides import PaddlePairSide
+        from align.compare.pair_paddle import PaddlePairSide
 
         return partial(PaddlePairSide, case)
     from align.compare.paddle_side import PaddleSide

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from align.compare.structures import call_of
 from paddle_ugatit.systems import SYSTEMS
 from torch_ref.layers import twice_differentiable as smooth
 from torch_ref.layers.batch_norm import FrozenBatchNorm2D
@@ -159,12 +160,59 @@ class TorchSide:
         """Return path -> class name for every layer."""
         return {path: type(layer).__name__ for path, layer in model.named_modules()}
 
-    def tensor(self, array, grad=False):
-        """Return a tensor in this side's dtype; with `grad`, a leaf that accumulates its gradient."""
-        if self.jitter is not None:
-            noise = self.jitter.uniform(-self.units, self.units, min(array.size, 65537))  # repeated in a large map
-            array = array * (1 + np.resize(noise, array.shape))
-        return torch.from_numpy(np.ascontiguousarray(array, self.dtype)).requires_grad_(grad)
+    def tensor(self, array, grad=False, like=None):
+        """Return a tensor in this side's dtype; with `grad`, a leaf that accumulates its gradient.
+
+        `like` is a tensor that it stands for, whose dtype a side for models of any kind takes over.
+        """
+        return torch.from_numpy(np.asarray(self._jittered(array), self.dtype, order="C")).requires_grad_(grad)
+
+    def _jittered(self, array):
+        if self.jitter is None:
+            return array
+        noise = self.jitter.uniform(-self.units, self.units, min(array.size, 65537))  # repeated in a large map
+        return array * (1 + np.resize(noise, array.shape))
+
+    def learned(self, model, state):
+        """Return those arrays of a state that may be moved away from their initial values; here all of them."""
+        return state
+
+    def again(self, model, state, build):
+        """Return the model as it was before a run, from `state`; a side whose models keep more builds a new one."""
+        self.set_buffers(model, state)
+        return model
+
+    def facts(self, model):
+        """Return what else a reference holds about the model; here nothing."""
+        return {}
+
+    def in_use(self):
+        """Return a context for every run of a model; here nothing needs to be set."""
+        return nullcontext()
+
+    def call_model(self, model, tensors):
+        """Run the model on the tensors of one call."""
+        return model(*tensors)
+
+    def call_of(self, leaf, forward, arguments, options):
+        """Return the Call of a leaf with these arguments."""
+        return call_of(forward, arguments, options, self.is_tensor)
+
+    def free(self, tensor):
+        """Return the tensor as the model may have it; here models overwrite nothing."""
+        return tensor
+
+    def joint(self, tensor):
+        """Return the tensor as it is now, for a gradient that is to be passed to it later."""
+        return tensor
+
+    def changes(self, tensor):
+        """Return how often the tensor was overwritten; here never."""
+        return 0
+
+    def takes_gradient(self, value):
+        """Return whether this is a tensor that a gradient can be passed to."""
+        return self.is_tensor(value) and value.requires_grad
 
     def is_tensor(self, value):
         """Return whether this is a tensor of this framework."""
@@ -204,7 +252,7 @@ class TorchSide:
     def backward(self, tensors, gradients, keep=False):
         """Backpropagate sum(<tensor, gradient>) over the tensors that take a gradient; `keep` retains the graph."""
         pairs = zip(tensors, gradients, strict=True)
-        wanted = [(tensor, self.tensor(g)) for tensor, g in pairs if tensor.requires_grad and g is not None]
+        wanted = [(t, self.tensor(g, like=t)) for t, g in pairs if g is not None and self.takes_gradient(t)]
         if wanted:
             torch.autograd.backward(*zip(*wanted, strict=True), retain_graph=keep)
 

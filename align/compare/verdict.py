@@ -21,6 +21,7 @@ UNDETERMINED = (
 NO_KEY = {side: f"{side} has no such key" for side in ("Paddle", "PyTorch")}
 EXTRA, MISSING = "PyTorch has no tensor of this name", "Paddle never computed it"
 FLOAT32_ULP = 2.0**-23
+COMPUTED = {"float64": 1e-10, "float32": 1e-5}  # limits of arrays that each side makes for itself
 UNKNOWN = "unknown"  # the cause of a difference that no known mistake reproduces
 FREE = ("propagated", "whole")  # views in which errors propagate
 # The "view" of the floors of free runs; in float64 there are some only where values are zero but for rounding.
@@ -55,8 +56,11 @@ class Row:
 
 
 def error_of(truth, array, scale):
-    """Return the largest absolute difference relative to `scale`; inf if a value is not finite or shapes differ."""
-    if truth.shape != array.shape or not truth.size:
+    """Return the largest absolute difference relative to `scale`; inf if shapes differ or a value is NaN or infinite.
+
+    A value that is NaN, or the same infinity, on both sides agrees; but a tensor without a finite value never does.
+    """
+    if truth.shape != array.shape or not truth.size or not np.isfinite(truth).any():
         return np.inf
     largest = 0.0
     for difference in _differences(truth, array):
@@ -79,8 +83,14 @@ def mean_error_of(truth, array, scale):
 
 def _differences(truth, array):
     for one, other in zip(parts(truth), parts(array), strict=True):
-        with np.errstate(invalid="ignore"):  # inf - inf is NaN, which the caller reports
-            yield one - other
+        if one.dtype.kind in "iub":
+            yield one.astype(np.float64) - other.astype(np.float64)
+            continue
+        with np.errstate(invalid="ignore", over="ignore"):  # inf - inf is NaN, which the caller reports
+            difference = one - other
+        if not np.isfinite(one).all():  # such as the mask of an attention
+            difference[(one == other) | (np.isnan(one) & np.isnan(other))] = 0
+        yield np.abs(difference) if difference.dtype.kind == "c" else difference
 
 
 def error_for(view, dtype, key):
@@ -101,19 +111,35 @@ def terms_of(weights, tensors):
     """
     terms = defaultdict(lambda: 1)
     for name, array in weights.items():
-        if array.ndim > 1:
+        if array.ndim > 1 and array.size:
             layer = name.rpartition(".")[0]
             terms[layer] = max(terms[layer], array.size // min(array.shape[:2]))
     for key, array in tensors.items():
-        if key.what in ("input", "output") and array is not None and array.ndim > 1:
+        if key.what in ("input", "output") and array is not None and array.ndim > 1 and array.size:
             terms[key.layer] = max(terms[key.layer], array.size // array.shape[1])
     terms[""] = max(terms.values(), default=1)
     return terms
 
 
+def fits_dtype(truth, array, dtype):
+    """Return whether an array has the dtype that a run in `dtype` gives for this truth, which is from float64.
+
+    Whole numbers may have any number of bits; what is float32 in a float64 run is so in both.
+    """
+    kinds = truth.dtype.kind, array.dtype.kind
+    if kinds[0] in "iu":
+        return kinds[1] in "iu"
+    if kinds[0] not in "fc" or kinds[0] != kinds[1]:
+        return kinds[0] == kinds[1]
+    wanted = truth.dtype if dtype == "float64" else np.dtype("complex64" if kinds[0] == "c" else "float32")
+    return array.dtype == wanted
+
+
 def dtype_of(truth, dtype):
     """Return the dtype that an array must have to match its truth: the side's own, or that of an integer truth."""
-    return truth.dtype if truth.dtype.kind == "i" else np.dtype(dtype)
+    if truth.dtype.kind == "c":
+        return np.dtype("complex128" if dtype == "float64" else "complex64")
+    return np.dtype(dtype) if truth.dtype.kind == "f" else truth.dtype
 
 
 class Judge:
@@ -153,11 +179,14 @@ class Judge:
         if truth is None and array is None:
             return self._row(key, [], 0.0, "no gradient on either side")
         if truth is None or array is None:
+            if key.what in ("grad_input", "grad_output") and not np.any(array if truth is None else truth):
+                return self._row(key, [], 0.0, "no gradient on one side, zeros on the other")
             return self._row(key, [], None, f"only {'Paddle' if truth is None else 'PyTorch'} has one")
         shape = list(array.shape)
         if array.shape != truth.shape:
             return self._row(key, shape, None, f"shape {shape}, PyTorch's is {list(truth.shape)}")
-        if array.dtype != (wanted := dtype_of(truth, self.dtype)):
+        if not fits_dtype(truth, array, self.dtype):
+            wanted = self.dtype if truth.dtype.kind == "f" else truth.dtype
             return self._row(key, shape, None, f"dtype {array.dtype}, wanted {wanted}")
         if not array.size:
             return self._row(key, shape, None, "empty")
@@ -185,8 +214,11 @@ class Judge:
         )
 
 
-def weight_rows(reference, state, dtype):
-    """Compare all parameters and buffers bit for bit after conversion; `state` is Paddle's in PyTorch's layout."""
+def weight_rows(reference, state, dtype, computed=()):
+    """Compare all parameters and buffers bit for bit after conversion; `state` is Paddle's in PyTorch's layout.
+
+    Those in `computed` each side has made for itself: they must agree up to rounding error.
+    """
     rows = []
     for name in sorted(reference.weights.keys() | state.keys()):
         layer, _, leaf = name.rpartition(".")
@@ -197,15 +229,20 @@ def weight_rows(reference, state, dtype):
             note = f"{NO_KEY['PyTorch']}, Paddle's has the shape {shape}"
         elif state[name].shape != reference.weights[name].shape:
             note = f"shape {shape}, PyTorch's is {list(reference.weights[name].shape)}"
-        elif state[name].dtype != (kind := dtype_of(reference.weights[name], dtype)):
+        elif not _same_kind(state[name].dtype, kind := dtype_of(reference.weights[name], dtype)):
             note = f"dtype {state[name].dtype}, wanted {kind}"
         else:
             wanted = reference.weights[name].astype(kind)
-            error = error_of(wanted, state[name], largest(wanted) or 1.0)
-        verdict = "pass" if error == 0 else "fail"
+            error = error_of(wanted, state[name], largest(wanted) or 1.0) if wanted.size else 0.0
+        limit = COMPUTED[dtype] if name in computed else 0.0
+        verdict = "pass" if error is not None and error <= limit else "fail"
         kind = reference.types.get(layer, "")
-        rows.append(Row(layer, kind, 0, "weight", leaf, "state", dtype, shape, error, None, 0.0, verdict, note))
+        rows.append(Row(layer, kind, 0, "weight", leaf, "state", dtype, shape, error, None, limit, verdict, note))
     return rows
+
+
+def _same_kind(dtype, wanted):
+    return dtype == wanted or (dtype.kind in "iu" and wanted.kind in "iu")
 
 
 def structure(rows):

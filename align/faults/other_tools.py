@@ -162,7 +162,7 @@ def _tensors(case, twin, model, seed=0):
         buffers = side.buffers(net)
         outputs = outputs_of(side, net, case.inputs(seed))
         side.set_buffers(net, buffers)
-        tensors = {f"output {call}.{i}": a for call, made in enumerate(outputs) for i, a in enumerate(made)}
+        tensors = {f"output {call}.{i}": a for call, made in enumerate(outputs) for i, a in made.items()}
         found.append(tensors | _gradients(side, net, case, seed))
         side.set_buffers(net, buffers)
     return found
