@@ -28,6 +28,13 @@ def conversion_cases() -> dict[str, Callable[[], Iterator[Part]]]:
     return {name: partial(conversion_parts, name) for name in public_files()} | conversion_foreign.others()
 
 
+def about(name: str) -> str:
+    """Return the file of the port that a case is about."""
+    if name in conversion_foreign.SOURCES:
+        return conversion_foreign.SOURCES[name]
+    return f"paddle_ugatit/weights/{public_files()[name]().system}.py"
+
+
 def case_entry(name: str) -> dict[str, Any]:
     """Run a case up to its first part that differs, and return its entry in the report."""
     start, rows, file = time.perf_counter(), [], CONVERSION

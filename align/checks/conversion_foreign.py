@@ -19,6 +19,12 @@ from paddle_ugatit.weights import foreign, paddlegan, ugatit_tensorflow, values
 
 Part = tuple[str, list[Row]]  # the file of the port that the rows are about, the rows
 ROOM = "paddle_ugatit/weights"
+SOURCES = {  # case -> the file that it is about
+    "other programs": f"{ROOM}/foreign.py",
+    "TensorFlow": f"{ROOM}/ugatit_tensorflow.py",
+    "PaddleGAN": f"{ROOM}/paddlegan.py",
+    "values": f"{ROOM}/values.py",
+}
 
 
 def wrapped_parts() -> Iterator[Part]:
