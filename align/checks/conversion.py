@@ -60,7 +60,7 @@ def conversion_parts(name: str) -> Iterator[Part]:
             Path(folder, other).write_text(text, encoding="utf-8")
         yield f"paddle_ugatit/weights/{file.system}.py", _recognised(file)
         converted, notes = weights.convert(formats.read(path), "paddle", path, **file.given)
-        yield f"paddle_ugatit/weights/{file.system}.py", _described(file, converted)
+        yield f"paddle_ugatit/weights/{file.system}.py", _described(file, converted, notes)
         for network, net in file.networks.items():
             yield (
                 RULES,
@@ -85,13 +85,15 @@ def _recognised(file: PublicFile) -> list[Row]:
     return rows
 
 
-def _described(file: PublicFile, converted: formats.Checkpoint) -> list[Row]:
+def _described(file: PublicFile, converted: formats.Checkpoint, lines: list[str]) -> list[Row]:
     """What the result says of itself, and what was left aside."""
     wanted = {"model": file.model, "revision": file.revision, "dtype": "float32", "networks": file.options}
     wanted |= {"texts": file.texts} if file.texts else {}
     rows = [same(f"metadata: {key}", converted.metadata.get(key), value) for key, value in wanted.items()]
     rows.append(same("metadata", set(converted.metadata), set(wanted)))
-    rows.append(same("framework", converted.framework, "paddle"))
+    rows.append(same("framework", (converted.framework, converted.texts), ("paddle", {})))
+    rows.append(same("lines on it", len(lines), file.lines))
+    rows.append(same("read from", converted.account.used, {name: name for name in file.networks}))
     rows.append(same("networks", list(converted.networks), list(file.networks)))
     return [*rows, same("left aside", tuple(converted.account.dropped), file.dropped)]
 
@@ -106,6 +108,7 @@ def _written(file: PublicFile, converted: formats.Checkpoint, folder: Path, befo
         for name, state in converted.networks.items():
             rows += same_states(f"{suffix}: {name}", read.networks[name], state)
         back, _ = weights.convert(read, "torch", folder / f"ours{suffix}")
+        rows.append(same(f"{suffix}: texts", back.texts, file.texts))
         formats.write(folder / "back.pt", back)
         rows += _bit_for_bit(suffix, file, before, folder / "back.pt")
     plain, _ = weights.convert(read, "torch", before, packed=False)
