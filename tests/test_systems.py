@@ -66,7 +66,9 @@ def test_it_appears_in_the_checks(trained_run):
     for check in ("forward", "backward"):
         code, output, error = run("align.checks.command", "toy-network", folder=trained_run, before=[check])
         assert code == 0 and "ALIGNED" in output, output + error
-    code, output, error = run("align.checks.training", "--system", "toy", "--steps", 3, folder=trained_run)
+    code, output, error = run(
+        "align.checks.training", "--system", "toy", "--steps", 3, "--lockstep", folder=trained_run
+    )
     assert code == 0 and "ALIGNED" in output, output + error
 
 

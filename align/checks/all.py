@@ -19,7 +19,7 @@ from paddle_ugatit.cli.command import Parser, failed, prepare_folder
 
 ROOT = Path(__file__).resolve().parents[2]
 # In the order in which faults are best understood: a layer before a step, a step before a metric.
-CHECKS = ("forward", "backward", "init", "training", "data", "metric")
+CHECKS = ("forward", "backward", "init", "training", "data", "round_trip", "metric")
 _WIDTH = max(map(len, VERDICTS))
 
 
@@ -66,7 +66,7 @@ def check(arguments):
         start = time.monotonic()
         code, line = outcome(name, folder)
         codes.append(code)
-        print(f"{verdict_of(code):{_WIDTH}}  {name:9} {time.monotonic() - start:4.0f} s  {line}", flush=True)
+        print(f"{verdict_of(code):{_WIDTH}}  {name:10} {time.monotonic() - start:4.0f} s  {line}", flush=True)
     drawn = reports(folder, arguments.only or CHECKS)
     if drawn:
         write_page(drawn, folder / "index.html")

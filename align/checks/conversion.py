@@ -28,6 +28,13 @@ def conversion_cases() -> dict[str, Callable[[], Iterator[Part]]]:
     return {name: partial(conversion_parts, name) for name in public_files()} | conversion_foreign.others()
 
 
+def about(name: str) -> str:
+    """Return the file of the port that a case is about."""
+    if name in conversion_foreign.SOURCES:
+        return conversion_foreign.SOURCES[name]
+    return f"paddle_ugatit/weights/{public_files()[name]().system}.py"
+
+
 def case_entry(name: str) -> dict[str, Any]:
     """Run a case up to its first part that differs, and return its entry in the report."""
     start, rows, file = time.perf_counter(), [], CONVERSION
@@ -53,7 +60,7 @@ def conversion_parts(name: str) -> Iterator[Part]:
             Path(folder, other).write_text(text, encoding="utf-8")
         yield f"paddle_ugatit/weights/{file.system}.py", _recognised(file)
         converted, notes = weights.convert(formats.read(path), "paddle", path, **file.given)
-        yield f"paddle_ugatit/weights/{file.system}.py", _described(file, converted)
+        yield f"paddle_ugatit/weights/{file.system}.py", _described(file, converted, notes)
         for network, net in file.networks.items():
             yield (
                 RULES,
@@ -78,13 +85,15 @@ def _recognised(file: PublicFile) -> list[Row]:
     return rows
 
 
-def _described(file: PublicFile, converted: formats.Checkpoint) -> list[Row]:
+def _described(file: PublicFile, converted: formats.Checkpoint, lines: list[str]) -> list[Row]:
     """What the result says of itself, and what was left aside."""
     wanted = {"model": file.model, "revision": file.revision, "dtype": "float32", "networks": file.options}
     wanted |= {"texts": file.texts} if file.texts else {}
     rows = [same(f"metadata: {key}", converted.metadata.get(key), value) for key, value in wanted.items()]
     rows.append(same("metadata", set(converted.metadata), set(wanted)))
-    rows.append(same("framework", converted.framework, "paddle"))
+    rows.append(same("framework", (converted.framework, converted.texts), ("paddle", {})))
+    rows.append(same("lines on it", len(lines), file.lines))
+    rows.append(same("read from", converted.account.used, {name: name for name in file.networks}))
     rows.append(same("networks", list(converted.networks), list(file.networks)))
     return [*rows, same("left aside", tuple(converted.account.dropped), file.dropped)]
 
@@ -99,6 +108,7 @@ def _written(file: PublicFile, converted: formats.Checkpoint, folder: Path, befo
         for name, state in converted.networks.items():
             rows += same_states(f"{suffix}: {name}", read.networks[name], state)
         back, _ = weights.convert(read, "torch", folder / f"ours{suffix}")
+        rows.append(same(f"{suffix}: texts", back.texts, file.texts))
         formats.write(folder / "back.pt", back)
         rows += _bit_for_bit(suffix, file, before, folder / "back.pt")
     plain, _ = weights.convert(read, "torch", before, packed=False)

@@ -15,10 +15,16 @@ from paddle_ugatit import weights
 from paddle_ugatit.formats import Checkpoint, cast
 from paddle_ugatit.formats.crc32c import crc32c, masked
 from paddle_ugatit.formats.tensorflow_bundle import Bundle
-from paddle_ugatit.weights import foreign, paddlegan, ugatit_tensorflow, values
+from paddle_ugatit.weights import foreign, identify, paddlegan, ugatit_tensorflow, values
 
 Part = tuple[str, list[Row]]  # the file of the port that the rows are about, the rows
 ROOM = "paddle_ugatit/weights"
+SOURCES = {  # case -> the file that it is about
+    "other programs": f"{ROOM}/foreign.py",
+    "TensorFlow": f"{ROOM}/ugatit_tensorflow.py",
+    "PaddleGAN": f"{ROOM}/paddlegan.py",
+    "values": f"{ROOM}/values.py",
+}
 
 
 def wrapped_parts() -> Iterator[Part]:
@@ -116,7 +122,10 @@ def _partly(networks: dict[str, nn.Module]) -> list[Row]:
         (["disLB"], list(few), []),
         (None, list(few), []),
     ):
-        found = ugatit_tensorflow.translated(_bundle(arrays), "here/UGATIT_x_sn_smoothing/x", only)
+        more = {"generator_A/other": np.ones(1, np.float32)}
+        found = ugatit_tensorflow.translated(_bundle(arrays | more), "here/UGATIT_x_sn_smoothing/x", only)
+        why = found.account.dropped.pop("generator_A/other")
+        rows.append(same(f"only {only}: other reasons", why in found.account.dropped.values(), False))
         rows.append(same(f"only {only}", list(found.networks), wanted))
         rows.append(same(f"only {only}: left aside", sorted(found.account.dropped), sorted(aside)))
         rows.append(same(f"only {only}: lines", len(found.account.notes), 1))
@@ -200,9 +209,50 @@ def options_part() -> Part:
         rows.append(same(f"{name}: hidden", weights.hidden_options_of(options), hidden))
     made = weights.build({"kind": "stylegan2-style", "latent_dim": 3, "depth": 2, "lr_mul": 0.5})
     rows.append(same("built", [tuple(p.shape) for p in made.parameters()], [(3, 3), (3,)] * 2))
+    rows.append(same("no hidden ones", weights.hidden_options_of({"kind": "generator", "lr_mul": 3}), []))
+    wider, _ = weights.convert(Checkpoint({"": state | {"net.0.bias": np.zeros(5)}}, "torch"), "paddle", "file")
+    rows.append(same("one dtype", wider.metadata["dtype"], "float64"))
     mixed, _ = weights.convert(replace(Checkpoint({}, "torch"), networks=_two_dtypes()), "paddle", "file")
     rows.append(same("two dtypes", mixed.metadata["dtype"], "mixed"))
     return f"{ROOM}/conversion.py", [*rows, same("a missing network", "has no disGA" in " ".join(_absent()), True)]
+
+
+def shapes_part() -> Part:
+    """What shapes alone tell, of networks too large to be built here, and of some that are malformed or incomplete."""
+    rows = []
+    for width, narrow in ((32, 1), (64, 1), (2, 16), (1, 32)):
+        state = {"Conv2d_1a_3x3.conv.weight": np.zeros((width, 3, 3, 3))}
+        rows.append(same(f"Inception of {width}", weights.infer_options(state, "torch")["narrow"], narrow))
+    empty = lambda *shape: np.broadcast_to(np.float32(0), shape)  # noqa: E731  takes no memory
+    for capacity, blocks, most in ((64, 5, 512), (16, 7, 512), (4, 3, 512), (128, 6, 300)):
+        widths = [min(2 * capacity * 2**i, most) for i in range(blocks)][::-1]
+        state = {
+            "initial_block": empty(1),
+            "initial_conv.weight": empty(1),
+            "blocks.0.to_style1.weight": empty(widths[0], 7),
+        }
+        state |= {f"blocks.{i}.conv1.weight": empty(width, 3, 3, 3) for i, width in enumerate(widths)}
+        wanted = {"kind": "stylegan2-generator", "image_size": 2 ** (blocks + 1), "latent_dim": 7}
+        found = weights.infer_options(state, "torch")
+        rows.append(same(f"capacity {capacity}", found, wanted | {"network_capacity": capacity, "fmap_max": most}))
+    whole = _states("U-GAT-IT, light")["disGA"]
+    part = {key: array for key, array in whole.items() if key != "conv1x1.bias"}
+    odd = whole | {"model.1.weight_orig": np.zeros((2, 3, 4), np.float32)}
+    for name, state, known, complete in (
+        ("whole", whole, True, True),
+        ("more", whole | {"x": np.zeros(1)}, True, True),
+        ("incomplete", part, True, False),
+        ("malformed", odd, True, False),
+        ("strange", {"x": np.zeros(1)}, False, False),
+    ):
+        rows.append(
+            same(
+                f"{name}: known, complete",
+                (identify.is_known(state, "torch"), identify.is_whole(state, "torch")),
+                (known, complete),
+            )
+        )
+    return f"{ROOM}/identify.py", rows
 
 
 def _two_dtypes() -> foreign_files.States:
@@ -223,5 +273,5 @@ def others() -> dict[str, object]:
         "other programs": wrapped_parts,
         "TensorFlow": tensorflow_parts,
         "PaddleGAN": lambda: iter([paddlegan_part()]),
-        "values": lambda: iter([values_part(), options_part()]),
+        "values": lambda: iter([values_part(), options_part(), shapes_part()]),
     }

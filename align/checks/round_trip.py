@@ -14,10 +14,11 @@ import time
 import torch
 
 from align.checks import running
-from align.checks.conversion import case_entry, conversion_cases
+from align.checks.conversion import about, case_entry, conversion_cases
 from align.compare.bits import differences
-from align.report.document import case_line, finish
-from paddle_ugatit.backend.errors import UsageError
+from align.compare.raised import NotComparable, on_side
+from align.report.document import case_line, entry, finish
+from paddle_ugatit.backend.errors import InputError, UsageError
 from paddle_ugatit.cli import command
 
 
@@ -44,9 +45,20 @@ def _work(arguments):
 def _cases(arguments):
     start, entries, arguments.seed = time.perf_counter(), [], 0
     for name in conversion_cases():
-        entries.append(case_entry(name))
+        entries.append(_entry(name))
         print(case_line(entries[-1]), flush=True)
+        if entries[-1]["verdict"] == "not comparable":
+            command.failed("check_round_trip", f"{name}: {entries[-1]['note']}", 2)
     return finish("round_trip", entries, start, arguments, torch.__version__)
+
+
+def _entry(name):
+    try:
+        with on_side("Paddle"):
+            return case_entry(name)
+    except (NotComparable, InputError) as error:
+        sources = about(name), "align/compare/public_files.py"
+        return entry(name, f"Conversion: {name}", "convert", sources, {}, [], None, 0.0) | {"note": str(error)}
 
 
 def _loaded(path):

@@ -1,21 +1,25 @@
 """Check that training in Paddle makes the same updates as in PyTorch, both in lockstep in float64.
 
-    python align/check_training.py [--steps N] [--full] [--json FILE] [--html FILE]
+    python align/check_training.py [--steps N] [--full] [--lockstep] [--json FILE] [--html FILE]
 
 Compares both configurations field by field, the rate of every step of whole schedules, and each loss, learning rate,
 parameter, Adam moment and spectral-norm vector after every step; then a whole run of U-GAT-IT with accumulation,
-running means, KID and a resume. Exit code: 0
-aligned, 1 diverged, 2 not comparable or bad usage.
+running means, KID and a resume, whole runs of every system by the training command, and what surrounds them: options,
+initial weights, other processes, mixed precision. Exit code: 0 aligned, 1 diverged, 2 not comparable or bad usage.
 """
 
+import itertools
 import time
 from dataclasses import asdict, replace
 
 from align.cases import TRAINING
+from align.cases.runs import RUNS
 from align.causes.training import find_training_cause
 from align.checks import running
+from align.checks.commanded import run_entry
 from align.checks.configuration import configuration_entry
 from align.checks.run import run_entries
+from align.checks.surroundings import surrounding_entries
 from align.compare.paddle_side import PaddleSide
 from align.compare.raised import NotComparable, on_side
 from align.compare.torch_side import TorchSide
@@ -91,6 +95,7 @@ def main(argv=None):
     options.add_argument("--ch", type=int, metavar="N", help=wide)
     options.add_argument("--batch", type=int, metavar="N", help="batch size (each system's own small one)")
     options.add_argument("--seed", type=int, default=0, metavar="K", help="seed of weights and images (0)")
+    options.add_argument("--lockstep", action="store_true", help="only configurations and steps, no whole runs")
     running.add_report(options)
     arguments = options.parse_args(argv)
     return running.run("check_training", lambda: _run(arguments), (ValueError,))
@@ -100,12 +105,12 @@ def _run(arguments):
     command.require(arguments, steps=(1, 100_000), ch=command.WIDTH, batch=command.WIDTH, seed=command.SEED)
     command.prepare_outputs(arguments.json, arguments.html)
     start, entries = time.perf_counter(), []
-    for system in arguments.system:
-        for result in _entries(system, arguments):
-            print(case_line(result), flush=True)
-            if result["verdict"] == "not comparable":
-                command.failed("check_training", f"{result['name']}: {result['note']}", 2)
-            entries.append(result)
+    found = itertools.chain.from_iterable(_entries(system, arguments) for system in arguments.system)
+    for result in itertools.chain(found, () if arguments.lockstep else surrounding_entries()):
+        print(case_line(result), flush=True)
+        if result["verdict"] == "not comparable":
+            command.failed("check_training", f"{result['name']}: {result['note']}", 2)
+        entries.append(result)
     return finish("training", entries, start, arguments, TorchSide.version)
 
 
@@ -117,8 +122,21 @@ def _entries(system, arguments):
     for result in lockstep(_config(system, arguments), arguments.steps, arguments.seed, system=system, causes=True):
         yield result
         aligned = aligned and result["verdict"] == "aligned"
-    if system == "ugatit" and aligned:
+    if arguments.lockstep or not aligned:
+        return
+    if system == "ugatit":
         yield from run_entries(arguments.seed)
+    for name, case in RUNS.items():
+        if case.system == system:
+            yield _whole_run(name)
+
+
+def _whole_run(name):
+    try:
+        with on_side("Paddle"):
+            return run_entry(name)
+    except NotComparable as error:
+        return _entry(RUNS[name].system, {}, 0, [], 0.0) | {"name": f"run of {name}", "note": str(error)}
 
 
 def _config(system, arguments):

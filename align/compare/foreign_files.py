@@ -81,6 +81,8 @@ WRAPPED = {
     },
     "two wrappers": Wrapped(prefixed("module._orig_mod."), notes=6),
     "a wrapper inside": Wrapped(replaced("model.", "model._orig_mod."), notes=2),
+    "a wrapper before a leaf": Wrapped(replaced("gamma.", "gamma._orig_mod."), notes=1),
+    "DataParallel before a leaf": Wrapped(replaced("gamma.", "gamma.module."), notes=1),
     "DataParallel inside": Wrapped(replaced("FC.", "FC.module."), notes=1),
     "parametrizations": Wrapped(each(parametrised), notes=2),
     "counters": Wrapped(each(counted), dropped=_COUNTS),

@@ -35,6 +35,7 @@ class PublicFile:
     dropped: tuple[str, ...] = ()  # entries that are left aside
     changed: tuple[str, ...] = ()  # what a file that is written again does not have as it was: keys that were added
     beside: dict[str, str] = field(default_factory=dict)  # other files in the folder
+    lines: int = 0  # on what was changed or is assumed
 
     @property
     def content(self) -> Any:
@@ -77,6 +78,9 @@ def public_files() -> dict[str, Callable[[], PublicFile]]:
         "StyleGAN2, lr_mlp": lambda: _stylegan2({"S": 8, "G": 8, "D": 8}, "1.5.1", config='{"lr_mlp": 0.02}'),
         "StyleGAN2, other .config": lambda: _stylegan2(
             {"S": 8, "G": 8, "D": 8}, "1.5.1", config='{"image_size": 64, "lr_mlp": 0.02}', lr_mul=0.1
+        ),
+        "StyleGAN2, style networks": lambda: _stylegan2(
+            {"S": 8, "SE": 8}, "1", config='{"lr_mlp": 0.02, "image_size": 8}'
         ),
         "StyleGAN2, flat": lambda: _stylegan2({"S": 16, "G": 16, "D": 16}, ""),
         "StyleGAN2, capped": lambda: _stylegan2({"G": 32, "D": 32}, "1", fmap_max=12),
@@ -151,7 +155,9 @@ def _vgg() -> PublicFile:
     encoder, options = _adain("encoder", 2)
     state = dict(_randomised(encoder, 2).state_dict())
     later = {f"{place}.{leaf}": torch.rand(shape) for place in UNREAD for leaf, shape in _OF_16.items()}
-    return PublicFile("adain", "adain", "2017", {"": encoder}, {"": options}, state | later, changed=tuple(later))
+    return PublicFile(
+        "adain", "adain", "2017", {"": encoder}, {"": options}, state | later, changed=tuple(later), lines=1
+    )
 
 
 _OF_16 = {"weight": (16, 16, 3, 3), "bias": (16,)}
@@ -180,7 +186,7 @@ def _old_sagan() -> PublicFile:
     counters = [key for key in states["G"] if key.endswith("num_batches_tracked")]
     states["G"] = {key: tensor for key, tensor in states["G"].items() if key not in counters}
     added = tuple(f"G/{key}" for key in counters)
-    return PublicFile("sagan", "sagan", "public", file.networks, file.options, states, changed=added)
+    return PublicFile("sagan", "sagan", "public", file.networks, file.options, states, changed=added, lines=1)
 
 
 def _style_network(name: str, size: int, fmap_max: int = 512, lr_mul: float = 0.1) -> tuple[nn.Module, dict[str, Any]]:
@@ -199,6 +205,11 @@ def _style_network(name: str, size: int, fmap_max: int = 512, lr_mul: float = 0.
     return made, {"kind": "stylegan2-discriminator", "image_size": size} | widths
 
 
+def kinds_of(name: str) -> set[str]:
+    """Return the names of StyleGAN2's networks of the same kind."""
+    return {name[0], f"{name[0]}E"}
+
+
 def _stylegan2(
     sizes: dict[str, int], version: str, fmap_max: int = 512, config: str = "", lr_mul: float | None = None
 ) -> PublicFile:
@@ -207,7 +218,9 @@ def _stylegan2(
     made = {name: _style_network(name, size, fmap_max, lr_mul) for name, size in sizes.items()}
     networks = {name: _randomised(net, seed) for seed, (name, (net, _)) in enumerate(made.items())}
     whole = {f"{name}.{key}": tensor for name, net in networks.items() for key, tensor in net.state_dict().items()}
-    whole |= {f"D_aug.D.{key}": tensor for key, tensor in networks["D"].state_dict().items()}
+    twice = networks["D"].state_dict() if "D" in networks else {}
+    whole |= {f"D_aug.D.{key}": tensor for key, tensor in twice.items()}
+    absent = {"S", "G", "D", "SE", "GE"} - set(networks)
     return PublicFile(
         "stylegan2",
         "stylegan2",
@@ -217,4 +230,5 @@ def _stylegan2(
         {"GAN": whole, "version": version} if version else whole,
         texts={"version": version} if version else {},
         beside={".config.json": config} if config else {},
+        lines=bool(twice) + 1 + bool(version) + any(kinds_of(name) & set(networks) for name in absent),
     )

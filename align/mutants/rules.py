@@ -109,7 +109,7 @@ def _is_guard(node: ast.AST, parents: Sequence[ast.AST]) -> bool:
     if isinstance(node, ast.Raise | ast.Assert):
         return True
     if isinstance(node, ast.If):
-        return not node.orelse and isinstance(node.body[-1], ast.Raise) and _only_speaks(node.body[:-1])
+        return _only_refuses(node.body) and (not node.orelse or _only_refuses(node.orelse))
     if isinstance(node, ast.For):
         return not node.orelse and all(_is_guard(each, ()) for each in node.body)
     if isinstance(node, ast.ExceptHandler):
@@ -119,6 +119,11 @@ def _is_guard(node: ast.AST, parents: Sequence[ast.AST]) -> bool:
     if isinstance(node, ast.Expr):
         return called(node.value).lstrip("_").startswith("require")
     return _assigns(node, LIMITS)
+
+
+def _only_refuses(body: Sequence[ast.stmt]) -> bool:
+    """Whether a block ends with a raise after putting together its message, or is made of guards."""
+    return isinstance(body[-1], ast.Raise) and _only_speaks(body[:-1]) or all(_is_guard(each, ()) for each in body)
 
 
 def _only_speaks(body: Sequence[ast.stmt]) -> bool:

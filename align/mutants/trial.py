@@ -153,7 +153,10 @@ def attempt(mutant: Mutant, members: Sequence[Sequence[str]], folder: Path) -> d
     except NotClean as error:
         return {"how": "broken", "unit": "", "files": [], "message": str(error)}
     except Exception as error:
-        return {"how": "error", "unit": unit.name if unit else "import", **_failure(error)}
+        found = _failure(error)
+        if unit:
+            found["files"] += [file for file in units.about(unit) if file not in found["files"]]
+        return {"how": "error", "unit": unit.name if unit else "import", **found}
     return SURVIVED
 
 

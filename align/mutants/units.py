@@ -14,8 +14,12 @@ from typing import Any
 
 from align.cases import CASES, TRAINING
 from align.cases.initial import CASES as INITIAL
+from align.cases.runs import RUNS
 from align.checks import conversion, initial, layers, metric, training
 from align.checks import data as data_check
+from align.checks.commanded import run_entry
+from align.checks.configuration import configuration_entry
+from align.checks.surroundings import PARTS, surrounding_entry
 from align.compare.data import write_pictures
 from align.compare.paddle_side import PaddleSide
 from align.compare.recording import load_recording, save_recording
@@ -81,15 +85,18 @@ def listed(quick: bool) -> list[Unit]:
     dtypes = ("float64",) if quick else ("float64", "float32")
     found = [Unit(check, case, dtype) for case in CASES for dtype in dtypes for check in ("forward", "backward")]
     found += [Unit("training", system) for system in TRAINING] + [Unit("data", part) for part in DATA]
+    found += [Unit("configuration", system) for system in TRAINING] + [Unit("around", name) for name in PARTS]
     found += [Unit("round_trip", case) for case in conversion.conversion_cases()]
     if quick:
         return [*found, Unit("metric", "statistics")]
+    found += [Unit("run", name) for name in RUNS]
     return found + [Unit("init", case) for case in INITIAL] + [Unit("metric", part) for part in METRICS]
 
 
 def run(unit: Unit, folder: Path) -> Difference | None:
     """Run a unit and return its first difference, if any; `folder` holds the references of `record`."""
     runs = {"training": _training, "init": _initial, "data": _data, "metric": _metric, "round_trip": _round_trip}
+    runs |= {"run": _run, "around": _around, "configuration": _configuration}
     return _layers(unit, folder) if unit.dtype else runs[unit.check](unit)
 
 
@@ -117,6 +124,27 @@ def _training(unit: Unit) -> Difference | None:
     config = replace(TRAINING[unit.case].small, iteration=STEPS)
     entries = list(training.lockstep(config, STEPS, SEED, system=unit.case))
     return _difference(entries[-1], None) if entries else Difference("error", [], "no step was made")
+
+
+def _run(unit: Unit) -> Difference | None:
+    found = _difference(run_entry(unit.case), None)
+    return found and replace(found, files=[*found.files, f"{PACKAGE}/training/loop.py"])
+
+
+def _around(unit: Unit) -> Difference | None:
+    return _difference(surrounding_entry(unit.case), None)
+
+
+def _configuration(unit: Unit) -> Difference | None:
+    entry = configuration_entry(unit.case)
+    return entry and _difference(entry, None)
+
+
+def about(unit: Unit) -> list[str]:
+    """The file that a unit is about, which a check names beside where an exception was raised; none for layers."""
+    if unit.check == "round_trip":
+        return [conversion.about(unit.case)]
+    return [f"{PACKAGE}/training/{RUNS[unit.case].system}.py"] if unit.check == "run" else []
 
 
 @lru_cache(maxsize=1)

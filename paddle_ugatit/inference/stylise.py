@@ -31,8 +31,9 @@ def stylise(
     small, InputError if the result is NaN.
     """
     chosen = [(style, share) for style, share in zip(styles, shares, strict=True) if np.any(share)]
-    images = [_batch(pixels) for pixels in (content, *(style for style, _ in chosen))]
-    shares = [share if isinstance(share, float) else paddle.to_tensor(share)[None, None] for _, share in chosen]
+    dtype = next(iter(transfer.parameters())).dtype
+    images = [_batch(pixels).astype(dtype) for pixels in (content, *(style for style, _ in chosen))]
+    shares = [share if isinstance(share, float) else _map(share).astype(dtype) for _, share in chosen]
     with evaluating(transfer):
         try:
             found = transfer(*images, shares=shares, alpha=alpha)
@@ -46,6 +47,10 @@ def stylise(
 def _batch(pixels: np.ndarray) -> paddle.Tensor:
     """uint8 (H,W,3) -> (1,3,H,W) in [0,1]."""
     return paddle.to_tensor(np.ascontiguousarray(pixels.transpose(2, 0, 1)[None], np.float32) / 255)
+
+
+def _map(share: np.ndarray) -> paddle.Tensor:
+    return paddle.to_tensor(share)[None, None]
 
 
 def style_sheet(transfer: StyleTransfer, contents: list[np.ndarray], styles: list[np.ndarray]) -> np.ndarray:

@@ -122,6 +122,8 @@ class Run:
         first, last = self.system.iteration + 1, self.config.iteration
         distributed.share_networks(self.system.networks)
         if first == 1:
+            if self.average:
+                self.average.restart()
             self._look(0)
             self._evaluate(0)
         with (

@@ -64,7 +64,7 @@ def unpacked(checkpoint: Checkpoint, path: FilePath, notes: list[str]) -> Checkp
     for name, state in checkpoint.networks.items():
         norms = [key.removesuffix(_VARIANCE) for key in state if key.endswith(_VARIANCE)]
         counters = {f"{norm}.num_batches_tracked": np.zeros((), np.int64) for norm in norms}
-        if _FIRST not in state or not (absent := counters.keys() - state.keys()):
+        if _FIRST not in state or not (absent := set(counters) - state.keys()):
             continue
         networks[name] = counters | state
         where = f"{path}: {name}" if name else f"{path}"

@@ -50,7 +50,7 @@ def hidden_options(path: FilePath, options: dict[str, Options], notes: list[str]
     if found is None:
         notes.append(f"{path}: has no {CONFIG} beside it: lr_mlp is taken to be 0.1, the public default")
         return {}
-    size = next((each["image_size"] for each in options.values() if "image_size" in each), None)
+    size = next((each["image_size"] for each in options.values()), None)
     if "image_size" in found and size is not None and found["image_size"] != size:
         notes.append(f"{config}: is not believed: it is of {found['image_size']!r:.20} pixels, {path} of {size}")
         return {}

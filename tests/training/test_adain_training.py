@@ -44,7 +44,7 @@ def test_lockstep(batch):
 
 
 def test_command():
-    assert check_training.main(["--system", "adain", "--steps", "2"]) == 0
+    assert check_training.main(["--system", "adain", "--steps", "2", "--lockstep"]) == 0
 
 
 def _rate_early(trainer):

@@ -130,7 +130,7 @@ def test_wrong_rates_and_momenta_are_found():
 
 
 def test_the_command_names_the_system(capsys):
-    assert main(["--system", "sagan", "--steps", "1"]) == 0
+    assert main(["--system", "sagan", "--steps", "1", "--lockstep"]) == 0
     assert "sagan step 1" in capsys.readouterr().out
 
 

@@ -96,7 +96,7 @@ def test_decay_a_step_early_is_found():
 
 def test_command(tmp_path, capsys):
     page = tmp_path / "p.html"
-    assert check_training.main(["--system", "ugatit", "--steps", "2", "--html", str(page)]) == 0
+    assert check_training.main(["--system", "ugatit", "--lockstep", "--steps", "2", "--html", str(page)]) == 0
     assert "ALIGNED" in capsys.readouterr().out and "ALIGNED" in page.read_text()
     assert check_training.main(["--steps", "0"]) == 2
     assert capsys.readouterr().err.count("\n") == 1
@@ -107,7 +107,7 @@ def test_command(tmp_path, capsys):
 def test_command_at_a_width_that_takes_the_faster_ways(capsys):
     taken = patch.object(sequential, "bordered_conv", wraps=sequential.bordered_conv)
     with taken as bordered, patch.object(dispatch, "unfolded_conv", wraps=dispatch.unfolded_conv) as unfolded:
-        assert check_training.main(["--system", "ugatit", "--steps", "1", "--ch", "32"]) == 0
+        assert check_training.main(["--system", "ugatit", "--steps", "1", "--ch", "32", "--lockstep"]) == 0
     assert bordered.called and unfolded.called and "ALIGNED" in capsys.readouterr().out
 
 
