@@ -50,7 +50,7 @@ CASES = [
     ),
 ]
 
-TRAINING = TrainingCase("adain", {"ch": 4, "img_size": 24, "load_size": 24}, images)
+TRAINING = TrainingCase("adain", {"ch": 4, "img_size": 24, "load_size": 24}, images, schedules=({}, {"lr_decay": 0.5}))
 
 
 def network_case(name, kind, options, revision, size, batch):

@@ -107,7 +107,7 @@ CASES = [
 
 def styles(config, seed):
     """Yield a batch and what a step of StyleGAN2 draws; the mixing point varies, two of three steps are augmented."""
-    from paddle_ugatit.training.augment import COUNT  # here, since recording needs no Paddle
+    from torch_ref.training.augment import COUNT  # here, since not every check needs PyTorch
 
     rng, layers, size = np.random.default_rng([seed, 4]), config.img_size.bit_length() - 2, config.img_size
     for step, batch in enumerate(batches(config, seed, 1)):

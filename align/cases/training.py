@@ -24,6 +24,7 @@ class TrainingCase:
     limit: float = 1e-9  # relative to each tensor's largest value
     afterwards: tuple[str, ...] = ()  # of what a step returns among the losses, values of after the step
     limits: dict = field(default_factory=dict)  # (network, what) -> another limit, its reason beside it
+    schedules: tuple[dict, ...] = ()  # options of schedules that are compared rate by rate; none if rates are constant
 
     @property
     def small(self):

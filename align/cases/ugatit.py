@@ -208,6 +208,7 @@ TRAINING = TrainingCase(
     {"light": True, "ch": 4, "n_res": 1, "img_size": 48, "global_layers": 6, "local_layers": 4, "iteration": 6},
     images,
     rho_at_its_limits,
+    schedules=({"decay_flag": True}, {"decay_flag": False}),
 )
 
 

@@ -1,5 +1,7 @@
 """Likely mistakes in StyleGAN2, made in PyTorch's twin: in a layer, around layers, and in a step (MISTAKES)."""
 
+from dataclasses import replace
+
 import torch
 import torch.nn.functional as F
 from torch.nn.grad import conv2d_input, conv2d_weight
@@ -101,7 +103,7 @@ def _config(**changes):
     """Plant: other options, for the steps only."""
 
     def plant(theirs):
-        theirs.config = theirs.config.replaced(**changes)
+        theirs.config = replace(theirs.config, **changes)
 
     return plant
 

@@ -1,4 +1,4 @@
-"""Both configurations of a training, field by field, and the learning rate of every step of whole schedules.
+"""Both configurations of a system's training, field by field, and the learning rate of every step of whole schedules.
 
 The twin's configuration (torch_ref/training/NAME.py) is written from the paper and the public command line, not from
 the port, so that a wrong default or schedule is not the same on both sides.
@@ -21,6 +21,8 @@ ELSEWHERE = {
     "amp": "mixed precision, on a GPU alone",
     **dict.fromkeys(("log_freq", "print_freq", "save_freq", "keep", "keep_every"), "when files are written"),
     **dict.fromkeys(("eval_every", "eval_features", "eval_weights"), "when and by what the KID is measured"),
+    "domain": "the name of the folder that is read",
+    "encoder": "the name of the file that AdaIN's encoder is read from",
 }
 LENGTHS = 1, 2, 3, 6, 7, 31  # of schedules that are compared step by step, odd ones included
 LIMIT = 1e-12
@@ -29,7 +31,7 @@ LIMIT = 1e-12
 def configuration_entry(system):
     """Return the report's entry for a system; None if its twin has no configuration of its own."""
     case = TRAINING[system]
-    theirs, ours = case.trainers
+    theirs, _ = case.trainers
     kind = getattr(sys.modules[theirs.__module__], "Config", None)
     if kind is None:
         return None
@@ -39,7 +41,7 @@ def configuration_entry(system):
     for field in fields(default):
         if field.name not in names:
             rows.append(_row("default", field.name, getattr(default, field.name), None))
-    rows += _rates(theirs, default)
+    rows += _rates(theirs, default, case.schedules)
     return _entry(system, case, rows, time.perf_counter() - start)
 
 
@@ -51,13 +53,14 @@ def _values(which, ours, theirs):
     ]
 
 
-def _rates(trainer, default):
+def _rates(trainer, default, schedules):
     rows = []
     for length in LENGTHS:
-        for decays in (True, False):
-            ours = replace(default, iteration=length, decay_flag=decays)
+        for options in schedules:
+            ours = replace(default, iteration=length, **options)
             theirs = twin_config(trainer, ours)
-            name = f"{length} iterations" + ("" if decays else " without decay")
+            changed = ", ".join(f"{option} {value}" for option, value in options.items())
+            name = f"{length} iterations" + (f", {changed}" if changed else "")
             for step in range(1, length + 1):
                 rows.append(_row(name, f"rate of step {step}", ours.lr_at(step), theirs.lr_at(step)))
     return rows

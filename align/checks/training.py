@@ -2,10 +2,11 @@
 
     python align/check_training.py [--steps N] [--full] [--lockstep] [--json FILE] [--html FILE]
 
-Compares both configurations field by field, the rate of every step of whole schedules, and each loss, learning rate,
-parameter, Adam moment and spectral-norm vector after every step; then a whole run of U-GAT-IT with accumulation,
-running means, KID and a resume, whole runs of every system by the training command, and what surrounds them: options,
-initial weights, other processes, mixed precision. Exit code: 0 aligned, 1 diverged, 2 not comparable or bad usage.
+Compares both configurations of each system field by field, the rate of every step of whole schedules, and each loss,
+learning rate, parameter, Adam moment and spectral-norm vector after every step; then a whole run of U-GAT-IT with
+accumulation, running means, KID and a resume, whole runs of every system by the training command, and what surrounds
+them: options, initial weights, other processes, mixed precision. Exit code: 0 aligned, 1 diverged, 2 not comparable or
+bad usage.
 """
 
 import itertools

@@ -15,8 +15,9 @@ class MetricRow:
 
     group: str
     name: str
-    error: float  # relative to the largest reference value
+    error: float  # relative to the largest reference value; of texts and the like 0 if they are the same
     limit: float
+    file: str = ""  # of paddle_ugatit, where a difference has to be looked for; "" for that of the part
 
     @property
     def passed(self):
@@ -24,13 +25,28 @@ class MetricRow:
         return self.error <= self.limit
 
 
-def compared(group, name, ours, theirs, limit: float = LIMIT):
-    """Compare two numbers or arrays; different shapes and NaN fail."""
-    ours, theirs = np.asarray(ours, np.float64), np.asarray(theirs, np.float64)
+def compared(group, name, ours, theirs, limit: float = LIMIT, file: str = ""):
+    """Compare two numbers or arrays; different shapes, NaN and what is no number fail."""
+    try:
+        ours, theirs = np.asarray(ours, np.float64), np.asarray(theirs, np.float64)
+    except (TypeError, ValueError):
+        return MetricRow(group, name, float("inf"), limit, file)
     if ours.shape != theirs.shape or not ours.size:
-        return MetricRow(group, name, float("inf"), limit)
+        return MetricRow(group, name, float("inf"), limit, file)
     error = np.abs(ours - theirs).max() / (np.abs(theirs).max() or 1.0)
-    return MetricRow(group, name, float(error) if np.isfinite(error) else float("inf"), limit)
+    return MetricRow(group, name, float(error) if np.isfinite(error) else float("inf"), limit, file)
+
+
+def same(group, name, ours, theirs, file: str = ""):
+    """Compare texts, counts, lists of them or arrays of integers, which have to be the same and of one type."""
+    if isinstance(theirs, np.ndarray):
+        equal = isinstance(ours, np.ndarray) and ours.dtype == theirs.dtype and np.array_equal(ours, theirs)
+    else:
+        try:
+            equal = type(ours) is type(theirs) and bool(ours == theirs)
+        except ValueError:  # an array within, where there has to be none
+            equal = False
+    return MetricRow(group, name, 0.0 if equal else float("inf"), 0.0, file)
 
 
 def drawn_features(n, m, seed, dimensions=512):

@@ -3,7 +3,6 @@
 They are numbered as in the fault catalogue, 0 if they are not there.
 """
 
-from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from unittest.mock import patch
@@ -12,7 +11,25 @@ import numpy as np
 import paddle.nn.functional as F
 from PIL import Image
 
-from paddle_ugatit.metrics import features, frechet, gram, mmd, paper, preprocess
+from paddle_ugatit.metrics import (
+    arrays,
+    cache,
+    compare,
+    copies,
+    face_features,
+    features,
+    frechet,
+    gram,
+    inception_weights,
+    kept,
+    mmd,
+    paired,
+    paper,
+    parallel,
+    preprocess,
+    sources,
+    spread,
+)
 from paddle_ugatit.models import inception
 
 
@@ -22,10 +39,10 @@ class MetricFault:
 
     number: int
     name: str
-    check: str  # statistics, resizes or features
+    check: str  # a key of align.checks.metric.PARTS
     owner: object
     attribute: str
-    replacement: Callable
+    replacement: object
 
     @contextmanager
     def planted(self):
@@ -134,8 +151,77 @@ _FEATURES = [
     (60, "pixels / 127.5 - 1", features, "to_network", _scaled_otherwise),
     (57, "features of antialiased images", preprocess.RESIZES, "tf1", preprocess.resize_paper),
 ]
+
+
+def _pairs_thrice(sums, f=spread.variance):
+    first, second, projections = f(sums)
+    return first, 3 * second, projections
+
+
+def _without_itself(sums, labels, *rest, f=spread.p_value):
+    count = labels.shape[1]
+    return (f(sums, labels, *rest) * (1 + count) - 1) / count
+
+
+def _always_float32(x, y, f=mmd.checked):
+    return [features.astype(np.float32) for features in f(x, y)]
+
+
+def _truncated(image, scale, offset):
+    return (image * scale + offset).astype(np.uint8)
+
+
+def _one_after_another(mine, total):
+    if parallel.place()[1] == 1:
+        return mine
+    return np.concatenate(parallel._gathered(np.pad(mine, [(0, -len(mine) % 4), (0, 0)])))[:total]
+
+
+_PARTS = [  # name, part, and what replaces what
+    ("the pairs' variance thrice, as of a bootstrap", "uncertainty", spread, "variance", _pairs_thrice),
+    ("p-value without the sets themselves", "uncertainty", spread, "p_value", _without_itself),
+    ("subsets of the smaller set", "defaults", mmd, "default_subset_size", min),
+    ("another seed where none is given", "defaults", mmd.kid, "__defaults__", (100, None, 0, 0, 1000, None)),
+    ("float32 whatever the size", "precisions", mmd, "checked", _always_float32),
+    ("a sample as its own neighbour", "distances", frechet, "_radii", lambda x, k, f=frechet._radii: f(x, k - 1)),
+    ("bilinear for clean-fid's bicubic", "antialiased", preprocess, "resize_clean", preprocess.resize_paper),
+    ("SSIM of values up to 1", "pairs", paired, "_C1", 0.01**2),
+    (
+        "every 18th pixel for cells",
+        "other features",
+        features,
+        "_pixel_means",
+        lambda x: x[:, :, ::19, ::19].reshape(len(x), -1),
+    ),
+    (
+        "random pictures of one contrast",
+        "random features",
+        inception_weights,
+        "_pictures",
+        lambda rng: np.zeros((8, 3, 299, 299), np.float32),
+    ),
+    ("any file taken for the public one", "weights", inception_weights.Loaded, "public", True),
+    ("features that saturate later", "faces", face_features, "_SOFTEST", 3.0),
+    ("attributes that cannot be told", "attributes", kept, "_UNTOLD", ()),
+    ("pixels truncated", "layouts", arrays, "_bytes", _truncated),
+    ("another array of a file first", "array files", arrays, "_ARRAYS", ("arr_0", "features", "images")),
+    ("a set in any order", "sets", sources, "digest_of", lambda digests, f=sources.digest_of: f(sorted(digests))),
+    ("features without a checksum", "extracted", cache, "_checksum", lambda key, data: bytes(32)),
+    ("copies not seen", "copies", copies, "within", lambda contents: 0),
+    ("processes one after another", "processes", parallel, "interleaved", _one_after_another),
+    (
+        "mean_KID with its sets swapped",
+        "reports",
+        paper,
+        "mean_kid",
+        lambda target, source, f=paper.mean_kid: f(source, target),
+    ),
+    ("neighbours of larger sets", "given features", compare, "CHEAP", 10_000),
+    ("drawn faces taken for others", "drawn faces", compare, "is_drawn", lambda folder: False),
+]
 FAULTS = [
     *(MetricFault(number, name, "statistics", *planted) for number, name, *planted in _STATISTICS),
     *(MetricFault(number, name, "resizes", preprocess.RESIZES, "tf1", wrong) for number, name, wrong in _RESIZES),
     *(MetricFault(number, name, "features", *planted) for number, name, *planted in _FEATURES),
+    *(MetricFault(0, name, *planted) for name, *planted in _PARTS),
 ]

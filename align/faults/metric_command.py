@@ -15,7 +15,7 @@ from dataclasses import asdict
 import torch
 
 from align.checks import coverage, running
-from align.checks.metric import NARROW, all_comparisons, features, others, resizes, statistics
+from align.checks.metric import NARROW, PARTS, all_comparisons, others
 from align.compare import metric_others
 from align.faults import metric as metric_faults
 from paddle_ugatit.cli import command
@@ -75,7 +75,10 @@ def _run(arguments):
 
 def _print(comparison):
     mark = "aligned " if comparison.passed else "DIVERGED"
-    print(f"{mark} {comparison.group:16} {comparison.name:40} {comparison.error:.1e}, limit {comparison.limit:.0e}")
+    told = f"{comparison.error:.1e}, limit {comparison.limit:.0e}"
+    if not comparison.passed and comparison.file:
+        told += f" (paddle_ugatit/{comparison.file})"
+    print(f"{mark} {comparison.group:16} {comparison.name:40} {told}")
 
 
 def missed_faults(path: str, seed: int) -> list[str]:
@@ -83,9 +86,8 @@ def missed_faults(path: str, seed: int) -> list[str]:
     missed = []
     for fault in metric_faults.FAULTS:
         with fault.planted():
-            checks = {"statistics": lambda: statistics(seed), "resizes": lambda: resizes(seed)}
-            found = checks.get(fault.check, lambda: features(path, seed))()
-            caught = next((c for c in found if not c.passed), None)
+            comparisons, _ = PARTS[fault.check]
+            caught = next((c for c in comparisons(path, seed) if not c.passed), None)
         where = f"{caught.group}, {caught.name}, {caught.error:.1e}" if caught else "MISSED"
         print(f"fault {fault.number:2} {fault.name}: {where}")
         if not caught:

@@ -201,7 +201,8 @@ class _Finder:
         if len(node.args) > 1:
             one, other = node.args[:2]
             first, second = self.text.of(one), self.text.of(other)
-            if first != second and name not in SYMMETRIC:
+            built_in = isinstance(node.func, ast.Name) and name in ("max", "min")
+            if first != second and name not in SYMMETRIC and not built_in:
                 start, end = self.text.between(one, other)
                 gap = self.text.source[start:end].decode()
                 yield "argument", self.text.span(one)[0], self.text.span(other)[1], second + gap + first

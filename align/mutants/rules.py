@@ -18,6 +18,7 @@ RULES = {
 OUTSIDE = {  # module or folder, relative to the package -> why parity says nothing about it
     "data/faces": "draws the project's own data set, which is no port of anything",
     "metrics/charts.py": "the charts of a page",
+    "metrics/face_training.py": "trains the network for drawn faces once; its file ships, and is what is compared",
     "metrics/notes.py": "sentences for the reader of a report",
     "metrics/page.py": "a page",
     "training/checkpoints.py": "files on a disk",
@@ -35,7 +36,11 @@ SPEED = {  # numbers that decide how fast a result is there and not what it is: 
     "MANY",
     "SMALL_BATCH",
     "SMALL_MAP",
+    "_BATCH",  # metrics/kept.py: images looked at together
     "_BLOCK",  # metrics/frechet.py: rows computed at a time
+    "_CHUNK",  # metrics/arrays.py, face_features.py: images taken at a time
+    "ahead",  # metrics/features.py: images read before they are needed
+    "_FIRST",  # metrics/gram.py: samples whose mean is taken off, which cancels
     "BATCH_SIZE",  # metrics/features.py
     "maxsize",
     "prefetch",
@@ -45,18 +50,25 @@ SPEED = {  # numbers that decide how fast a result is there and not what it is: 
 CHOOSING = {"mirrored", "taken"}  # functions of layers/fast/dispatch.py that choose between two ways, and no more
 WRITING = {"keep", "keep_every", "log_freq", "print_freq", "save_freq"}  # options of what a run leaves behind
 WRITING |= {"PUBLISHED", "REWARDS", "SCHEMA", "_SOURCE"}  # texts and numbers that reports quote
+WRITING |= {"_GAP", "_LABEL"}  # of pictures for a reader, in pixels
 LIMITS = {
     "LEAST",
     "SMALLEST",
+    "_LARGEST",
+    "_LARGEST_LIST",
     "_LOOKED_AT",
     "_LONGEST",
     "_NAMED",
+    "_RANGES",
+    "_RATIO",
     "_REPORTED",
 }  # only of guards, notes
 SPEAKING = {"_note", "note", "print", "progress", "Progress", "say", "to_stderr", "warn", "write_text"}  # calls
 DESCRIBING = {"__repr__", "__str__", "about", "extra_repr", "label", "reason"}  # functions
+DESCRIBING |= {"described", "figure", "figure_row", "lines"}  # sentences and pictures for a reader
 CASTING = {"TypeVar", "cast"}  # of typing
 PARAMETERS = {"stacklevel": "message", "strict": "guard", "maxsize": "cache"}  # keyword -> rule
+PARAMETERS |= {"allow_pickle": "guard", "copy": "cache"}
 
 
 def of_module(path: str) -> str:
@@ -114,6 +126,9 @@ def _is_guard(node: ast.AST, parents: Sequence[ast.AST]) -> bool:
         return not node.orelse and all(_is_guard(each, ()) for each in node.body)
     if isinstance(node, ast.ExceptHandler):
         return isinstance(node.body[-1], ast.Raise)
+    if isinstance(node, ast.Try):  # a call for its errors alone, which are told otherwise
+        only = len(node.body) == 1 and isinstance(node.body[0], ast.Expr) and not node.orelse and not node.finalbody
+        return only and all(_is_guard(handler, ()) for handler in node.handlers)
     if isinstance(node, ast.FunctionDef):
         return node.name.lstrip("_").startswith("require")
     if isinstance(node, ast.Expr):

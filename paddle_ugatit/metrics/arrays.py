@@ -65,7 +65,7 @@ def _array(stream: BinaryIO, size: int) -> np.ndarray:
         raise ValueError("it holds Python objects, which are not read")
     count = 1
     for length in shape:
-        count *= int(length)  # NumPy's own product may overflow
+        count *= length  # NumPy's own product may overflow
     if min(shape, default=0) < 0 or count * dtype.itemsize > size:
         raise ValueError(f"it claims to hold {dtype} of shape {shape}, more than its {size} bytes")
     stream.seek(0)

@@ -99,7 +99,7 @@ def _predictor(network: nn.Layer) -> Any:
     except ImportError:
         return None
     with tempfile.TemporaryDirectory() as folder:
-        path = os.path.join(folder, "inception")
+        path = f"{folder}/inception"
         paddle.jit.save(network, path, [paddle.static.InputSpec([None, 3, SIZE, SIZE], "float32")])
         program = next(path + suffix for suffix in (".json", ".pdmodel") if Path(path + suffix).exists())
         config = Config(program, path + ".pdiparams")

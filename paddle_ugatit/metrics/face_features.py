@@ -40,7 +40,6 @@ class FaceFeatures:
         with default_dtype("float32"):
             self._network = FaceNetwork([len(classes) for classes in ATTRIBUTES.values()])
         self._network.set_state_dict({name: array.astype(np.float32) for name, array in arrays.items()})
-        self._network.eval()
 
     dimensions = dimensions() + 1
 

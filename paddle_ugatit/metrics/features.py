@@ -108,8 +108,9 @@ class FeatureExtractor:
         an item is not such an image.
         """
         batches, size = [], -(-self.batch_size // engine.CHUNK) * engine.CHUNK
+        ahead = self.workers + 2 * size
         with ThreadPoolExecutor(self.workers) as pool:
-            prepared = in_order(pool, self._prepare, images, self.workers + 2 * size)
+            prepared = in_order(pool, self._prepare, images, ahead)
             while batch := list(itertools.islice(prepared, size)):
                 batches.append(self._features(np.stack(batch)))
                 if progress:

@@ -11,6 +11,7 @@ import numpy as np
 
 Sums = TypeVar("Sums", float, np.ndarray)
 DEGREE, COEF0 = 3, 1.0  # the kernel is (gamma x.y + 1)^3
+_FIRST = 512  # samples of each set whose mean is near enough to that of all
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,7 @@ def mmd2(x: np.ndarray, y: np.ndarray) -> float:
 
 def _centre(x: np.ndarray, y: np.ndarray) -> float:
     """The mean of gamma x.y over the first samples, which is close enough to that of all."""
-    return float(x[:512].mean(0, dtype=np.float64) @ y[:512].mean(0, dtype=np.float64)) * gamma(x.shape[1])
+    return float(x[:_FIRST].mean(0, dtype=np.float64) @ y[:_FIRST].mean(0, dtype=np.float64)) * gamma(x.shape[1])
 
 
 def _rows(x: np.ndarray, y: np.ndarray, begin: int, end: int) -> np.ndarray:

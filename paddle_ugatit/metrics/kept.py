@@ -136,11 +136,12 @@ def lines(about: dict) -> Iterator[str]:
 
 def figure(kept: KeptAttributes) -> np.ndarray | None:
     """Draw the worst confusion of each attribute, a row each: inputs above translations. uint8 (H,W,3), or None."""
-    rows = [_row(*entry, kept.examples(entry[0])) for entry in kept.confusions()]
+    rows = [figure_row(*entry, kept.examples(entry[0])) for entry in kept.confusions()]
     return np.concatenate(rows) if rows else None
 
 
-def _row(confusion: Confusion, times: int, of: int, examples: Sequence[np.ndarray]) -> np.ndarray:
+def figure_row(confusion: Confusion, times: int, of: int, examples: Sequence[np.ndarray]) -> np.ndarray:
+    """Draw one row of `figure`: how often a confusion occurred, and its examples side by side."""
     width = EXAMPLES * (SIZE + _GAP)
     row = np.full((_LABEL + 2 * SIZE + _GAP, width, 3), 255, np.uint8)
     text = f"{described(confusion)}, {times} of {of}"

@@ -19,7 +19,8 @@ from paddle_ugatit.metrics.gram import all_pairs, gram_sums, mmd2, unbiased
 
 SEED = 2020  # torch-fidelity's
 SUBSETS, SUBSET_SIZE = 100, 1000
-_LARGEST, _LARGEST_FLOAT32 = 1e20, 300.0  # features whose kernel, with its squares summed, does not overflow
+_LARGEST = 1e20  # features up to which the kernel, with its squares summed, does not overflow
+_LARGEST_FLOAT32 = 300.0  # the same in float32
 _EXACT_BELOW = 1024  # samples of both sets together, up to which float64 takes no noticeable time
 
 

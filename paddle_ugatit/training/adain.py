@@ -34,7 +34,10 @@ CENTRED /= (CENTRED**2).mean() ** 0.5
 
 @dataclass(frozen=True)
 class AdaINConfig(RunOptions):
-    """The options of a run, with the defaults of the public code. Raises ValueError if a value is invalid."""
+    """The options of a run, with the defaults of the public code.
+
+    Raises ValueError if a value is invalid.
+    """
 
     iteration: int = 160_000  # iterations of the whole run
     batch_size: int = 8  # contents in one iteration on each device, and as many styles

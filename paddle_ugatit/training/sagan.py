@@ -34,7 +34,10 @@ SHOWN, COLUMNS, ATTENTIVE = 64, 8, 4  # samples on a sheet, samples in a row, sa
 
 @dataclass(frozen=True)
 class SAGANConfig(RunOptions):
-    """The options of a run, with the defaults of the public code. Raises ValueError if a value is invalid."""
+    """The options of a run, with the defaults of the public code.
+
+    Raises ValueError if a value is invalid.
+    """
 
     batch_size: int = 64  # real images in one iteration on each device, and as many generated ones
     domain: str = "B"  # trained on train<domain>, compared with test<domain>

@@ -40,10 +40,11 @@ Random = dict[str, paddle.Tensor]  # the random numbers of a step by name
 
 @dataclass(frozen=True)
 class StyleGAN2Config(RunOptions):
-    """The options of a run; steps are counted from 0. Raises ValueError if a value is invalid.
+    """The options of a run; steps are counted from 0.
 
-    The defaults are those of the public code, but for the size (128 there), the augmentations (no color there) and the
-    batch (6 parts of 5 there): work/configs/stylegan2.yaml has the published run.
+    Raises ValueError if a value is invalid. The defaults are those of the public code, but for the size (128 there),
+    the augmentations (no color there) and the batch (6 parts of 5 there): work/configs/stylegan2.yaml has the published
+    run.
     """
 
     domain: str = "B"  # trained on train<domain>, compared with test<domain>

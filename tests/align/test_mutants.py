@@ -103,6 +103,8 @@ def test_mutants_of_the_port_compile_and_differ():
         ("guard", "require_size(a + 1)"),
         ("guard", "assert a + 1"),
         ("guard", "y = zip(strict=True)"),
+        ("guard", "try:\n    checked(a, b)\nexcept ValueError:\n    raise InputError(a + 1)"),
+        ("message", "def figure(a): return a + 1"),
         ("types", "Named = dict[str, 1]"),
         ("types", "T = TypeVar('T', bound=1)"),
         ("types", "__all__ = ['a', 'b']"),
@@ -121,7 +123,15 @@ def test_each_rule_sets_aside_what_it_says(rule, text):
 
 
 @pytest.mark.parametrize(
-    "text", ["y = a + 1", "if a > 1:\n    y = 2", "y = outputs >= LIMIT", "MANY, OTHER = 64, 4", "y = x['key']"]
+    "text",
+    [
+        "y = a + 1",
+        "if a > 1:\n    y = 2",
+        "y = outputs >= LIMIT",
+        "MANY, OTHER = 64, 4",
+        "y = x['key']",
+        "try:\n    y = b + 1\nexcept ValueError:\n    y = 2",
+    ],
 )
 def test_what_no_rule_names_counts(text):
     assert {mutant.reason for _, mutant in made(text)} == {""}

@@ -10,10 +10,12 @@ import paddle_ugatit  # noqa: F401  first: it sets the process up
 from align.checks import coverage
 from align.checks import metric as check_metric
 from align.compare import metric_statements as plain
+from align.compare.metric import MetricRow, compared, same
+from align.compare.metric_group import Group
 from align.faults import metric as metric_faults
 from align.faults import metric_command
 from paddle_ugatit.backend.errors import InputError
-from paddle_ugatit.metrics import frechet, gram, inception_weights, kid, mmd, paper, preprocess, spread
+from paddle_ugatit.metrics import frechet, gram, inception_weights, kid, mmd, paper, parallel, preprocess, spread
 
 SMALL = ((70, 50, 25),)
 
@@ -42,6 +44,47 @@ def test_a_planted_fault_is_caught(fault, weights, monkeypatch):
     monkeypatch.setattr(check_metric, "SETS", SMALL)
     monkeypatch.setattr(metric_faults, "FAULTS", [fault])
     assert metric_command.missed_faults(weights, 0) == []
+
+
+def test_every_part_has_a_planted_fault():
+    assert {fault.check for fault in metric_faults.FAULTS} == set(check_metric.PARTS)
+
+
+def test_a_difference_names_the_file_to_look_in(capsys):
+    metric_command._print(MetricRow("sets", "digest", 1.0, 0.0, "metrics/sources.py"))
+    metric_command._print(MetricRow("sets", "digest", 0.0, 0.0, "metrics/sources.py"))
+    first, second = capsys.readouterr().out.splitlines()
+    assert first.startswith("DIVERGED") and "(paddle_ugatit/metrics/sources.py)" in first
+    assert second.startswith("aligned") and "sources.py" not in second
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "equal"),
+    [
+        (3, 3, True),
+        (3.0, 3, False),
+        (True, 1, False),
+        (["a"], ["a"], True),
+        (["a"], ["b"], False),
+        (np.ones(3, np.uint8), np.ones(3, np.uint8), True),
+        (np.ones(3, np.uint8), np.ones(3), False),
+        (None, np.ones(3), False),
+        ((np.ones(3), 1), (None, 1), False),
+    ],
+)
+def test_what_is_the_same(ours, theirs, equal):
+    assert same("", "", ours, theirs).passed == equal
+
+
+@pytest.mark.parametrize("ours", [None, "text", np.ones(2), np.array([1.0, np.nan, 1.0]), np.ones(0)])
+def test_what_is_no_such_array_differs(ours):
+    assert not compared("", "", ours, np.ones(3)).passed
+
+
+def test_a_group_of_processes_waits_for_all():
+    assert Group(3).run(lambda rank: parallel._gathered(np.array([rank]))[1].tolist()) == [[1]] * 3
+    with pytest.raises(RuntimeError, match="2 of 3 processes wait"):
+        Group(3).run(lambda rank: rank and parallel._gathered(np.array([rank])))
 
 
 def test_a_fault_that_nothing_sees_is_reported(weights, monkeypatch):

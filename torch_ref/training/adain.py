@@ -4,6 +4,7 @@ Only the decoder learns; the encoder is frozen. Contents are from domain A, styl
 Twin: paddle_ugatit/training/adain.py.
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -14,10 +15,35 @@ from torch_ref.losses import least_squares, style_loss
 from torch_ref.models.adain import Decoder, Encoder
 
 
+@dataclass(frozen=True)
+class AdaINConfig:
+    """The options of a run, with the defaults of the public code.
+
+    Those of the public `train.py`: written from paper and command line, not from the port, so that a wrong default or
+    schedule of the port shows as a difference.
+    """
+
+    iteration: int = 160_000  # --max_iter
+    batch_size: int = 8
+    ch: int = 64  # of VGG's first layer
+    he: bool = False  # there is no such option: the decoder starts as PyTorch's layers do
+    load_size: int = 512  # transforms.Resize(size=(512, 512))
+    img_size: int = 256  # transforms.RandomCrop(256)
+    lr: float = 0.0001
+    lr_decay: float = 0.00005
+    content_weight: float = 1.0
+    style_weight: float = 10.0
+
+    def lr_at(self, step: int) -> float:
+        """Return the learning rate of iteration `step`, counted from 1: the public code counts those before it."""
+        before = step - 1
+        return self.lr / (1.0 + self.lr_decay * before)
+
+
 class AdaINTrainer:
     """The frozen encoder and the decoder that learns, in `networks` under these names, and the decoder's optimiser.
 
-    `config` has the fields of paddle_ugatit.training.adain.Config.
+    `config` is an AdaINConfig, or has its fields.
     """
 
     def __init__(self, config: Any):
@@ -55,5 +81,5 @@ class AdaINTrainer:
         return losses | {"loss": losses["content"] + losses["style"]}
 
 
-# The name that scripts import.
-Trainer = AdaINTrainer
+# The names that scripts import.
+Config, Trainer = AdaINConfig, AdaINTrainer

@@ -5,6 +5,7 @@ second step for the gradient penalty. Every pass is run by itself.
 Twin: paddle_ugatit/training/sagan.py, which makes the same updates with less work.
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -13,10 +14,33 @@ from torch_ref.losses import hinge, hinge_generator_loss, unit_gradient_penalty,
 from torch_ref.models.sagan import SAGANDiscriminator, SAGANGenerator
 
 
+@dataclass(frozen=True)
+class SAGANConfig:
+    """The options of a run, with the defaults of the public code.
+
+    The paper's (section 4) and those of the public command line: written from these, not from the port, so that a wrong
+    default or schedule of the port shows as a difference.
+    """
+
+    iteration: int = 1_000_000  # --total_step
+    batch_size: int = 64
+    img_size: int = 64  # --imsize, whose own default, 32, crashes
+    load_size: int = 64  # the public code resizes to --imsize
+    center_crop: int = 0  # 160 for CelebA, nothing for LSUN
+    z_dim: int = 128
+    conv_dim: int = 64  # --g_conv_dim and --d_conv_dim
+    adv_loss: str = "hinge"  # the paper's; --adv_loss itself has wgan-gp
+    penalty_weight: float = 10.0  # --lambda_gp
+    lr_g: float = 0.0001  # both constant: --lr_decay is not used
+    lr_d: float = 0.0004
+    beta1: float = 0.0
+    beta2: float = 0.9
+
+
 class SAGANTrainer:
     """Generator and discriminator, in `networks` as G and D, and an optimiser each.
 
-    `config` has the fields of paddle_ugatit.training.sagan.Config.
+    `config` is a SAGANConfig, or has its fields.
     """
 
     def __init__(self, config: Any):
@@ -86,5 +110,5 @@ class SAGANTrainer:
         return {f"{kind}_gamma{n}": layer.gamma.detach().clone().reshape(()) for (kind, n), layer in layers.items()}
 
 
-# The name that scripts import.
-Trainer = SAGANTrainer
+# The names that scripts import.
+Config, Trainer = SAGANConfig, SAGANTrainer

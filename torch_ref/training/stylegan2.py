@@ -4,6 +4,7 @@ Twin: paddle_ugatit/training/stylegan2.py.
 """
 
 import copy
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -18,10 +19,49 @@ Losses = dict[str, torch.Tensor]
 Random = dict[str, torch.Tensor]  # the random numbers of a step by name
 
 
+@dataclass(frozen=True)
+class StyleGAN2Config:
+    """The options of a run; steps are counted from 0.
+
+    Those of the public command line, but where a comment has another: written from it, not from the port, so that a
+    wrong default or schedule of the port shows as a difference.
+    """
+
+    iteration: int = 1_000_000  # --num-train-steps 150000
+    batch_size: int = 1  # --batch-size 5, --gradient-accumulate-every 6
+    img_size: int = 64  # --image-size 128
+    load_size: int = 64
+    keep_aspect: bool = False  # the public code keeps the aspect
+    latent_dim: int = 512
+    style_depth: int = 8
+    network_capacity: int = 16
+    fmap_max: int = 512
+    lr: float = 0.0002
+    lr_dis_factor: float = 1.5  # --ttur-mult
+    mixing: float = 0.9  # --mixed-prob
+    augment: float = 0.0  # --aug-prob
+    augment_kinds: str = "color,translation,cutout"  # --aug-types translation, cutout
+    penalty_weight: float = 10.0
+    penalty_every: int = 4
+    path_every: int = 32
+    path_after: int = 5000
+    path_decay: float = 0.99
+    mean_decay: float = 0.995
+    mean_every: int = 10
+    mean_after: int = 20_000
+    copy_every: int = 1000
+    copy_until: int = 25_000
+    truncation: float = 0.75  # --trunc-psi
+
+    def kinds(self) -> list[str]:
+        """Return the names of the augmentations."""
+        return [name.strip() for name in self.augment_kinds.split(",") if name.strip()]
+
+
 class StyleGAN2Trainer:
     """S, G, D and the running means SE, GE; an optimiser for G and S, "gen", and one for D, "dis".
 
-    `config` has the fields of paddle_ugatit.training.stylegan2.Config.
+    `config` is a StyleGAN2Config, or has its fields.
     """
 
     def __init__(self, config: Any):
@@ -119,5 +159,5 @@ class StyleGAN2Trainer:
         self.optimizers[kind].step()
 
 
-# The name that scripts import.
-Trainer = StyleGAN2Trainer
+# The names that scripts import.
+Config, Trainer = StyleGAN2Config, StyleGAN2Trainer
