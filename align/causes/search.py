@@ -12,8 +12,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from align.cases.pair import Pair
 from align.causes.arrays import array_causes, weight_cause
-from align.causes.mistakes import call_mistakes, graph_mistakes, layer_mistakes
+from align.causes.mistakes import call_mistakes, graph_mistakes, layer_mistakes, omissions
 from align.compare.reference import by_key, measure, outputs_of, set_mode
 from align.compare.sides import paddle_side_of, torch_side_of
 from align.compare.verdict import EXTRA, MISSING, NO_KEY, UNKNOWN, error_of
@@ -201,6 +202,8 @@ class _Search:
             if output is not None:
                 yield from layer_mistakes(twin, path, shapes, tuple(output.shape))
         yield from graph_mistakes(twin, path)
+        if isinstance(self.case, Pair):
+            yield from omissions(twin)
 
     def _try(self, mistake, found, keys, wrong):
         """The distance of Paddle's tensors from those of a twin with this mistake; None if it is not the cause.
