@@ -53,7 +53,7 @@ class Place:
     def to_torch(
         self, array: np.ndarray | None, shapes: dict[str, Sequence[int]], free: Iterable[str] = ()
     ) -> dict[str, np.ndarray | None]:
-        """PyTorch's name -> array in its layout; in its shape too if only axes of length 1 differ, or it is in `free`."""
+        """PyTorch's name -> array in its layout; in its shape too if only axes of length 1 differ, or `free` has it."""
         if array is None:
             return dict.fromkeys(self.names)
         turned = array.T if self.transposed else array
