@@ -65,6 +65,7 @@ class Pair(Case):
     ignore: tuple[str, ...] = ()  # layers and arrays of either side that are not compared
     draw: Callable | None = None  # rng -> arguments of one call; by default standard normal arrays of `shapes`
     layers: frozenset[str] | None = None  # the layers that both sides have; None means all
+    arithmetic: tuple[str, ...] = ()  # constants that PyTorch rounds as Paddle does, see align/compare/constants.py
     facts: dict = field(default_factory=dict)  # of PyTorch's model, see TorchPairSide.facts, and its arrays' shapes
 
     def inputs(self, seed: int) -> list[list[np.ndarray]]:

@@ -204,6 +204,14 @@ def graph_mistakes(model, path):
             yield Mistake(name, plant, whole=True)
 
 
+def omissions(model):
+    """Yield, for each layer without weights, that it is left out."""
+    for place, module in model.named_modules():
+        if place and not list(module.children()) and not list(module.parameters()):
+            plant = lambda m, place=place: run(_identity)(m.get_submodule(place))  # noqa: E731
+            yield Mistake(f"{place} ({type(module).__name__}) left out", plant, whole=True)
+
+
 def _softmaxes():
     """Every softmax over another axis, however it is called."""
     for axis in (-1, -2, -3, 0, 1):

@@ -13,15 +13,13 @@ EPSILONS = (1e-3, 1e-4, 2e-5, 1e-5, 5e-6, 1e-6, 1e-7, 1e-8, 1e-10, 1e-12, 0.0)
 
 def norm_mistakes(leaf):
     """Yield mistakes of any layer with an eps, and of ILN, AdaILN, AdaIN, instance and batch normalisation."""
-    if hasattr(leaf, "eps") and hasattr(leaf, "momentum") and hasattr(leaf, "running_var"):
-        yield "momentum's meaning inverted", put(momentum=1 - leaf.momentum)
-        for eps, momentum in ((leaf.momentum, leaf.eps), (leaf.momentum, leaf.momentum)):
-            yield f"eps {eps:g} and momentum {momentum:g}", put(eps=eps, momentum=momentum)
+    batch_norm = hasattr(leaf, "eps") and hasattr(leaf, "momentum") and getattr(leaf, "running_var", None) is not None
+    if batch_norm and leaf.momentum is not None:
         yield "running variance from the biased one", run(_biased_running)
-    if hasattr(leaf, "eps"):
-        for eps in EPSILONS:
-            if eps != leaf.eps:
-                yield f"eps {eps:g} for {leaf.eps:g}", put(eps=eps)
+    for name, plant in _of_numbers(leaf, batch_norm and leaf.momentum is not None):
+        yield name, plant
+        if batch_norm and leaf.training:  # which a port that uses Paddle's own layer has besides
+            yield f"{name}, and running variance from the biased one", _both(plant, run(_biased_running))
     if isinstance(leaf, ILN | AdaILN):
         yield from _revisions(leaf)
         for name, options in _FORMULAS.items():
@@ -51,6 +49,31 @@ def _rho(layer, smoothing):
     """The share of the instance's normalisation: the TensorFlow code's AdaILN smooths it."""
     smoothed = smoothing and layer.revision == "tensorflow" and isinstance(layer, AdaILN)
     return (layer.rho - 0.1).clamp(0, 1) if smoothed else layer.rho
+
+
+def _of_numbers(leaf, with_momentum):
+    """Mistakes in the numbers of a norm."""
+    if with_momentum:
+        yield "momentum's meaning inverted", put(momentum=1 - leaf.momentum)
+        for eps, momentum in ((leaf.momentum, leaf.eps), (leaf.momentum, leaf.momentum)):
+            yield f"eps {eps:g} and momentum {momentum:g}", put(eps=eps, momentum=momentum)
+        for momentum in (0.1, 0.01, 0.9, 0.99):
+            if momentum != leaf.momentum:
+                yield f"momentum {momentum:g} for {leaf.momentum:g}", put(momentum=momentum)
+    if hasattr(leaf, "eps"):
+        for eps in EPSILONS:
+            if eps != leaf.eps:
+                yield f"eps {eps:g} for {leaf.eps:g}", put(eps=eps)
+
+
+def _both(first, second):
+    """Plant two mistakes."""
+
+    def plant(layer):
+        first(layer)
+        second(layer)
+
+    return plant
 
 
 def _biased_running(own, layer, x):

@@ -12,8 +12,10 @@ from dataclasses import replace
 
 import numpy as np
 
+from align.cases.pair import Pair
 from align.causes.arrays import array_causes, weight_cause
-from align.causes.mistakes import call_mistakes, graph_mistakes, layer_mistakes
+from align.causes.constants import called
+from align.causes.mistakes import call_mistakes, graph_mistakes, layer_mistakes, omissions
 from align.compare.reference import by_key, measure, outputs_of, set_mode
 from align.compare.sides import paddle_side_of, torch_side_of
 from align.compare.verdict import EXTRA, MISSING, NO_KEY, UNKNOWN, error_of
@@ -33,6 +35,20 @@ def find_cause(case, reference, check, blamed, tamper=None, seconds=SECONDS):
     """
     if is_large(reference):
         return {"name": UNKNOWN, "before": None, "after": None, "tried": 0}
+    found = _found(case, reference, check, blamed, tamper, seconds)
+    if found["name"] != UNKNOWN or not isinstance(case, Pair) or blamed.what == "weight":
+        return found
+    names = called(case, reference)  # a mistake beside the constants that Paddle's layer keeps in float32
+    if not names:
+        return found
+    both = _found(replace(case, arithmetic=(*case.arithmetic, *names)), reference, check, blamed, tamper, seconds)
+    tried = found["tried"] + both["tried"]
+    if both["name"] == UNKNOWN:
+        return found | {"tried": tried}
+    return both | {"name": f"{both['name']}, beside constants that Paddle keeps in float32", "tried": tried}
+
+
+def _found(case, reference, check, blamed, tamper, seconds):
     ours, theirs = paddle_side_of(case)("float64"), torch_side_of(case)("float64")
     refuted = set()
     with np.errstate(all="ignore"):
@@ -201,6 +217,8 @@ class _Search:
             if output is not None:
                 yield from layer_mistakes(twin, path, shapes, tuple(output.shape))
         yield from graph_mistakes(twin, path)
+        if isinstance(self.case, Pair):
+            yield from omissions(twin)
 
     def _try(self, mistake, found, keys, wrong):
         """The distance of Paddle's tensors from those of a twin with this mistake; None if it is not the cause.

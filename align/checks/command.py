@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from align.cases import CASES, chosen
 from align.checks import running
 from align.checks.layers import case_entry, check_case
+from align.compare.raised import on_side
 from align.compare.recording import load_recording
 from align.compare.reference import NotComparable, measure
 from align.compare.sides import torch_side_of
@@ -30,6 +31,7 @@ def parser(check):
         "--weights", metavar="FILE", help="compare the networks of this checkpoint, of either framework"
     )
     result.add_argument("--pair", metavar="FILE", help="compare your own pair of models, see docs/pair.md")
+    result.add_argument("--suggest", action="store_true", help="print what the --pair file lacks to match all weights")
     result.add_argument(
         "--revision", choices=["current", "initial", "tensorflow"], help="revision of the networks in --weights"
     )
@@ -60,6 +62,8 @@ def _run(check, arguments):
     if arguments.repro:
         command.prepare_folder(arguments.repro)
     start = time.perf_counter()
+    if arguments.suggest:
+        return _suggest(arguments)
     for line in runtime.SETTINGS:
         print(line)
     dtypes = ["float64", "float32"] if arguments.dtype == "both" else [arguments.dtype]
@@ -91,6 +95,26 @@ def _run(check, arguments):
         print(f"{kind}: {path}")
     print(f"{report['verdict'].upper()}: {report['summary']}; {report['seconds']:.0f} s, {report['peak_gib']:.1f} GiB")
     return exit_code(report["verdict"])
+
+
+def _suggest(arguments):
+    """Print entries for the pair file; returns 0 if every array has its partner already, 1 if not."""
+    from align.cases.pair import load_pair
+    from align.checks.suggest import lines_of, suggested
+
+    if not arguments.pair:
+        raise ValueError("--suggest needs --pair, the file to complete")
+    case = load_pair(arguments.pair)
+    reference = measure(case, torch_side_of(case), arguments.seed, backward=False, float32=False)
+    with on_side("Paddle"):
+        entries, remaining = suggested(case, reference)
+    if not entries and not remaining:
+        print(f"{arguments.pair}: every array has its partner")
+        return 0
+    print("\n".join(lines_of(entries)))
+    if remaining:
+        print(f"# no entry is found for {', '.join(remaining)}")
+    return 1
 
 
 def _not_comparable(check, case, arguments, error):

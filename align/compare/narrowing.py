@@ -11,6 +11,7 @@ from dataclasses import replace
 from align.cases.pair import Pair
 from align.compare.pair_names import covers, nearest, unused
 from align.compare.reference import Reference
+from align.compare.verdict import EXTRA, MISSING
 
 MUTATES = (
     "PyTorch itself refuses to run this model backward, since it overwrites values that it needs: "
@@ -94,7 +95,20 @@ def _arrays(case, reference, side, model):
     return extra, lost, notes
 
 
-def candidates(case: Pair, reference: Reference, state: dict) -> dict[str, str]:
+def without_uncalled(case: Pair, reference: Reference, rows: list) -> tuple[Pair, Reference, str] | None:
+    """Return the case and its reference without layers that one side never calls, and a note; None if there are none.
+
+    Such a layer may be left out by the port, or its weights may be used by a function.
+    """
+    absent = dict.fromkeys(row.layer for row in rows if row.note in (EXTRA, MISSING) and row.layer)
+    if not absent or case.layers is None:
+        return None
+    left = case.layers - absent.keys()
+    note = f"only one side calls the layers {_listed(list(absent))}: compared with the code around them"
+    return replace(case, layers=left), reference.only(left), note
+
+
+def candidates(reference: Reference, state: dict) -> dict[str, str]:
     """Name of an array without a partner -> the nearest name that has none on the other side either, in words."""
     only_ours, only_theirs = state.keys() - reference.weights.keys(), reference.weights.keys() - state.keys()
     found = {}

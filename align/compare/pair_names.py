@@ -50,18 +50,21 @@ class Place:
     names: tuple[str, ...]  # in PyTorch
     transposed: bool
 
-    def to_torch(self, array: np.ndarray | None, shapes: dict[str, Sequence[int]]) -> dict[str, np.ndarray | None]:
-        """PyTorch's name -> array in its layout; in its shape too if only axes of length 1 differ, or RESHAPE says."""
+    def to_torch(
+        self, array: np.ndarray | None, shapes: dict[str, Sequence[int]], free: Iterable[str] = ()
+    ) -> dict[str, np.ndarray | None]:
+        """PyTorch's name -> array in its layout; in its shape too if only axes of length 1 differ, or `free` has it."""
         if array is None:
             return dict.fromkeys(self.names)
         turned = array.T if self.transposed else array
         parts = [turned] if len(self.names) == 1 else np.split(turned, _cuts(turned, self.names, shapes))
-        return {name: self._shaped(part, shapes.get(name)) for name, part in zip(self.names, parts, strict=True)}
-
-    @staticmethod
-    def _shaped(array: np.ndarray, shape: Sequence[int] | None) -> np.ndarray:
-        fits = shape is not None and [n for n in shape if n != 1] == [n for n in array.shape if n != 1]
-        return array.reshape(shape) if fits else array
+        found = {}
+        for name, part in zip(self.names, parts, strict=True):
+            shape = shapes.get(name, part.shape)
+            same = [n for n in shape if n != 1] == [n for n in part.shape if n != 1]
+            loose = part.size == int(np.prod(shape)) and covers(free, name)
+            found[name] = part.reshape(shape) if same or loose else part
+        return found
 
     def to_paddle(self, state: dict[str, np.ndarray], free: Iterable[str] = ()) -> np.ndarray | None:
         """The array for Paddle, or None if one is missing or does not fit; those in `free` may have any shape."""

@@ -132,8 +132,8 @@ class PaddlePairSide(PaddleSide):
         return self._of_torch((place, place.tensor.numpy()) for place in self.places(model))
 
     def _of_torch(self, arrays):
-        shapes = {name: shape for name, shape in self.shapes.items()}
-        return {name: a for place, array in arrays for name, a in place.to_torch(array, shapes).items()}
+        free = self.pair.reshape
+        return {name: a for place, array in arrays for name, a in place.to_torch(array, self.shapes, free).items()}
 
     def buffers(self, model):
         return self._of_torch((place, place.tensor.numpy()) for place in self.state_places(model))

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from align.cases.pair import Pair, PairError
-from align.compare import stock_torch
+from align.compare import constants, stock_torch
 from align.compare.pair_names import COUNT, beside, covers, renamed
 from align.compare.structures import NUMBERS
 from align.compare.torch_side import TorchSide
@@ -51,7 +51,7 @@ class TorchPairSide(TorchSide):
         torch.set_default_dtype(getattr(torch, self.dtype))
         torch.backends.mha.set_fastpath_enabled(False)
         try:
-            with keep() if self.mutates else nullcontext():
+            with keep() if self.mutates else nullcontext(), constants.in_force(self.pair.arithmetic):
                 yield
         finally:
             torch.set_default_dtype(default)
