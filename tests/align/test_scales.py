@@ -8,7 +8,7 @@ from align.checks.layers import check_case
 from align.compare.reference import Reference, measure
 from align.compare.scales import Scales
 from align.compare.torch_side import TorchSide
-from align.compare.verdict import UNDETERMINED, Judge
+from align.compare.verdict import FLOAT32_ULP, SUM_ULPS, UNDETERMINED, Judge, terms_of
 from align.compare.views import Key
 from align.planting import local, run
 
@@ -75,3 +75,19 @@ def test_a_fault_behind_a_picture_of_one_colour_is_found_in_its_layer(reference,
     with fault.planted() as tamper:
         entry = check_case(CASE, reference, check, tamper=tamper)
     assert entry["verdict"] == "diverged" and entry["blamed"]["layer"] == getattr(fault, check)
+
+
+def test_a_sum_one_after_another_is_allowed():
+    """As in Paddle 2.6 the gradient of a bias, over pixels: float32 sums of 256 values stay within the limit."""
+    rng = np.random.default_rng(0)
+    limit = FLOAT32_ULP * max(8, SUM_ULPS * 16)
+    errors = []
+    for _ in range(500):
+        values = rng.standard_normal(256).astype("float32") + np.float32(1)
+        errors.append(abs(float(np.cumsum(values)[-1]) / float(values.astype("float64").sum()) - 1))
+    assert max(errors) < limit < 5 * max(errors)
+
+
+def test_terms_of_a_linear_layer_on_maps_are_its_pixels():
+    maps = np.ones((1, 16, 16, 4))  # channels last, as a Linear takes them
+    assert terms_of({"a.weight": np.ones((4, 1))}, {Key("output", "a", 0, "0"): maps})["a"] == 256
