@@ -54,7 +54,7 @@ LIMITS = {
     "_REPORTED",
 }  # only of guards, notes
 SPEAKING = {"_note", "note", "print", "progress", "Progress", "say", "to_stderr", "warn", "write_text"}  # calls
-DESCRIBING = {"__repr__", "__str__", "about", "extra_repr", "label", "reason"}  # functions
+DESCRIBING = {"__repr__", "__str__", "about", "extra_repr", "label", "reason", "shown"}  # functions
 CASTING = {"TypeVar", "cast"}  # of typing
 PARAMETERS = {"stacklevel": "message", "strict": "guard", "maxsize": "cache"}  # keyword -> rule
 

@@ -144,7 +144,10 @@ def about(unit: Unit) -> list[str]:
     """The file that a unit is about, which a check names beside where an exception was raised; none for layers."""
     if unit.check == "round_trip":
         return [conversion.about(unit.case)]
-    return [f"{PACKAGE}/training/{RUNS[unit.case].system}.py"] if unit.check == "run" else []
+    if unit.check in ("run", "training"):
+        system = RUNS[unit.case].system if unit.check == "run" else unit.case
+        return [f"{PACKAGE}/training/{system}.py", *([f"{PACKAGE}/training/loop.py"] if unit.check == "run" else [])]
+    return []
 
 
 @lru_cache(maxsize=1)
