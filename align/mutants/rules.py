@@ -93,6 +93,8 @@ def _is_message(node: ast.AST, parents: Sequence[ast.AST]) -> bool:
         return not node.orelse and all(isinstance(each, ast.Expr) and _says(each.value) for each in node.body)
     if isinstance(node, ast.Compare):
         return bool(_names(node) & WRITING)
+    if isinstance(node, ast.IfExp):  # which of two sentences is said
+        return _is_message(node.body, ()) and _is_message(node.orelse, ())
     return isinstance(node, ast.JoinedStr) or called(node) in SPEAKING or _assigns(node, WRITING)
 
 
