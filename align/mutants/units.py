@@ -85,11 +85,11 @@ def listed(quick: bool) -> list[Unit]:
     dtypes = ("float64",) if quick else ("float64", "float32")
     found = [Unit(check, case, dtype) for case in CASES for dtype in dtypes for check in ("forward", "backward")]
     found += [Unit("training", system) for system in TRAINING] + [Unit("data", part) for part in DATA]
-    found += [Unit("configuration", system) for system in TRAINING] + [Unit("around", name) for name in PARTS]
-    found += [Unit("round_trip", case) for case in conversion.conversion_cases()]
+    found += [Unit("configuration", system) for system in TRAINING]
     if quick:
-        return [*found, Unit("metric", "statistics")]
-    found += [Unit("run", name) for name in RUNS]
+        return [*found, Unit("round_trip", "other programs"), Unit("metric", "statistics")]
+    found += [Unit("round_trip", case) for case in conversion.conversion_cases()]
+    found += [Unit("around", name) for name in PARTS] + [Unit("run", name) for name in RUNS]
     return found + [Unit("init", case) for case in INITIAL] + [Unit("metric", part) for part in METRICS]
 
 
