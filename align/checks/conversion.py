@@ -32,7 +32,7 @@ def about(name: str) -> str:
     """Return the file of the port that a case is about."""
     if name in conversion_foreign.SOURCES:
         return conversion_foreign.SOURCES[name]
-    return f"paddle_ugatit/weights/{public_files()[name]().system}.py"
+    return public_files()[name]().source
 
 
 def case_entry(name: str) -> dict[str, Any]:
@@ -58,9 +58,9 @@ def conversion_parts(name: str) -> Iterator[Part]:
         torch.save(file.content, path)
         for other, text in file.beside.items():
             Path(folder, other).write_text(text, encoding="utf-8")
-        yield f"paddle_ugatit/weights/{file.system}.py", _recognised(file)
+        yield file.source, _recognised(file)
         converted, notes = weights.convert(formats.read(path), "paddle", path, **file.given)
-        yield f"paddle_ugatit/weights/{file.system}.py", _described(file, converted, notes)
+        yield from _described(file, converted, notes)
         for network, net in file.networks.items():
             yield (
                 RULES,
@@ -85,17 +85,20 @@ def _recognised(file: PublicFile) -> list[Row]:
     return rows
 
 
-def _described(file: PublicFile, converted: formats.Checkpoint, lines: list[str]) -> list[Row]:
+def _described(file: PublicFile, converted: formats.Checkpoint, lines: list[str]) -> Iterator[Part]:
     """What the result says of itself, and what was left aside."""
-    wanted = {"model": file.model, "revision": file.revision, "dtype": "float32", "networks": file.options}
-    wanted |= {"texts": file.texts} if file.texts else {}
-    rows = [same(f"metadata: {key}", converted.metadata.get(key), value) for key, value in wanted.items()]
-    rows.append(same("metadata", set(converted.metadata), set(wanted)))
-    rows.append(same("framework", (converted.framework, converted.texts), ("paddle", {})))
-    rows.append(same("lines on it", len(lines), file.lines))
+    found = converted.metadata
+    wanted = {"model": file.model, "revision": file.revision, "networks": file.options}
+    yield file.source, [same(f"metadata: {key}", found.get(key), value) for key, value in wanted.items()]
+    rows = [same("networks", list(converted.networks), list(file.networks))]
     rows.append(same("read from", converted.account.used, {name: name for name in file.networks}))
-    rows.append(same("networks", list(converted.networks), list(file.networks)))
-    return [*rows, same("left aside", tuple(converted.account.dropped), file.dropped)]
+    yield (
+        "paddle_ugatit/weights/foreign.py",
+        [*rows, same("left aside", tuple(converted.account.dropped), file.dropped)],
+    )
+    wanted |= {"dtype": "float32"} | ({"texts": file.texts} if file.texts else {})
+    rows = [same("metadata", found, wanted), same("lines on it", len(lines), file.lines)]
+    yield CONVERSION, [*rows, same("framework", (converted.framework, converted.texts), ("paddle", {}))]
 
 
 def _written(file: PublicFile, converted: formats.Checkpoint, folder: Path, before: Path) -> list[Row]:

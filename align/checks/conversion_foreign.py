@@ -132,6 +132,7 @@ def _partly(networks: dict[str, nn.Module]) -> list[Row]:
     plain = {name: array for name, array in arrays.items() if not name.endswith("/u")}
     found = ugatit_tensorflow.translated(_bundle(plain), "here/UGATIT_x_sn/x")
     rows.append(same("without spectral normalisation", list(found.networks), ["genA2B", "genB2A"]))
+    rows.append(same("which is left aside", "discriminator_A/global" in found.account.dropped, True))
     return [*rows, same("a line on smoothing", len(found.account.notes), 2)]
 
 
@@ -212,17 +213,23 @@ def options_part() -> Part:
     rows.append(same("no hidden ones", weights.hidden_options_of({"kind": "generator", "lr_mul": 3}), []))
     wider, _ = weights.convert(Checkpoint({"": state | {"net.0.bias": np.zeros(5)}}, "torch"), "paddle", "file")
     rows.append(same("one dtype", wider.metadata["dtype"], "float64"))
+    whole = _states("U-GAT-IT, light")["disGB"]
+    older = whole | {"model.1.weight": whole["model.1.weight_orig"] / 2}  # as files of PyTorch before 1.0 hold it, too
+    newer, lines = weights.convert(Checkpoint({"": older}, "torch"), "torch", "file")
+    rows.append(same("PyTorch before 1.0", (sorted(newer.networks[""]), len(lines)), (sorted(whole), 1)))
     mixed, _ = weights.convert(replace(Checkpoint({}, "torch"), networks=_two_dtypes()), "paddle", "file")
     rows.append(same("two dtypes", mixed.metadata["dtype"], "mixed"))
-    return f"{ROOM}/conversion.py", [*rows, same("a missing network", "has no disGA" in " ".join(_absent()), True)]
+    return f"{ROOM}/conversion.py", [*rows, *_missing()]
 
 
-def shapes_part() -> Part:
-    """What shapes alone tell, of networks too large to be built here, and of some that are malformed or incomplete."""
+def shapes_parts() -> Iterator[Part]:
+    """Yield what shapes alone tell, of networks too large to be built here, and of some malformed or incomplete."""
     rows = []
     for width, narrow in ((32, 1), (64, 1), (2, 16), (1, 32)):
         state = {"Conv2d_1a_3x3.conv.weight": np.zeros((width, 3, 3, 3))}
         rows.append(same(f"Inception of {width}", weights.infer_options(state, "torch")["narrow"], narrow))
+    yield f"{ROOM}/inception.py", rows
+    rows = []
     empty = lambda *shape: np.broadcast_to(np.float32(0), shape)  # noqa: E731  takes no memory
     for capacity, blocks, most in ((64, 5, 512), (16, 7, 512), (4, 3, 512), (128, 6, 300)):
         widths = [min(2 * capacity * 2**i, most) for i in range(blocks)][::-1]
@@ -235,6 +242,12 @@ def shapes_part() -> Part:
         wanted = {"kind": "stylegan2-generator", "image_size": 2 ** (blocks + 1), "latent_dim": 7}
         found = weights.infer_options(state, "torch")
         rows.append(same(f"capacity {capacity}", found, wanted | {"network_capacity": capacity, "fmap_max": most}))
+    yield f"{ROOM}/stylegan2.py", rows
+    yield f"{ROOM}/identify.py", _known()
+
+
+def _known() -> list[Row]:
+    rows = []
     whole = _states("U-GAT-IT, light")["disGA"]
     part = {key: array for key, array in whole.items() if key != "conv1x1.bias"}
     odd = whole | {"model.1.weight_orig": np.zeros((2, 3, 4), np.float32)}
@@ -252,7 +265,8 @@ def shapes_part() -> Part:
                 (known, complete),
             )
         )
-    return f"{ROOM}/identify.py", rows
+    alone = foreign.named(Checkpoint({"": foreign_files.prefixed("here.")({"": part})[""]}, "torch"), "file")
+    return [*rows, same("incomplete, alone", list(alone.networks), ["here"])]
 
 
 def _two_dtypes() -> foreign_files.States:
@@ -260,10 +274,12 @@ def _two_dtypes() -> foreign_files.States:
     return states | {"decoder": {key: array.astype(np.float64) for key, array in states["decoder"].items()}}
 
 
-def _absent() -> list[str]:
+def _missing() -> list[Row]:
+    """A missing network is told, of the kinds of which there are some, whatever is asked for."""
     states = _states("U-GAT-IT, light")
     del states["disGA"], states["genA2B"], states["genB2A"]
-    return weights.convert(Checkpoint(states, "torch"), "torch", "file")[1]
+    found = [weights.convert(Checkpoint(states, "torch"), "torch", "file", only=only)[1] for only in (None, ["disLA"])]
+    return [same("a missing network", found, [["file: has no disGA"]] * 2)]
 
 
 def others() -> dict[str, object]:
@@ -273,5 +289,5 @@ def others() -> dict[str, object]:
         "other programs": wrapped_parts,
         "TensorFlow": tensorflow_parts,
         "PaddleGAN": lambda: iter([paddlegan_part()]),
-        "values": lambda: iter([values_part(), options_part(), shapes_part()]),
+        "values": lambda: iter([values_part(), options_part(), *shapes_parts()]),
     }

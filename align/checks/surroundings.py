@@ -2,9 +2,11 @@
 
 import contextlib
 import os
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from unittest.mock import MagicMock, patch
@@ -16,8 +18,10 @@ from paddle import nn
 from paddle.distributed.fleet.utils import hybrid_parallel_util
 
 from align.cases import TRAINING
+from align.checks.endings import ending_rows
 from align.compare import surroundings as plain
-from align.compare.training import first_difference
+from align.compare.paddle_side import PaddleSide
+from align.compare.training import first_difference, one_step
 from align.compare.values import same, told
 from align.compare.verdict import Row
 from align.report.document import entry
@@ -99,6 +103,12 @@ def _weights() -> list[Row]:
         rows.append(same(f"{system}: dtypes", kinds, ["float64"] * 3 + ["float32"]))
         equal = [all(np.array_equal(a, b) for a, b in zip(made[0], arrays, strict=True)) for arrays in made[1:3]]
         rows.append(same(f"{system}: seeds", equal, [True, False]))
+    return [*rows, *_notes()]
+
+
+def _filters() -> list[Row]:
+    """AdaIN's encoder and decoder by their formulas."""
+    rows = []
     for seed, ch in ((0, 3), (5, 4)):
         config = TRAINING["adain"].small.replaced(seed=seed, ch=ch, he=True)
         nets = adain.Trainer(config).networks
@@ -109,7 +119,7 @@ def _weights() -> list[Row]:
             ):
                 rows.append(_close(f"{name}, convolution {place}", layer.weight.numpy(), weight))
                 rows.append(same(f"{name}, bias {place}", layer.bias.numpy(), np.full(len(weight), bias)))
-    return [*rows, *_notes()]
+    return rows
 
 
 def _close(stage: str, found: np.ndarray, wanted: np.ndarray) -> Row:
@@ -223,9 +233,42 @@ def _devices() -> list[Row]:
     return [*rows, same("a GPU that must repeat", given, [{"FLAGS_cudnn_deterministic": True}])]
 
 
+# The calls of a step, by system and options: how often losses are computed in the context of mixed precision, and of
+# which optimisers the gradients are averaged over processes. An `accumulate` doubles the former alone.
+CALLS = {
+    "ugatit": [({}, 4, ["dis", "gen"]), ({"batch_size": 2, "accumulate": 2}, 10, ["dis", "gen"])],
+    "adain": [({"batch_size": 2}, 1, ["decoder"]), ({"batch_size": 2, "accumulate": 2}, 2, ["decoder"])],
+    "sagan": [({}, 2, ["D", "G"]), ({"adv_loss": "wgan-gp"}, 2, ["D", "D", "G"])],
+    "stylegan2": [({"batch_size": 2, "accumulate": 2}, 0, ["dis", "gen"])],
+}
+
+
+def _calls(system: str) -> list[Row]:
+    """What a step calls for mixed precision and for other processes, which alone and in float32 changes nothing."""
+    rows, case = [], TRAINING[system]
+    module = sys.modules[case.trainers[1].__module__]
+    holder = module if hasattr(module, "average_gradients") else distributed
+    for given, forwards, kinds in CALLS[system]:
+        trainer = case.trainers[1](case.small.replaced(**given))
+        sizes = {kind: len(trainer.named_parameters(kind)) for kind in trainer.optimizers}
+        averaged: list[int] = []
+        note = lambda parameters, averaged=averaged: averaged.append(len(list(parameters)))  # noqa: E731
+        cast = MagicMock(side_effect=contextlib.nullcontext)
+        trainer.precision.forward = cast
+        side = PaddleSide("float64")
+        with patch.object(holder, "average_gradients", note):
+            one_step(trainer, side, *next(iter(case.given(trainer.config, 0))))
+        rows.append(same(f"{given}: losses in mixed precision", cast.call_count, forwards))
+        rows.append(same(f"{given}: averaged gradients", averaged, [sizes[kind] for kind in kinds]))
+    return rows
+
+
 PARTS: dict[str, tuple[str, Callable[[], list[Row]]]] = {  # name -> the file that it is about, its rows
     "options": ("options", _options),
     "initial weights": ("start", _weights),
+    "filters of AdaIN": ("adain", _filters),
+    **{f"calls of a step, {system}": (system, partial(_calls, system)) for system in CALLS},
+    "endings": ("loop", ending_rows),
     "two processes": ("distributed", _processes),
     "mixed precision": ("precision", _precision),
     "device": ("start", _devices),

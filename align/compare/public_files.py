@@ -38,6 +38,11 @@ class PublicFile:
     lines: int = 0  # on what was changed or is assumed
 
     @property
+    def source(self) -> str:
+        """The file of the port that is about such checkpoints."""
+        return f"paddle_ugatit/weights/{self.system}.py"
+
+    @property
     def content(self) -> Any:
         """What torch.save is given."""
         if self.saved is not None:
@@ -77,7 +82,7 @@ def public_files() -> dict[str, Callable[[], PublicFile]]:
         "StyleGAN2": lambda: _stylegan2({"S": 8, "G": 8, "D": 8, "SE": 8, "GE": 8}, "1.5.1"),
         "StyleGAN2, lr_mlp": lambda: _stylegan2({"S": 8, "G": 8, "D": 8}, "1.5.1", config='{"lr_mlp": 0.02}'),
         "StyleGAN2, other .config": lambda: _stylegan2(
-            {"S": 8, "G": 8, "D": 8}, "1.5.1", config='{"image_size": 64, "lr_mlp": 0.02}', lr_mul=0.1
+            {"S": 8, "G": 8}, "1.5.1", config='{"image_size": 64, "lr_mlp": 0.02}', lr_mul=0.1
         ),
         "StyleGAN2, style networks": lambda: _stylegan2(
             {"S": 8, "SE": 8}, "1", config='{"lr_mlp": 0.02, "image_size": 8}'

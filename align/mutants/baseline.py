@@ -19,6 +19,8 @@ from paddle_ugatit.formats import atomic
 Unit = list[str]  # check, case, dtype
 SURVEY, LONGEST = "survey", 900.0  # seconds for a group of units
 _NOT_RUN = {"report", "faults", "bench", "examples", "recordings"}  # folders of align that no unit uses
+CHECKS = ("forward", "backward", "init", "training", "data", "round_trip", "metric")  # the commands
+_OF_TRAINING = dict.fromkeys(("configuration", "run", "around"), "training")  # units of that command by another name
 _TRYING = ("units.py", "trial.py")  # of align/mutants, what an outcome depends on
 
 
@@ -52,9 +54,9 @@ def name_of(unit: Unit) -> str:
     return " ".join(filter(None, unit))
 
 
-def digest_of(quick: bool) -> str:
+def digest_of(quick: bool, checks: Sequence[str] = CHECKS) -> str:
     """Return a digest of all that the results depend on: sources, versions and the choice of units."""
-    found = hashlib.sha256(f"{platform.python_version()} {quick}".encode())
+    found = hashlib.sha256(f"{platform.python_version()} {quick} {sorted(checks)}".encode())
     for package in ("numpy", "torch", "paddlepaddle"):
         found.update(f"{package} {_version(package)}".encode())
     for room in ("paddle_ugatit", "torch_ref", "align"):
@@ -72,30 +74,34 @@ def _version(package: str) -> str:
         return ""
 
 
-def of(folder: Path, quick: bool, jobs: int, tell: Callable[[int, int], None]) -> Baseline:
-    """Return the baseline, measured anew unless the one in `folder` is of these sources.
+def of(
+    folder: Path, quick: bool, jobs: int, tell: Callable[[int, int], None], checks: Sequence[str] = CHECKS
+) -> Baseline:
+    """Return the baseline of the units of some checks, measured anew unless the one in `folder` is of these sources.
 
     `tell(done, total)` is called after each group. Raises UsageError if a check finds a difference or cannot be run.
     """
-    digest, file = digest_of(quick), folder / "baseline.json"
+    digest, file = digest_of(quick, checks), folder / "baseline.json"
     try:
         kept = json.loads(file.read_text(encoding="utf-8"))
         if kept["digest"] == digest:
             return Baseline(**kept)
     except (OSError, ValueError, KeyError, TypeError):
         pass  # there is none, or it is damaged: it is measured again
-    found = _measured(digest, folder, quick, jobs, tell)
+    found = _measured(digest, folder, quick, jobs, tell, checks)
     with atomic.replacing(file, "w") as out:
         json.dump(asdict(found), out)
     return found
 
 
-def _measured(digest: str, folder: Path, quick: bool, jobs: int, tell: Callable[[int, int], None]) -> Baseline:
+def _measured(
+    digest: str, folder: Path, quick: bool, jobs: int, tell: Callable[[int, int], None], checks: Sequence[str]
+) -> Baseline:
     [(_, surveyed)] = processes.run([processes.Job(SURVEY, lambda: trial.survey(quick), LONGEST)], 1)
     if not isinstance(surveyed, dict):
         raise UsageError("the checks cannot be imported: run python align/check_forward.py --list")
     groups: dict[str, list[Unit]] = {}
-    for unit in surveyed["units"]:
+    for unit in (unit for unit in surveyed["units"] if _OF_TRAINING.get(unit[0], unit[0]) in checks):
         groups.setdefault(f"layers {unit[1]}" if unit[2] else name_of(unit), []).append(unit)
     found = Baseline(digest, groups, {}, {}, surveyed["imported"])
     (folder / "references").mkdir(parents=True, exist_ok=True)

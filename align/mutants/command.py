@@ -57,6 +57,14 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         metavar="NAME",
         help=f"rooms to mutate, of {', '.join(ROOMS)} (all)",
     )
+    options.add_argument(
+        "--check",
+        nargs="+",
+        choices=baseline.CHECKS,
+        default=list(baseline.CHECKS),
+        metavar="NAME",
+        help=f"default checks that mutants face, of {', '.join(baseline.CHECKS)} (all)",
+    )
     options.add_argument("--seed", type=int, default=SEED, metavar="K", help="seed of the sample (%(default)s)")
     options.add_argument("--jobs", type=int, metavar="N", help="processes at a time (one for each processor)")
     options.add_argument(
@@ -96,7 +104,7 @@ def _run(arguments: argparse.Namespace) -> int:
     mutants = operators.every(arguments.room)
     chosen = score.sampled(mutants, None if arguments.all else arguments.sample, arguments.seed)
     jobs = arguments.jobs or len(os.sched_getaffinity(0))
-    base = _baseline(folder, arguments.quick, jobs)
+    base = _baseline(folder, arguments.quick, jobs, arguments.check)
     outcomes = list(_outcomes(chosen, base, folder, jobs, arguments.resume))
     facts = {
         "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
@@ -132,7 +140,7 @@ def _load_frameworks() -> None:
     import torch_ref.models.ugatit  # noqa: F401
 
 
-def _baseline(folder: Path, quick: bool, jobs: int) -> Baseline:
+def _baseline(folder: Path, quick: bool, jobs: int, checks: Sequence[str]) -> Baseline:
     bars: list[Progress] = []
 
     def tell(done: int, total: int) -> None:
@@ -141,7 +149,7 @@ def _baseline(folder: Path, quick: bool, jobs: int) -> Baseline:
         bars[0](done - bars[0].done)
 
     try:
-        return baseline.of(folder, quick, jobs, tell)
+        return baseline.of(folder, quick, jobs, tell, checks)
     finally:
         for bar in bars:
             bar.__exit__(None, None, None)

@@ -64,7 +64,7 @@ LIMITS = {
     "_REPORTED",
 }  # only of guards, notes
 SPEAKING = {"_note", "note", "print", "progress", "Progress", "say", "to_stderr", "warn", "write_text"}  # calls
-DESCRIBING = {"__repr__", "__str__", "about", "extra_repr", "label", "reason"}  # functions
+DESCRIBING = {"__repr__", "__str__", "about", "extra_repr", "label", "reason", "shown"}  # functions
 DESCRIBING |= {"described", "figure", "figure_row", "lines"}  # sentences and pictures for a reader
 CASTING = {"TypeVar", "cast"}  # of typing
 PARAMETERS = {"stacklevel": "message", "strict": "guard", "maxsize": "cache"}  # keyword -> rule
@@ -105,6 +105,8 @@ def _is_message(node: ast.AST, parents: Sequence[ast.AST]) -> bool:
         return not node.orelse and all(isinstance(each, ast.Expr) and _says(each.value) for each in node.body)
     if isinstance(node, ast.Compare):
         return bool(_names(node) & WRITING)
+    if isinstance(node, ast.IfExp):  # which of two sentences is said
+        return _is_message(node.body, ()) and _is_message(node.orelse, ())
     return isinstance(node, ast.JoinedStr) or called(node) in SPEAKING or _assigns(node, WRITING)
 
 

@@ -75,11 +75,11 @@ def listed(quick: bool) -> list[Unit]:
     dtypes = ("float64",) if quick else ("float64", "float32")
     found = [Unit(check, case, dtype) for case in CASES for dtype in dtypes for check in ("forward", "backward")]
     found += [Unit("training", system) for system in TRAINING] + [Unit("data", part) for part in DATA]
-    found += [Unit("configuration", system) for system in TRAINING] + [Unit("around", name) for name in PARTS]
-    found += [Unit("round_trip", case) for case in conversion.conversion_cases()]
+    found += [Unit("configuration", system) for system in TRAINING]
     if quick:
-        return [*found, *(Unit("metric", part) for part in QUICK)]
-    found += [Unit("run", name) for name in RUNS]
+        return [*found, Unit("round_trip", "other programs"), *(Unit("metric", part) for part in QUICK)]
+    found += [Unit("round_trip", case) for case in conversion.conversion_cases()]
+    found += [Unit("around", name) for name in PARTS] + [Unit("run", name) for name in RUNS]
     found += [Unit("init", case) for case in INITIAL]
     return found + [Unit("metric", part) for part in metric.PARTS]
 
@@ -135,7 +135,10 @@ def about(unit: Unit) -> list[str]:
     """The file that a unit is about, which a check names beside where an exception was raised; none for layers."""
     if unit.check == "round_trip":
         return [conversion.about(unit.case)]
-    return [f"{PACKAGE}/training/{RUNS[unit.case].system}.py"] if unit.check == "run" else []
+    if unit.check in ("run", "training"):
+        system = RUNS[unit.case].system if unit.check == "run" else unit.case
+        return [f"{PACKAGE}/training/{system}.py", *([f"{PACKAGE}/training/loop.py"] if unit.check == "run" else [])]
+    return []
 
 
 @lru_cache(maxsize=1)

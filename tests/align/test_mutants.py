@@ -99,6 +99,7 @@ def test_mutants_of_the_port_compile_and_differ():
         ("guard", "if a > 1:\n    told = b + 1\n    raise ValueError(told)"),
         ("guard", "for a in b + 1:\n    if a > 1:\n        raise ValueError"),
         ("message", "if a > 1:\n    say(b + 1)"),
+        ("message", "y = f'{a}' if a > 1 else 'two words'"),
         ("guard", "def require_size(a): return a + 1"),
         ("guard", "require_size(a + 1)"),
         ("guard", "assert a + 1"),

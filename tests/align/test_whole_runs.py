@@ -6,7 +6,19 @@ import pytest
 import paddle_ugatit  # noqa: F401  first: it sets the process up before PyTorch
 from align.checks import commanded, surroundings
 from align.planting import in_force
-from paddle_ugatit.training import adain, average, distributed, evaluation, loop, options, precision, start
+from paddle_ugatit.training import (
+    adain,
+    average,
+    distributed,
+    evaluation,
+    loop,
+    options,
+    precision,
+    sagan,
+    start,
+    stylegan2,
+    ugatit,
+)
 
 _measure, _step, _read = evaluation.Evaluation.measure, loop.Run._step, options.read_options
 
@@ -59,7 +71,13 @@ def test_a_fault_in_a_run_is_found_in_its_file(name):
 
 AROUND = {  # part -> what is planted
     "options": (options, "_number", lambda value: value),
-    "initial weights": (adain, "CENTRED", np.ones((3, 3))),
+    "initial weights": (start.paddle, "seed", lambda seed: None),
+    "filters of AdaIN": (adain, "CENTRED", np.ones((3, 3))),
+    "calls of a step, ugatit": (ugatit.Trainer, "update", lambda self, kind: None),
+    "calls of a step, adain": (adain.AdaINTrainer, "_update", lambda self: None),
+    "calls of a step, sagan": (sagan.SAGANTrainer, "_update", lambda self, kind, loss: None),
+    "calls of a step, stylegan2": (stylegan2.StyleGAN2Trainer, "_accumulated", lambda self, *given: given[2][0]()),
+    "endings": (loop.Run, "_rescue", lambda self, error: None),
     "two processes": (distributed, "any_process", lambda flag: flag),
     "mixed precision": (precision.Precision, "step", lambda self, optimizer: optimizer.step()),
     "device": (start, "choose_device", lambda name, config: None),
