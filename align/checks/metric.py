@@ -7,6 +7,7 @@ metric_numbers.py, metric_pictures.py, metric_sets.py and metric_runs.py.
 """
 
 from collections.abc import Callable, Iterable
+from importlib.util import find_spec
 from types import SimpleNamespace
 from unittest.mock import patch
 
@@ -74,7 +75,10 @@ def features(path, seed, count=9):
     pixels = np.stack([metric_statements.tf1_bilinear(image, pictures.SIZE) for image in drawn])
     truth, limit = _twin(path, pixels, "tf1")
     for name, fast in (("as it stands", False), ("by oneDNN", True)):
-        ours = FeatureExtractor(weights=path, fast=fast).extract(images)
+        with patch.object(engine, "_predict", wraps=engine._predict) as runs:
+            ours = FeatureExtractor(weights=path, fast=fast).extract(images)
+        programs = 2 if fast and paddle.get_device() == "cpu" and find_spec("paddle.inference") else 0
+        yield same("features", f"batches by the program {name}", runs.call_count, programs, _ENGINE)
         yield compared("features", f"Inception {name}", ours, truth[order], limit)
         yield same("features", f"type {name}", str(ours.dtype), "float32")
     batch = pictures.scaled(pixels, "tf1").astype(np.float32)

@@ -168,6 +168,8 @@ def distances(seed):
             group, "FID", frechet.frechet_distance(x, y), metric_statements.frechet_symmetric(x, y), 1e-5, _FRECHET
         )
         yield from _neighbours(group, x, y, NEIGHBOURS)
+    x, _ = drawn_features(40, 2, seed, 8)
+    yield from _neighbours("the same set twice", x, x, NEIGHBOURS)  # distances of 0, or just below by rounding
     x, y = drawn_features(3, 9, seed, 4)
     yield from _neighbours("few fakes", x, y, 2)
     yield from _neighbours("few real ones", y, x, 2)

@@ -5,6 +5,7 @@ Each is compared with a plain statement in align/compare. What a run takes where
 
 import os
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from unittest.mock import patch
 
@@ -211,6 +212,12 @@ def files(path, seed):
     about = extractor.identity, extractor.dimensions, extractor.comparable
     wanted = f"inception {digest} tf1", loaded.network.fc.weight.shape[0], loaded.public
     yield same("weights", "name in the cache, width, comparable", about, wanted, _FEATURES)
+    extractor.loaded = replace(loaded, origin_sha256=f"{PUBLIC}0")
+    yield same("weights", "comparable if public", extractor.comparable, True, _FEATURES)
+    with default_dtype("float64"):  # of whatever else is trained in the process
+        kinds = [inception_weights.load(path).network, inception_weights.random_network(16)]
+    kinds = [str(network.fc.weight.dtype) for network in kinds]
+    yield same("weights", "beside float64", kinds, [str(loaded.network.fc.weight.dtype)] * 2, _WEIGHTS)
     public = [inception_weights.Loaded(loaded.network, "", "", sha).public for sha in (f"{PUBLIC}0", "0", f"0{PUBLIC}")]
     yield same("weights", "public by its digest", public, [True, False, False], _WEIGHTS)
     with tempfile.TemporaryDirectory() as folder:

@@ -256,6 +256,11 @@ def drawn_faces(path, seed):
             yield same(name, "known", about["mean_of_true_images"] is not None, known, FILE)
             if known:
                 yield compared(name, "kept by true images", about["mean_of_true_images"], shares[1], 1e-12, FILE)
+        for split in pictures:
+            written(root / "others" / split, pictures[split])
+        found = evaluate(root / "fake", root / "others/testB", root / "others/testA", features="faces", **quick)
+        known = found.report["attributes"]["mean_of_true_images"] is not None
+        yield same("other test folders", "known", known, False, FILE)
         found = evaluate(root / "fake", root / "drawn" / "testB", weights=path, **quick)
         yield same("drawn faces", "weights named", found.report["features"]["kind"], "inception", FILE)
         found = evaluate(root / "fake", root / "drawn" / "testB", **quick)

@@ -50,11 +50,9 @@ SWAPPED |= {"Tanh": "Sigmoid", "removeprefix": "removesuffix", "startswith": "en
 SWAPPED |= {other: one for one, other in SWAPPED.items()} | {"ReLU": "ReLU6", "relu": "relu6"}
 BUILT_IN = {"max", "min", "any", "all"}  # of SWAPPED, where they are no attribute
 SYMMETRIC = {"maximum", "minimum", "add", "multiply", "isclose", "array_equal", "samefile", "logical_and", "logical_or"}
-SYMMETRIC |= {"min", "max", "gcd"} | {
-    "hinge",
-    "l1",
-    "least_squares",
-}  # of losses: 1 - sign * logit, absolute and squared differences
+SYMMETRIC |= {"min", "max", "gcd"}
+SYMMETRIC |= {"hinge", "l1", "least_squares"}  # of losses: 1 - sign * logit, absolute and squared differences
+SYMMETRIC |= {"_centre", "block_kid", "frechet_distance", "mmd2"}  # of metrics: distances between two sets
 # Calls whose arguments have types of their own, so that swapping or dropping them is an error and no mistake.
 TYPED = {"isinstance", "issubclass", "getattr", "setattr", "hasattr", "super", "cast", "zip", "dict", "partial"}
 CONVERTING = {"float", "str", "bool", "list", "tuple", "dict", "iter", "set", "frozenset", "Path", "super", "sorted"}
@@ -206,7 +204,9 @@ class _Finder:
                 start, end = self.text.between(one, other)
                 gap = self.text.source[start:end].decode()
                 yield "argument", self.text.span(one)[0], self.text.span(other)[1], second + gap + first
-            yield "argument", *self.text.span(node), ast.unparse(ast.Call(node.func, node.args[:-1], node.keywords))
+            if not rules.speaks(node.args[-1]):
+                rest = ast.Call(node.func, node.args[:-1], node.keywords)
+                yield "argument", *self.text.span(node), ast.unparse(rest)
         for i, keyword in enumerate(node.keywords):
             if keyword.arg is not None and keyword.arg not in rules.PARAMETERS:
                 rest = node.keywords[:i] + node.keywords[i + 1 :]

@@ -47,7 +47,8 @@ SPEED = {  # numbers that decide how fast a result is there and not what it is: 
     "recent",  # data/folders.py: the orders of epochs that are not drawn again
     "workers",
 }
-CHOOSING = {"mirrored", "taken"}  # functions of layers/fast/dispatch.py that choose between two ways, and no more
+# Functions that choose between two ways, and no more: of layers/fast/dispatch.py and metrics/mmd.py.
+CHOOSING = {"mirrored", "taken", "whole_is_less"}
 WRITING = {"keep", "keep_every", "log_freq", "print_freq", "save_freq"}  # options of what a run leaves behind
 WRITING |= {"PUBLISHED", "REWARDS", "SCHEMA", "_SOURCE"}  # texts and numbers that reports quote
 WRITING |= {"_GAP", "_LABEL"}  # of pictures for a reader, in pixels
@@ -60,12 +61,13 @@ LIMITS = {
     "_LONGEST",
     "_NAMED",
     "_RANGES",
+    "PROTOCOLS",
     "_RATIO",
     "_REPORTED",
 }  # only of guards, notes
 SPEAKING = {"_note", "note", "print", "progress", "Progress", "say", "to_stderr", "warn", "write_text"}  # calls
 DESCRIBING = {"__repr__", "__str__", "about", "extra_repr", "label", "reason", "shown"}  # functions
-DESCRIBING |= {"described", "figure", "figure_row", "lines"}  # sentences and pictures for a reader
+DESCRIBING |= {"_versions", "described", "figure", "figure_row", "lines"}  # sentences and pictures for a reader
 CASTING = {"TypeVar", "cast"}  # of typing
 PARAMETERS = {"stacklevel": "message", "strict": "guard", "maxsize": "cache"}  # keyword -> rule
 PARAMETERS |= {"allow_pickle": "guard", "copy": "cache"}
@@ -112,6 +114,11 @@ def _is_message(node: ast.AST, parents: Sequence[ast.AST]) -> bool:
 
 def _says(call: ast.AST) -> bool:
     return called(call) in SPEAKING or _appends_note(call)
+
+
+def speaks(argument: ast.expr) -> bool:
+    """Return whether an argument is the function that shows progress, or says something to the user."""
+    return isinstance(argument, ast.Name) and argument.id in SPEAKING
 
 
 def _appends_note(call: ast.AST) -> bool:
@@ -177,7 +184,7 @@ def _is_speed(node: ast.AST, parents: Sequence[ast.AST]) -> bool:
     if called(node) in ("lru_cache", "cache", *CHOOSING):
         return True
     if isinstance(node, ast.FunctionDef):
-        return node.name == "block_size"
+        return node.name in ("block_size", "whole_is_less")
     return _assigns(node, SPEED)
 
 

@@ -107,10 +107,15 @@ def subset_kid(
     x, y = checked(features_x, features_y)
     require_subsets(subsets, subset_size, len(x), len(y))
     members = draws(len(x), len(y), subsets, subset_size, seed)
-    if (len(x) + len(y)) ** 2 <= subsets * (2 * subset_size) ** 2:
+    if whole_is_less(len(x) + len(y), subsets, subset_size):
         return unbiased(*gram_sums(x, y, members).columns, subset_size, subset_size)
     chosen = (column.astype(bool) for column in members.T)
     return np.array([mmd2(x[own[: len(x)]], y[own[len(x) :]]) for own in chosen])
+
+
+def whole_is_less(samples: int, subsets: int, subset_size: int) -> bool:
+    """Return whether the Gram matrix of all samples is smaller than those of the subsets together."""
+    return samples**2 <= subsets * (2 * subset_size) ** 2
 
 
 def checked(features_x: np.ndarray, features_y: np.ndarray) -> list[np.ndarray]:

@@ -36,7 +36,7 @@ def interleaved(mine: np.ndarray, total: int) -> np.ndarray:
         return mine
     most = -(-total // world)
     width = mine.shape[1]
-    padded = np.zeros((most, width), np.float32)
+    padded = np.empty((most, width), np.float32)  # what is beyond its own rows is not read
     padded[: len(mine)] = mine
     rows = np.empty((total, width), np.float32)
     for rank, theirs in enumerate(_gathered(padded)):

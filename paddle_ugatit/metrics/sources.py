@@ -21,7 +21,7 @@ from paddle_ugatit.metrics.cache import FeatureCache
 from paddle_ugatit.metrics.features import FeatureExtractor, in_order
 
 _NAMED = 3  # unreadable images listed in a message
-_PLACEHOLDER = np.zeros((1, 1, 3), np.uint8)  # in place of an unreadable image, whose features are then discarded
+_PLACEHOLDER = np.empty((1, 1, 3), np.uint8)  # in place of an unreadable image, whose features are then discarded
 _LARGEST_LIST = 1 << 28  # bytes
 
 

@@ -116,6 +116,7 @@ def test_mutants_of_the_port_compile_and_differ():
         ("cache", "if dispatch.taken('sums', x): y"),
         ("cache", "if size > KEPT: y"),
         ("cache", "y = lru_cache(maxsize=1)"),
+        ("cache", "def whole_is_less(a, b): return a**2 <= b"),
     ],
 )
 def test_each_rule_sets_aside_what_it_says(rule, text):
