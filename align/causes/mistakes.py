@@ -218,12 +218,12 @@ def graph_mistakes(model, path):
 
 def strange_mistakes(model):
     """Yield mistakes of somebody's model: functions called with other arguments, layers without weights left out."""
-    for name, patches in generic.call_mistakes():
-        yield Mistake(name, None, patches)
     for place, module in model.named_modules():
         if place and not list(module.children()) and not list(module.parameters()):
             plant = lambda m, place=place: run(_identity)(m.get_submodule(place))  # noqa: E731
             yield Mistake(f"{place} ({type(module).__name__}) left out", plant, whole=True)
+    for name, patches in generic.call_mistakes():
+        yield Mistake(name, None, patches)
 
 
 def _softmaxes():
