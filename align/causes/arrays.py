@@ -4,6 +4,8 @@ import numpy as np
 
 from align.compare.verdict import UNKNOWN
 
+NEAR = 1e-6  # a factor this near to 1 is what a rounded constant makes, no mistake of the port
+
 
 def weight_cause(blamed, wanted, state, initial, layer_agrees):
     """Find what a wrong parameter or buffer holds instead; returns {"name", "before", "after", "tried"}.
@@ -63,13 +65,22 @@ def array_causes(reference, truth, found, failing, layer):
     if len(pairs) != len(failing) or any(truth[key].shape != found[key].shape for key in pairs):
         yield from _other_shapes(truth, found, failing)
         return
-    yield from _scaled(reference, truth, found, failing)
+    if all(np.isfinite(array[key]).all() for key in failing for array in (truth, found)):
+        yield from _scaled(reference, truth, found, failing)
+    if all(_shuffled(truth[key], found[key]) for key in failing):
+        yield "the same values in another order, as of a reshape for a transpose", {key: found[key] for key in failing}
     for name, change in _TURNS.items():
         if all(change(truth[key]) is not None for key in failing):
             yield name, {key: change(truth[key]) for key in failing}
     yield from _exchanged(truth, failing)
     yield from _as_nhwc(reference, truth, failing)
     yield from _other_tensors(reference, truth, found, failing)
+
+
+def _shuffled(truth, found):
+    """Whether two arrays, of more values than a coincidence could explain, differ in the order of values only."""
+    differ = truth.dtype.kind == "f" and truth.size > 4 and not np.allclose(truth, found)
+    return differ and np.allclose(np.sort(truth, None), np.sort(found, None), rtol=1e-10, atol=1e-12)
 
 
 def _scaled(reference, truth, found, failing):
@@ -80,10 +91,12 @@ def _scaled(reference, truth, found, failing):
     names = {1 / count: f"mean over {count} channels for their sum" for count in sorted(counts)}
     names |= {count: f"sum over {count} channels for their mean" for count in sorted(counts)}
     name = next((text for value, text in names.items() if abs(slope - value) < 1e-9 * value), f"times {slope:.10g}")
-    yield name, {key: truth[key] * slope for key in failing}
+    if abs(slope - 1) > NEAR:
+        yield name, {key: truth[key] * slope for key in failing}
     if first.size > 4:
         slope, shift = np.polyfit(first.ravel(), other.ravel(), 1) if np.ptp(first) else (1.0, 0.0)
-        yield f"times {slope:.10g}, plus {shift:.10g}", {key: truth[key] * slope + shift for key in failing}
+        if abs(slope - 1) > NEAR or abs(shift) > NEAR * float(np.abs(first).max()):
+            yield f"times {slope:.10g}, plus {shift:.10g}", {key: truth[key] * slope + shift for key in failing}
     yield "rounded to float32", {key: truth[key].astype("float32").astype("float64") for key in failing}
     yield "rounded to float16", {key: truth[key].astype("float16").astype("float64") for key in failing}
 
@@ -107,7 +120,8 @@ def _exchanged(truth, failing):
                 for key in failing:
                     swap = {one.slot: other.slot, other.slot: one.slot}.get(key.slot, key.slot)
                     changed[key] = truth.get(key._replace(slot=swap), truth[key])
-                yield f"arguments {one.slot} and {other.slot} swapped", changed
+                kind = "outputs" if "output" in one.what else "arguments"
+                yield f"{kind} {one.slot} and {other.slot} swapped", changed
 
 
 def _as_nhwc(reference, truth, failing):

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from align.causes import stylegan2
+from align.causes import generic, stylegan2
 from align.causes.norms import norm_mistakes, spectral_mistakes
 from align.causes.sagan import sagan_mistakes
 from align.compare import torch_side
@@ -59,11 +59,12 @@ def _layer_plants(model, path, leaf, arguments, size):
             yield f"output padding {padding[0]}", put(output_padding=padding)
     if hasattr(leaf, "p"):
         yield "dropout scales in evaluation, not in training", run(lambda own, layer, *a: own(*a) * (1 - layer.p))
-    if len(arguments) == 1 and len(arguments[0]) == 4:
-        if arguments[0][2:] != size[2:] and not list(leaf.parameters()):
+    if len(arguments) == 1 and not list(leaf.parameters()):
+        if len(arguments[0]) in (3, 4, 5) and arguments[0][2:] != size[2:]:
             yield from _resizes(size)
-        if not list(leaf.parameters()) and arguments[0] == size:
+        if arguments[0] == size:
             yield from _activations(leaf)
+    yield from generic.layer_mistakes(leaf, arguments)
     yield from _inputs(arguments)
     yield from _parameters(model, path, leaf)
 
@@ -82,11 +83,14 @@ def _pads(leaf):
 def _resizes(size):
     for mode in ("nearest", "nearest-exact", "area"):
         yield f"resize {mode}", run(lambda own, layer, x, mode=mode: F.interpolate(x, tuple(size[2:]), mode=mode))
-    for mode in ("bilinear", "bicubic"):
+    for mode in {3: ("linear",), 4: ("bilinear", "bicubic"), 5: ("trilinear",)}[len(size)]:
         for corners in (False, True):
             options = {"mode": mode, "align_corners": corners}
             name = f"resize {mode}, align_corners {corners}"
             yield name, run(lambda own, layer, x, o=options: F.interpolate(x, tuple(size[2:]), **o))
+
+    if len(size) != 4:
+        return
 
     def asymmetric(own, layer, x):
         rows, columns = (torch.from_numpy(grid_matrix(x.shape[i], size[i], "asymmetric")).to(x) for i in (2, 3))
@@ -105,6 +109,13 @@ ACTIVATIONS = {
     "SiLU": F.silu,
     "ELU": F.elu,
     "hardtanh": F.hardtanh,
+    "ReLU6": F.relu6,
+    "Mish": F.mish,
+    "softplus": F.softplus,
+    "SELU": F.selu,
+    "hardswish": F.hardswish,
+    "hardsigmoid": F.hardsigmoid,
+    "SiLU with 1.702 (quick GELU)": lambda x: x * torch.sigmoid(1.702 * x),
     **{f"slope {slope:g}": lambda x, slope=slope: F.leaky_relu(x, slope) for slope in (0.01, 0.02, 0.1, 0.2, 0.3)},
 }
 
@@ -154,7 +165,8 @@ def _parameters(model, path, leaf):
         yield f"{leaf_name} zero", _set(leaf_name, torch.zeros_like)
         yield f"{leaf_name} without a gradient", _freeze(leaf_name)
         if parameter.ndim > 1 and parameter.shape[0] == parameter.shape[1]:
-            yield f"{leaf_name} transposed", _set(leaf_name, lambda p: p.transpose(0, 1))
+            turned = lambda p: p.transpose(0, 1)  # noqa: E731
+            yield f"{leaf_name} transposed", _set(leaf_name, turned, turned)
         if parameter.ndim == 4:
             yield f"{leaf_name} mirrored", _set(leaf_name, lambda p: p.flip(2, 3))
         for other, value in model.named_parameters():
@@ -163,10 +175,12 @@ def _parameters(model, path, leaf):
                 yield f"{other} for {leaf_name}", _set(leaf_name, lambda p, values=values: values)
 
 
-def _set(name, change):
+def _set(name, change, back=None):
     def plant(layer):
         parameter = getattr(layer, name)
         parameter.data = change(parameter.detach()).clone()
+        if back:
+            parameter.register_hook(back)  # the gradient is that of the array as it is stored
 
     return plant
 
@@ -204,12 +218,14 @@ def graph_mistakes(model, path):
             yield Mistake(name, plant, whole=True)
 
 
-def omissions(model):
-    """Yield, for each layer without weights, that it is left out."""
+def strange_mistakes(model):
+    """Yield mistakes of somebody's model: functions called with other arguments, layers without weights left out."""
     for place, module in model.named_modules():
         if place and not list(module.children()) and not list(module.parameters()):
             plant = lambda m, place=place: run(_identity)(m.get_submodule(place))  # noqa: E731
             yield Mistake(f"{place} ({type(module).__name__}) left out", plant, whole=True)
+    for name, patches in generic.call_mistakes():
+        yield Mistake(name, None, patches)
 
 
 def _softmaxes():

@@ -80,8 +80,9 @@ def _biased_running(own, layer, x):
     count, before = x.numel() // x.shape[1], layer.running_var.clone()
     out = own(x)
     with torch.no_grad():
-        kept = before * (1 - layer.momentum)
-        layer.running_var.copy_(kept + (layer.running_var - kept) * ((count - 1) / count))
+        var = x.transpose(0, 1).flatten(1).var(1)
+        share = (layer.running_var - before) / (var - before)  # the momentum, as it was rounded
+        layer.running_var.sub_(share * var / count)
     return out
 
 

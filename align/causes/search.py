@@ -15,7 +15,8 @@ import numpy as np
 from align.cases.pair import Pair
 from align.causes.arrays import array_causes, weight_cause
 from align.causes.constants import called
-from align.causes.mistakes import call_mistakes, graph_mistakes, layer_mistakes, omissions
+from align.causes.mistakes import call_mistakes, graph_mistakes, layer_mistakes, strange_mistakes
+from align.causes.second import second_cases
 from align.compare.reference import by_key, measure, outputs_of, set_mode
 from align.compare.sides import paddle_side_of, torch_side_of
 from align.compare.verdict import EXTRA, MISSING, NO_KEY, UNKNOWN, error_of
@@ -80,21 +81,6 @@ def _holds_again(search, name, tamper):
     return False
 
 
-def second_cases(case):
-    """Yield the case with larger maps and another batch, with another batch, and as it is, for other weights alone."""
-    batch = case.shapes[0][0] if case.shapes and case.shapes[0] else 0
-
-    def varied(shape, more):
-        if not shape or shape[0] not in (batch, 1):
-            return shape
-        first = shape[0] + 1 if shape[0] == batch else shape[0]
-        return (first, *shape[1:2], *(n + more for n in shape[2:]))
-
-    for more in (4, 0):
-        yield replace(case, shapes=[varied(shape, more) for shape in case.shapes])
-    yield case
-
-
 class _Search:
     def __init__(self, case, reference, check, blamed, ours, theirs, seconds):
         self.case, self.reference, self.check, self.blamed = case, reference, check, blamed
@@ -121,6 +107,8 @@ class _Search:
                 found |= {"name": UNKNOWN, "after": None}
             if found["name"] != UNKNOWN or not self.blamed.note:
                 return self._answer(**found)
+        if isinstance(self.case, Pair) and (name := self._swapped_outputs(model)):
+            return self._answer(name, None, 0.0)
         if self.blamed.note in (EXTRA, MISSING):
             return self._of_calls(model)
         return self._of_values(model)
@@ -166,6 +154,22 @@ class _Search:
             return self._answer()
         self.tried += found.pop("tried")
         return self._answer(**found)
+
+    def _swapped_outputs(self, model):
+        """Which two outputs of the model are in each other's place, in words; "" if no two are."""
+        self.tried += 1
+        buffers = self.ours.buffers(model)
+        ours = dict(by_key(outputs_of(self.ours, model, self.reference.inputs)))
+        self.ours.set_buffers(model, buffers)
+        wrong = [key for key in ours if self._distance(ours, [key], self.reference) > self.case.limit]
+        slots = sorted({key.slot for key in wrong})
+        if len(slots) != 2:
+            return ""
+        other = dict(zip(slots, reversed(slots), strict=True))
+        turned = {key: ours.get(key._replace(slot=other[key.slot])) for key in wrong}
+        name = f"outputs {' and '.join(slots)} swapped"
+        fits = self._distance(turned, turned, self.reference) <= self.case.limit
+        return name if fits and self._wanted(name) else ""
 
     def _layer_agrees(self, model):
         """A function that tells whether the blamed layer nevertheless computes what PyTorch's does."""
@@ -218,7 +222,7 @@ class _Search:
                 yield from layer_mistakes(twin, path, shapes, tuple(output.shape))
         yield from graph_mistakes(twin, path)
         if isinstance(self.case, Pair):
-            yield from omissions(twin)
+            yield from strange_mistakes(twin)
 
     def _try(self, mistake, found, keys, wrong):
         """The distance of Paddle's tensors from those of a twin with this mistake; None if it is not the cause.

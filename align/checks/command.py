@@ -42,6 +42,7 @@ def parser(check):
     result.add_argument("--reference", metavar="FILE", help="compare with a recording instead of PyTorch")
     result.add_argument("--seed", type=int, default=0, metavar="K", help="seed of weights, inputs and gradients (0)")
     running.add_report(result)
+    result.add_argument("--reprod-log", metavar="DIR", help="with --pair: write both sides' results as reprod_log does")
     result.add_argument("--repro", metavar="DIR", help="write a script that reproduces the first difference")
     result.add_argument("--layers", choices=["all", "failed", "none"], default="all", help="tables to print (all)")
     return result
@@ -62,6 +63,8 @@ def _run(check, arguments):
     if arguments.repro:
         command.prepare_folder(arguments.repro)
     start = time.perf_counter()
+    if arguments.reprod_log and not arguments.pair:
+        raise ValueError("--reprod-log needs --pair, your own pair of models")
     if arguments.suggest:
         return _suggest(arguments)
     for line in runtime.SETTINGS:
@@ -80,6 +83,9 @@ def _run(check, arguments):
         entry = check_case(case, reference, check, dtypes, causes=True)
         if arguments.repro and entry["blamed"] and not any(done["blamed"] for done in entries):
             entry["repro"] = _repro(check, arguments, case, reference, entry)
+        if arguments.reprod_log:
+            for path in _reprod_log(arguments, check, case, reference):
+                print(f"    written: {path}")
         del reference  # free gigabytes before the next one is computed
         _progress("", start)
         print(case_line(entry), flush=True)
@@ -95,6 +101,14 @@ def _run(check, arguments):
         print(f"{kind}: {path}")
     print(f"{report['verdict'].upper()}: {report['summary']}; {report['seconds']:.0f} s, {report['peak_gib']:.1f} GiB")
     return exit_code(report["verdict"])
+
+
+def _reprod_log(arguments, check, case, reference):
+    """Write the files that reviewers of a reproduction expect; returns their paths."""
+    from align.checks.reprod_log import written
+
+    with on_side("Paddle"):
+        return written(arguments.reprod_log, check, case, reference)
 
 
 def _suggest(arguments):
@@ -194,10 +208,15 @@ def _plan(check, arguments, float32):
 
 
 def _recorded(arguments):
-    for option in ("weights", "image", "size", "revision", "pair", "repro"):
+    for option in ("weights", "image", "size", "revision", "repro"):
         if getattr(arguments, option):
             raise ValueError(f"--{option} cannot be combined with --reference: a recording has its own")
-    pairs, manifest = load_recording(arguments.reference)
+    pair = None
+    if arguments.pair:
+        from align.cases.pair import load_pair
+
+        pair = load_pair(arguments.pair)
+    pairs, manifest = load_recording(arguments.reference, pair)
     references = {case.name: reference for case, reference in pairs}
     cases = chosen({case.name: case for case, _ in pairs}, arguments.cases)
     about = {"kind": "recording", "file": arguments.reference, "torch": manifest["versions"]["torch"]}

@@ -52,9 +52,18 @@ def check_case(case, reference, check, dtypes=("float64", "float32"), tamper=Non
     if causes and blamed and find_spec("torch"):
         cause = _cause(case, reference, check, blamed, tamper)
     verdict = "not comparable" if problem else "diverged" if blamed else "aligned"
-    blamed = blamed and {**asdict(blamed), "message": blame_message(blamed, case.layer), "cause": cause}
+    blamed = blamed and {**asdict(blamed), "message": _message(case, reference, blamed), "cause": cause}
     notes = [problem] if problem else [line for line in (structure(rows), *dict.fromkeys(notes)) if line]
     return case_entry(case, reference.seed, verdict, "; ".join(notes), start, blamed, rows)
+
+
+def _message(case, reference, blamed):
+    """What differs, and for code behind a layer of somebody's model, which layer comes next."""
+    text, place = blame_message(blamed, case.layer), (blamed.layer, blamed.call)
+    if not isinstance(case, Pair) or blamed.what != "grad_output" or place not in reference.order[:-1]:
+        return text
+    layer, _ = reference.order[reference.order.index(place) + 1]
+    return f"{text}; the next layer that receives an input is {layer} ({reference.types.get(layer, '')})"
 
 
 def _cause(case, reference, check, blamed, tamper):

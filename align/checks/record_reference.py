@@ -13,9 +13,11 @@ from pathlib import Path
 import numpy as np
 
 from align.cases import CASES, LAYER_CASES, MINI_CASES, chosen
+from align.cases.pair import load_pair
 from align.checks import running
 from align.compare.recording import save_recording
 from align.compare.reference import measure
+from align.compare.sides import torch_side_of
 from align.compare.torch_side import TorchSide
 from paddle_ugatit.cli import command
 
@@ -26,6 +28,7 @@ def main(argv=None):
     parser.add_argument("cases", nargs="*", metavar="CASE", help="cases to record (all layers and mini networks)")
     parser.add_argument("--out", required=True, metavar="FILE.safetensors", help="recording to write")
     parser.add_argument("--weights", metavar="FILE", help="record the networks of this checkpoint, of either framework")
+    parser.add_argument("--pair", metavar="FILE", help="record the original of your own pair, see docs/pair.md")
     parser.add_argument(
         "--revision", choices=["current", "initial", "tensorflow"], help="revision of the networks in --weights"
     )
@@ -47,9 +50,14 @@ def _record(arguments):
 
         cases, weights = network_cases(arguments.weights, arguments.revision, arguments.size, arguments.batch)
         default = list(cases)
+    if arguments.pair:
+        if arguments.weights or arguments.cases:
+            raise ValueError("--pair cannot be combined with --weights or with cases")
+        pair = load_pair(arguments.pair)
+        cases, default = {pair.name: pair}, [pair.name]
     entries = []
     for case in chosen(cases, arguments.cases or default):
-        reference = measure(case, TorchSide, arguments.seed, weights.get(case.name))
+        reference = measure(case, torch_side_of(case), arguments.seed, weights.get(case.name))
         entries.append((case, reference))
         print(f"{case.name}: {len(reference.tensors)} tensors", flush=True)
     versions = {"python": platform.python_version(), "numpy": np.__version__, "torch": TorchSide.version}

@@ -4,6 +4,8 @@ from collections import defaultdict
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
+
 from align.cases.pair import Pair
 from align.compare.narrowing import narrowed
 from align.compare.reference import Reference
@@ -18,6 +20,7 @@ def suggested(case: Pair, reference: Reference) -> tuple[dict[str, dict], list[s
     A name that remains begins with the framework that has it. No entries and no names mean that all is matched.
     """
     search = _Search(case, reference)
+    search.like_groups()
     search.same_layers()
     search.split_layers()
     search.like_layers()
@@ -60,6 +63,30 @@ class _Search:
                 self.theirs[path][leaf] = array.shape
         self.names, self.rules = {}, {}
         self.fused = {"SPLIT": {}, "JOIN": {}}
+
+    def like_groups(self):
+        """Layers inside a layer of each side with the same number of weights, one after the other in order."""
+        groups = [_groups(self.ours, lambda array: array[1]), _groups(self.theirs, lambda array: array)]
+        for (_, size), mine in groups[0].items():
+            for place, others in groups[1].items():
+                steps = _in_step({p: dict(self.ours[p].values()) for p in mine}, {p: self.theirs[p] for p in others})
+                if place[1] == size and steps:
+                    for ours, theirs in steps:
+                        self._commit(ours, theirs)
+                    del groups[1][place]
+                    break
+
+    def _commit(self, ours, theirs):
+        """Match one layer, or several that one of the other side is fused of."""
+        if len(ours) == len(theirs) == 1:
+            return self._match(ours[0], theirs[0])
+        if len(theirs) == 1:
+            self.fused["SPLIT"][theirs[0]] = ours
+        else:
+            self.fused["JOIN"][ours[0]] = theirs
+        for side, gone in ((self.ours, ours), (self.theirs, theirs)):
+            for path in gone:
+                del side[path]
 
     def same_layers(self):
         """Layers with the same arrays under another path, in order."""
@@ -126,6 +153,44 @@ class _Search:
             for path, arrays in layers.items()
             for leaf in arrays
         ]
+
+
+def _groups(layers, shape_of):
+    """(path of the layer around them, number of weights in all) -> paths of layers."""
+    found = defaultdict(list)
+    for path in layers:
+        found[path.rpartition(".")[0]].append(path)
+
+    def size(path):
+        return sum(int(np.prod(shape_of(array))) for array in layers[path].values())
+
+    return {(parent, sum(map(size, paths))): paths for parent, paths in found.items()}
+
+
+def _in_step(ours, theirs):
+    """[(Paddle's paths, PyTorch's)] in order, one of each or one for several; [] if the two do not go together."""
+    mine, others, steps = list(ours), list(theirs), []
+    while mine and others:
+        for m, n in (
+            (1, 1),
+            *((count, 1) for count in range(2, MOST + 1)),
+            *((1, count) for count in range(2, MOST + 1)),
+        ):
+            one, other = [ours[path] for path in mine[:m]], [theirs[path] for path in others[:n]]
+            if len(one) == m and len(other) == n and _fused(one, n) == _fused(other, m):
+                steps.append((mine[:m], others[:n]))
+                mine, others = mine[m:], others[n:]
+                break
+        else:
+            return []
+    return [] if mine or others else steps
+
+
+def _fused(layers, count):
+    """The arrays that each of `count` layers would have; None if they are not all the same."""
+    if any(layer != layers[0] for layer in layers):
+        return None
+    return layers[0] if count == 1 else _part(layers[0], count) or None
 
 
 def _part(arrays, count):

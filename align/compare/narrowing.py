@@ -13,10 +13,11 @@ from align.compare.pair_names import covers, nearest, unused
 from align.compare.reference import Reference
 from align.compare.verdict import EXTRA, MISSING
 
-MUTATES = (
-    "PyTorch itself refuses to run this model backward, since it overwrites values that it needs: "
-    "compared with the gradients of what it computes"
-)
+FACTS = {
+    "mutates": "PyTorch itself refuses to run this model backward, since it overwrites values that it needs: "
+    "compared with the gradients of what it computes",
+    "narrow": "PyTorch's model computes partly in float32: what depends on it is judged by the rounding of float32",
+}
 SHOWN = 6  # names in a note
 
 
@@ -33,7 +34,7 @@ def narrowed(case: Pair, reference: Reference, make_side: Callable) -> tuple[Pai
     nodes = side.nodes(model)
     leaves = [path for path in facts.get("leaves", []) if not covers(case.ignore, path)]
     common = frozenset(path for path in leaves if path in nodes and not covers(case.ignore, nodes[path][0]))
-    notes = [MUTATES] if facts.get("mutates") else []
+    notes = [text for fact, text in FACTS.items() if facts.get(fact)]
     notes += unused(case, *_all_names(side, model, reference))
     notes += _one_sided(case, reference, nodes, leaves, common)
     extra, lost, more = _arrays(case, reference, side, model)

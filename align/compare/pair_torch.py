@@ -26,6 +26,7 @@ class TorchPairSide(TorchSide):
 
     def __init__(self, pair: Pair, dtype: str, jitter: np.random.Generator | None = None, units: int = 1):
         super().__init__(dtype, jitter, units)
+        self.wide = None  # a Wide, in whose block models are run
         self.pair, self.mutates = pair, pair.facts.get("mutates", False)
 
     def build(self, build, seed):
@@ -51,7 +52,11 @@ class TorchPairSide(TorchSide):
         torch.set_default_dtype(getattr(torch, self.dtype))
         torch.backends.mha.set_fastpath_enabled(False)
         try:
-            with keep() if self.mutates else nullcontext(), constants.in_force(self.pair.arithmetic):
+            with (
+                keep() if self.mutates else nullcontext(),
+                self.wide or nullcontext(),
+                constants.in_force(self.pair.arithmetic),
+            ):
                 yield
         finally:
             torch.set_default_dtype(default)

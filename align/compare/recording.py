@@ -38,8 +38,11 @@ def save_recording(path, entries, versions):
         file.write(blob)
 
 
-def load_recording(path):
-    """Return the (case, reference) pairs of a recording and its manifest. Raises NotComparable if it is damaged."""
+def load_recording(path, pair=None):
+    """Return the (case, reference) pairs of a recording and its manifest. Raises NotComparable if it is damaged.
+
+    `pair` is the case of a user's file, for a recording of its original.
+    """
     try:
         os.stat(path)  # whose errors say why, unlike those of safe_open
         with safe_open(path, framework="np") as file:
@@ -55,7 +58,7 @@ def load_recording(path):
         if _digest(array) != name:
             raise NotComparable(f"{path}: tensor {name} is damaged")
     try:
-        return [_restore(entry, tensors) for entry in manifest["cases"]], manifest
+        return [_restore(entry, tensors, pair) for entry in manifest["cases"]], manifest
     except (KeyError, TypeError, ValueError) as error:
         raise NotComparable(f"{path}: malformed, {type(error).__name__} {error}") from None
 
@@ -77,6 +80,7 @@ def _describe(case, reference, put):
         "floors": [[view, *key, value] for (view, key), value in reference.floors.items()],
         "types": reference.types,
         "order": reference.order,
+        "facts": reference.facts,
     }
 
 
@@ -85,7 +89,7 @@ def _by_slot(call):
     return call.items() if isinstance(call, dict) else ((str(i), name) for i, name in enumerate(call))
 
 
-def _restore(entry, tensors):
+def _restore(entry, tensors, pair):
     def get(name):
         return None if name is None else tensors[name]
 
@@ -93,6 +97,10 @@ def _restore(entry, tensors):
         kind, options = entry["network"]
         factory = {"generator": generator_case, "discriminator": discriminator_case}[kind]
         case = factory(entry["case"], **options)
+    elif entry.get("facts") or pair:
+        if pair is None or pair.name != entry["case"]:
+            raise NotComparable(f"the recording is of the pair {entry['case']}: name its file with --pair")
+        case = pair
     else:
         case = CASES[entry["case"]]
     reference = Reference(
@@ -106,5 +114,6 @@ def _restore(entry, tensors):
         entry["types"],
         [tuple(place) for place in entry["order"]],
         entry["torch"],
+        entry.get("facts", {}),
     )
     return case, reference

@@ -16,12 +16,13 @@ from align.compare.raised import NotComparable, on_side
 from align.compare.scales import Scales
 from align.compare.sides import torch_side_of
 from align.compare.structures import parts_of
-from align.compare.verdict import FREE_FLOORS, error_for, terms_of
+from align.compare.verdict import FREE_FLOORS, error_for, error_of, terms_of
 from align.compare.views import Isolated, Key, Propagated
 
 # Float32 runs besides the plain one, each with inputs moved by up to half a unit in the last place. A small model needs
 # many: there the error of a whole tensor may depend on how one variance is rounded, and a single draw may be lucky.
 JITTERS, JITTERS_LARGE, LARGE = 8, 1, 1_000_000  # LARGE: number of recorded values
+NARROW = 1e-12  # the error from which on a tensor counts as made with float32
 UNITS = {"float32": 64, "float64": 256}  # half units in the last place that a layer may add, see verdict.py
 
 
@@ -122,6 +123,7 @@ def _measured(case, torch_side, seed, weights, inputs, backward, float32):
         repeating.require_untouched(
             side, lambda: loaded(side, case, seed, weights), first, reference, cotangents if backward else None
         )
+        _measure_narrow(case, torch_side, reference, cotangents if backward else None)
     else:
         require_repeat(side.name, first, reference.tensors)
     if float32:
@@ -222,6 +224,34 @@ def _measure_floors(case, torch_side, reference, backward):
         Isolated(side, model, floor_sink("isolated"), reference).run(reference.inputs, cotangents)
         side.set_buffers(model, reference.weights)
     reference.floors |= floors
+
+
+def _measure_narrow(case, torch_side, reference, cotangents):
+    """Fill the floors of tensors that depend on what somebody's model computes in float32, in a run in float64."""
+    from align.compare.narrow import Wide
+
+    side = torch_side("float64")
+    side.wide = Wide()
+    outputs_of(side, loaded(side, case, reference.seed, reference.weights), reference.inputs)
+    if not side.wide.asked:
+        return
+
+    def sink_of(view):
+        def sink(key, array):
+            truth = reference.tensors.get(key)
+            if array is not None and truth is not None and truth.shape == array.shape:
+                error = error_of(truth, array, reference.scales.of("float64")[key])
+                if error > NARROW:
+                    reference.floors[f"{view} with float32 inside", key] = error
+
+        return sink
+
+    for view, run in (("propagated", Propagated), ("isolated", Isolated)):
+        more = {"inputs_too": True} if view == "propagated" else {"reference": reference}
+        model = loaded(side, case, reference.seed, reference.weights)
+        run(side, model, sink_of(view), **more).run(reference.inputs, cotangents)
+    if any(view.endswith("with float32 inside") for view, _ in reference.floors):
+        reference.facts["narrow"] = True
 
 
 def _measure_last_digit(case, torch_side, reference, cotangents, dtype):

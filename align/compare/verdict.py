@@ -211,6 +211,10 @@ class Judge:
             limit = max(FLOOR_FACTOR * floor, FLOAT32_ULP * max(8, SUM_ULPS * terms**0.5))
         elif self.view in FREE and (floor := self.reference.floors.get((FREE_FLOORS["float64"], key))) is not None:
             limit = max(limit, FLOOR_FACTOR * floor)
+        view = "propagated" if self.view in FREE else self.view
+        narrow = self.reference.floors.get((f"{view} with float32 inside", key))
+        if self.dtype == "float64" and narrow is not None:  # such as .float() in the model
+            floor, limit = narrow, max(limit, FLOOR_FACTOR * narrow, 8 * FLOAT32_ULP)
         verdict = "pass" if error is not None and error <= limit else "fail"
         kind = self.reference.types.get(key.layer, "")
         view = "state" if key.what == "state" else self.view

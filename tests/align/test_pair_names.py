@@ -176,6 +176,16 @@ def test_what_one_side_has_is_said(tmp_path, capsys):
         ),
         (
             pair(
+                "s.blocks = tnn.ModuleList([tnn.ModuleList([tnn.Linear(6, 12), tnn.Linear(6, 6)]) for _ in 'ab'])",
+                "x:\n        for m, o in s.blocks:\n            a, g = m(x).chunk(2, -1)\n            x = o(a * g)\n"
+                "        return x",
+                "s.layers = pnn.LayerList([pnn.LayerList([pnn.Linear(6, 6) for _ in 'vgo']) for _ in 'ab'])",
+                "x:\n        for v, g, o in s.layers: x = o(v(x) * g(x))\n        return x",
+            ),
+            ["'layers.1.2': 'blocks.1.1'", "'blocks.0.0': ['layers.0.0', 'layers.0.1']"],
+        ),
+        (
+            pair(
                 "s.a = tnn.Linear(6, 4)",
                 "x: return s.a(x)",
                 "s.a = Mine(6, 4)",

@@ -8,6 +8,24 @@ RECURRENT = """
 SHAPES = [(2, 5, 4)]
 """
 STRUCTURES = {
+    "float32 inside, on both sides": (
+        both(
+            linear(),
+            "x: return s.b(torch.softmax(s.a(x).float(), -1).to(x.dtype))",
+            "x: return s.b(pF.softmax(s.a(x).astype('float32'), -1).astype(x.dtype))",
+        ),
+        (0, 0),
+        [],
+    ),
+    "float32 inside, and a fault before it": (
+        both(
+            linear("abc"),
+            "x: return s.b(torch.softmax(s.c(s.a(x)).float(), -1).to(x.dtype))",
+            "x: return s.b(pF.softmax(s.c(s.a(x) + 1e-8).astype('float32'), -1).astype(x.dtype))",
+        ),
+        (1, 0),
+        ["before c"],
+    ),
     "dictionary, None, nested tuple, numbers, integers": (
         both(
             linear(),
