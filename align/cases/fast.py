@@ -34,7 +34,25 @@ def viewed_case(name, kind, shape):
     return Case(name, build, [shape], "image, CAM logit, heatmap, of a view", _MODEL, "ResnetGenerator")
 
 
+def plain_case(name, build, shapes, file, layer):
+    """A layer or network by its plain formulas, which only a GPU takes otherwise; small maps, as it is slow."""
+    return Case(f"plain-{name}", lambda L: L.Plain(build(L)), shapes, "the plain formula", file, layer)
+
+
+_LIGHT = {"ngf": 4, "n_blocks": 1, "img_size": 16, "light": True}
+_MAPS, _PAIR = (2, 8, 9, 7), [(2, 8, 9, 7), (2, 8), (2, 8)]
 CASES = [
+    # What a GPU takes: every faster way switched off.
+    plain_case("conv", lambda L: L.Conv2D(8, 4, 3), [_MAPS], _CONV, "Conv2D"),
+    plain_case("border", lambda L: L.ReflectionPad2D(3), [_MAPS], _PAD, "ReflectionPad2D"),
+    plain_case("adailn", lambda L: L.AdaILN(8), _PAIR, _NORM, "AdaILN"),
+    plain_case("iln", lambda L: L.ILN(8), [_MAPS], _NORM, "ILN"),
+    plain_case("adain", lambda L: L.AdaIN(), [_MAPS, (2, 8, 5, 6)], _NORM, "AdaIN"),
+    plain_case("batch-norm", lambda L: L.BatchNorm2D(8), [_MAPS], "layers/batch_norm.py", "BatchNorm2D"),
+    plain_case("generator", lambda L: L.ResnetGenerator(3, 3, **_LIGHT), [(2, 3, 16, 16)], _MODEL, "ResnetGenerator"),
+    plain_case(
+        "discriminator", lambda L: L.Discriminator(3, ndf=4, n_layers=5), [(2, 3, 32, 32)], _MODEL, "Discriminator"
+    ),
     # Winograd's tiles: 4x4 pixels of 64 outputs or more, of 128 inputs or more, in runs of 64 channels.
     _conv("tiles-even", (2, 128, 10, 18), 64),
     _conv("tiles-odd", (1, 130, 14, 6), 64),  # 3 tiles by 1; 130 channels are no multiple of a run

@@ -138,5 +138,6 @@ SMALL = {
     "copy_every": 20,
     "copy_until": 2,
     "iteration": 6,
+    "batch_size": 2,
 }
 TRAINING = TrainingCase("stylegan2", SMALL, styles)

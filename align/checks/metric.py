@@ -184,6 +184,7 @@ PARTS: dict[str, tuple[Callable[[str, int], Iterable[MetricRow]], str]] = {
     "features": (lambda path, seed: features(path, seed), "metrics/features.py"),
     "other features": (lambda path, seed: metric_pictures.extraction_options(seed), "metrics/features.py"),
     "random features": (lambda path, seed: metric_pictures.random_features(seed), "metrics/inception_weights.py"),
+    "full width": (lambda path, seed: metric_pictures.full_width(), "models/inception.py"),
     "weights": (lambda path, seed: metric_pictures.files(path, seed), "metrics/inception_weights.py"),
     "faces": (lambda path, seed: metric_pictures.faces(seed), "metrics/face_features.py"),
     "attributes": (lambda path, seed: metric_pictures.attributes(seed), "metrics/kept.py"),

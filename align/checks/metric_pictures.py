@@ -21,6 +21,7 @@ from paddle_ugatit.data.faces.attributes import ATTRIBUTES
 from paddle_ugatit.data.faces.draw import draw
 from paddle_ugatit.metrics import FeatureExtractor, face_features, inception_weights, kept, paired, preprocess
 from paddle_ugatit.metrics import features as extraction
+from paddle_ugatit.models.inception import InceptionV3
 from paddle_ugatit.weights.pretrained import FACE_FEATURES, packaged
 
 PUBLIC = "6726825d"  # how the digest of the public file begins
@@ -241,6 +242,14 @@ def files(path, seed):
             ["own", "xdg", "hub", "other", "beside", ""],
             _WEIGHTS,
         )
+
+
+def full_width():
+    """Yield a comparison of the shapes of Inception's weights at its full width with the twin's."""
+    theirs = metric_networks.shapes_of_inception()
+    ours = {key: tuple(value.shape) for key, value in InceptionV3().state_dict().items()}
+    ours["fc.weight"] = ours["fc.weight"][::-1]  # Paddle's layout is (in,out)
+    yield same("Inception", "names and shapes at full width", dict(sorted(ours.items())), theirs, "models/inception.py")
 
 
 def _places(folder):

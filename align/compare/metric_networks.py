@@ -54,6 +54,13 @@ class Faces:
         return x @ self._arrays[f"{name}.weight"] + self._arrays[f"{name}.bias"]
 
 
+def shapes_of_inception():
+    """The names and shapes of the twin's weights at its full width, without making them."""
+    with torch.device("meta"):
+        network = InceptionV3()
+    return dict(sorted((key, tuple(value.shape)) for key, value in network.state_dict().items()))
+
+
 def random_inception(narrow, seed):
     """The random Inception by its definition: drawn from one stream, each batch norm set to its input's statistics."""
     rng = np.random.default_rng(seed)

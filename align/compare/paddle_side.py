@@ -79,6 +79,18 @@ class PaddleViewed(nn.Layer):
         return self.layer(x[:, :, 1:-1, 2:-2] if self.kind == "cropped" else x[:, :, ::2, ::2], *more)
 
 
+class PaddlePlain(nn.Layer):
+    """A layer by its plain formulas, as on a GPU: every faster way is switched off."""
+
+    def __init__(self, layer):
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, *inputs):
+        with plain():
+            return self.layer(*inputs)
+
+
 LAYERS = SimpleNamespace(
     framework="paddle",
     AdaILN=AdaILN,
@@ -112,6 +124,7 @@ LAYERS = SimpleNamespace(
     SelfAttention=sagan.SelfAttention,
     Sequential=nn.Sequential,
     SpectralNormWrapper=SpectralNormWrapper,
+    Plain=PaddlePlain,
     StyleTransfer=StyleTransfer,
     TwoStyles=PaddleTwoStyles,
     Upsample=Upsample,

@@ -65,6 +65,17 @@ class TorchViewed(nn.Module):
         return self.layer(x[:, :, 1:-1, 2:-2] if self.kind == "cropped" else x[:, :, ::2, ::2], *more)
 
 
+class TorchPlain(nn.Module):
+    """A layer, which has but one way here; the twin of PaddlePlain."""
+
+    def __init__(self, layer):
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, *inputs):
+        return self.layer(*inputs)
+
+
 LAYERS = SimpleNamespace(
     framework="torch",
     AdaILN=AdaILN,
@@ -98,6 +109,7 @@ LAYERS = SimpleNamespace(
     SelfAttention=sagan.SelfAttention,
     Sequential=nn.Sequential,
     SpectralNormWrapper=SpectralNormWrapper,
+    Plain=TorchPlain,
     StyleTransfer=StyleTransfer,
     TwoStyles=TorchTwoStyles,
     Upsample=lambda: nn.Upsample(scale_factor=2, mode="nearest"),

@@ -200,6 +200,7 @@ _PARTS = [  # name, part, and what replaces what
         "_pictures",
         lambda rng: np.zeros((8, 3, 299, 299), np.float32),
     ),
+    ("1000 classes, as ImageNet has", "full width", inception, "CLASSES", 1000),
     ("any file taken for the public one", "weights", inception_weights.Loaded, "public", True),
     ("features that saturate later", "faces", face_features, "_SOFTEST", 3.0),
     ("attributes that cannot be told", "attributes", kept, "_UNTOLD", ()),

@@ -4,6 +4,7 @@ import ast
 import inspect
 import sys
 from collections import defaultdict
+from unittest.mock import patch
 
 import paddle
 import pytest
@@ -15,6 +16,7 @@ from align.compare.reference import measure
 from align.compare.torch_side import TorchSide
 from align.compare.views import Propagated, as_list
 from align.planting import run
+from paddle_ugatit.layers import reflection_pad
 from paddle_ugatit.layers.fast import dispatch, reflection, winograd
 
 # Conditions that no case on a CPU can make otherwise: the device, the dtype, graphs that need no gradient, and the
@@ -172,3 +174,12 @@ def test_depths_modes_and_batches_of_the_default_cases():
         options = [o for o in networks if o.get("n_layers") == layers]
         assert {True, False} == {o["training"] for o in options}
     assert {1, 2, 3} <= {o["shape"][0] for o in networks if o.get("n_layers") == 5}
+
+
+def test_a_fault_of_the_plain_formula_is_found_where_no_gpu_is():
+    right, verdicts = reflection_pad.F.pad, {}
+    with patch.object(reflection_pad.F, "pad", lambda x, sides, mode="", **more: right(x, sides, "replicate", **more)):
+        for case in fast.CASES:
+            if case.name in ("plain-border", "fast-border-small"):
+                verdicts[case.name] = check_case(case, measure(case, TorchSide, 0), "forward")["verdict"]
+    assert verdicts == {"plain-border": "diverged", "fast-border-small": "aligned"}
