@@ -18,6 +18,8 @@ def require_values(first):
     arrays = [array for call in first for array in call.values()]
     if not arrays:
         raise NotComparable("PyTorch's model returns no tensor, so there is nothing to compare")
+    if not any(array.size for array in arrays):
+        raise NotComparable("PyTorch's model returns empty tensors only, so there is nothing to compare")
     if all(array.dtype.kind in "fc" and array.size and not np.isfinite(array).any() for array in arrays):
         raise NotComparable("all values that PyTorch's model returns are NaN or infinite")
 

@@ -47,6 +47,20 @@ OVERWRITING = {
         (1, 1),
         ["e (Embedding)"],
     ),
+    "a view overwritten, forgotten": (
+        both(linear(), "x: y = s.a(x); y.view(-1)[::2].mul_(0); return s.b(y)", "x: return s.b(s.a(x))"),
+        (1, 1),
+        [],
+    ),
+    "the result of an identity overwritten, which cannot be watched": (
+        both(
+            ["s.a = tnn.Linear(6, 6); s.i = tnn.Identity()", "s.a = pnn.Linear(6, 6); s.i = pnn.Identity()"],
+            "x: y = s.a(x); h = s.i(y); h += 1; return h * y",
+            "x: y = s.a(x); h = s.i(y) + 1; return h * y",
+        ),
+        (2, 2),
+        ["cannot observe this PyTorch model without changing it"],
+    ),
     "buffer overwritten": (
         both(
             [

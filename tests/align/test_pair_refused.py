@@ -28,6 +28,7 @@ REFUSED = {
         both(linear(), "x: return s.b(s.a(x))", "x: return s.b(pF.dropout(s.a(x), 0.5))"),
         "before b (Linear), where dropout draws",
     ),
+    "an empty batch": (both(linear(), PLAIN, rest="SHAPES = [(0, 6)]"), "returns empty tensors only"),
     "values that are all NaN": (both(linear(), "x: return s.a(x) * math.nan"), "are NaN or infinite"),
 }
 

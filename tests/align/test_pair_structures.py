@@ -8,6 +8,7 @@ RECURRENT = """
 SHAPES = [(2, 5, 4)]
 """
 STRUCTURES = {
+    "an empty tensor among others": (both(linear(), "x: h = s.a(x); return s.b(h), s.b(h[:0])"), (0, 0), []),
     "float32 inside, on both sides": (
         both(
             linear(),
