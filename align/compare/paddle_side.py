@@ -3,7 +3,6 @@
 Tensors never leave their side; arrays pass between the sides, parameters in PyTorch's layout.
 """
 
-from contextlib import nullcontext
 from importlib import import_module
 from types import SimpleNamespace
 
@@ -11,7 +10,7 @@ import numpy as np
 import paddle
 from paddle import nn
 
-from align.compare.structures import call_of
+from align.compare.side import Side
 from paddle_ugatit import weights
 from paddle_ugatit.backend.compat import default_dtype
 from paddle_ugatit.layers import plain
@@ -135,7 +134,7 @@ LAYERS = SimpleNamespace(
 )
 
 
-class PaddleSide:
+class PaddleSide(Side):
     """Paddle in one dtype, "float64" or "float32"."""
 
     name, version = "paddle", paddle.__version__
@@ -208,35 +207,6 @@ class PaddleSide:
         `like` is a tensor that it stands for, whose dtype a side for models of any kind takes over.
         """
         return paddle.to_tensor(np.asarray(array, self.dtype), stop_gradient=not grad)
-
-    def again(self, model, state, build):
-        """Return the model as it was before a run, from `state`; a side whose models keep more builds a new one."""
-        self.set_buffers(model, state)
-        return model
-
-    def in_use(self):
-        """Return a context for every run of a model; here nothing needs to be set."""
-        return nullcontext()
-
-    def call_model(self, model, tensors):
-        """Run the model on the tensors of one call."""
-        return model(*tensors)
-
-    def call_of(self, leaf, forward, arguments, options):
-        """Return the Call of a leaf with these arguments."""
-        return call_of(forward, arguments, options, self.is_tensor)
-
-    def free(self, tensor):
-        """Return the tensor as the model may have it; here models overwrite nothing."""
-        return tensor
-
-    def joint(self, tensor):
-        """Return the tensor as it is now, for a gradient that is to be passed to it later."""
-        return tensor
-
-    def changes(self, tensor):
-        """Return how often the tensor was overwritten; here never."""
-        return 0
 
     def takes_gradient(self, value):
         """Return whether this is a tensor that a gradient can be passed to."""

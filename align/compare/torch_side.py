@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from align.compare.structures import call_of
+from align.compare.side import Side
 from paddle_ugatit.systems import SYSTEMS
 from torch_ref.layers import twice_differentiable as smooth
 from torch_ref.layers.batch_norm import FrozenBatchNorm2D
@@ -120,7 +120,7 @@ LAYERS = SimpleNamespace(
 )
 
 
-class TorchSide:
+class TorchSide(Side):
     """PyTorch in one dtype, "float64" or "float32"."""
 
     name, version = "torch", torch.__version__
@@ -189,38 +189,9 @@ class TorchSide:
         """Return those arrays of a state that may be moved away from their initial values; here all of them."""
         return state
 
-    def again(self, model, state, build):
-        """Return the model as it was before a run, from `state`; a side whose models keep more builds a new one."""
-        self.set_buffers(model, state)
-        return model
-
     def facts(self, model):
         """Return what else a reference holds about the model; here nothing."""
         return {}
-
-    def in_use(self):
-        """Return a context for every run of a model; here nothing needs to be set."""
-        return nullcontext()
-
-    def call_model(self, model, tensors):
-        """Run the model on the tensors of one call."""
-        return model(*tensors)
-
-    def call_of(self, leaf, forward, arguments, options):
-        """Return the Call of a leaf with these arguments."""
-        return call_of(forward, arguments, options, self.is_tensor)
-
-    def free(self, tensor):
-        """Return the tensor as the model may have it; here models overwrite nothing."""
-        return tensor
-
-    def joint(self, tensor):
-        """Return the tensor as it is now, for a gradient that is to be passed to it later."""
-        return tensor
-
-    def changes(self, tensor):
-        """Return how often the tensor was overwritten; here never."""
-        return 0
 
     def takes_gradient(self, value):
         """Return whether this is a tensor that a gradient can be passed to."""
