@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from align.mutants import command, near, operators, page, processes, rules, score, source
+from align.mutants import near, operators, page, processes, rules, score, source
 from align.mutants.baseline import Baseline
 from align.mutants.score import Kept, Tried
 from align.mutants.source import Mutant
@@ -335,13 +335,6 @@ def test_an_interrupted_run_goes_on_and_another_one_does_not(tmp_path):
     found = Kept(kept.path, {"digest": "a", "seed": 0}).read()
     assert found == {"one": {"name": "one", "how": "survived"}, "three": {"name": "three", "how": "error"}}
     assert Kept(kept.path, {"digest": "b", "seed": 0}).read() is None
-
-
-@pytest.mark.parametrize("arguments", [["--sample", "0"], ["--jobs", "0"], ["--seed", "-1"]])
-def test_bad_usage_is_one_line(arguments, tmp_path, capsys):
-    assert command.main([*arguments, "--out", str(tmp_path)]) == 2
-    told = capsys.readouterr().err
-    assert told.startswith("check_mutants: ") and told.count("\n") == 1
 
 
 def test_json_values_only():
