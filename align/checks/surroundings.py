@@ -5,7 +5,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -29,11 +29,6 @@ from paddle_ugatit.backend.compat import default_dtype
 from paddle_ugatit.backend.errors import InputError
 from paddle_ugatit.systems import trained
 from paddle_ugatit.training import adain, distributed, frozen, options, precision, start
-
-
-def surrounding_entries() -> Iterator[dict]:
-    """Yield the report's entry of each part."""
-    yield from map(surrounding_entry, PARTS)
 
 
 def surrounding_entry(name: str) -> dict:

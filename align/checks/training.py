@@ -20,7 +20,7 @@ from align.checks import running
 from align.checks.commanded import run_entry
 from align.checks.configuration import configuration_entry
 from align.checks.run import run_entries
-from align.checks.surroundings import surrounding_entries
+from align.checks.surroundings import PARTS, surrounding_entry
 from align.compare.paddle_side import PaddleSide
 from align.compare.raised import NotComparable, on_side
 from align.compare.torch_side import TorchSide
@@ -107,7 +107,7 @@ def _run(arguments):
     command.prepare_outputs(arguments.json, arguments.html)
     start, entries = time.perf_counter(), []
     found = itertools.chain.from_iterable(_entries(system, arguments) for system in arguments.system)
-    for result in itertools.chain(found, () if arguments.lockstep else surrounding_entries()):
+    for result in itertools.chain(found, () if arguments.lockstep else _surroundings()):
         print(case_line(result), flush=True)
         if result["verdict"] == "not comparable":
             command.failed("check_training", f"{result['name']}: {result['note']}", 2)
@@ -130,6 +130,15 @@ def _entries(system, arguments):
     for name, case in RUNS.items():
         if case.system == system:
             yield _whole_run(name)
+
+
+def _surroundings():
+    for name in PARTS:
+        try:
+            with on_side("Paddle"):
+                yield surrounding_entry(name)
+        except NotComparable as error:
+            yield _entry("ugatit", {}, 0, [], 0.0) | {"name": name, "note": str(error)}
 
 
 def _whole_run(name):

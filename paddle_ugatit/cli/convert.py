@@ -64,8 +64,10 @@ def parse(argv: Sequence[str] | None, program: str) -> argparse.Namespace:
         help="StyleGAN2: --lr_mlp of SRC's training (from its .config.json, or 0.1)",
     )
     arguments = parser.parse_args(argv)
-    if (arguments.destination is None) != arguments.report:
-        parser.error("DST is required, or --report without DST")
+    if arguments.destination is None and not arguments.report:
+        parser.error("the following arguments are required: DST, unless --report is given")
+    if arguments.destination is not None and arguments.report:
+        parser.error(f"--report writes nothing: leave out {arguments.destination}")
     return arguments
 
 

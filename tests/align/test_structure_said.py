@@ -123,7 +123,7 @@ def test_a_step_that_raises_ends_with_exit_code_two(side, monkeypatch, capsys):
 
     trainer = training.TRAINING["ugatit"].trainers[side]
     monkeypatch.setattr(trainer, "step", lambda self, *batch: {}["no"])
-    assert training.main(["--system", "ugatit", "--steps", "1"]) == 2
+    assert training.main(["--system", "ugatit", "--lockstep", "--steps", "1"]) == 2
     out, err = capsys.readouterr()
     name = ("PyTorch", "Paddle")[side]
     assert err.count("\n") == 1 and f"{name} raised KeyError at tests/align" in err and "NOT COMPARABLE" in out
@@ -172,7 +172,7 @@ def test_trainers_of_another_structure_are_not_comparable(monkeypatch, capsys):
     from paddle_ugatit.training import ugatit
 
     monkeypatch.setattr(ugatit, "ResnetGenerator", lambda *channels, **more: _with_a_scale(*channels, **more))
-    assert training.main(["--system", "ugatit", "--steps", "1"]) == 2
+    assert training.main(["--system", "ugatit", "--lockstep", "--steps", "1"]) == 2
     out, err = capsys.readouterr()
     assert "the structures of genA2B differ" in err and "'scale'" in err and err.count("\n") == 1
     assert "aligned        configuration" in out

@@ -101,7 +101,7 @@ def test_command(tmp_path, capsys):
     assert check_training.main(["--steps", "0"]) == 2
     assert capsys.readouterr().err.count("\n") == 1
     assert check_training.main(["--system", "ugatit", "--ch", "-1"]) == 2
-    assert capsys.readouterr().err == "check_training: ch must be 1 or more and finite, got -1\n"
+    assert capsys.readouterr().err == "check_training: --ch must be from 1 to 4096, got -1\n"
 
 
 def test_command_at_a_width_that_takes_the_faster_ways(capsys):
