@@ -8,7 +8,7 @@ from paddle_ugatit.weights.rules import WeightError
 
 # name -> SHA-256 of paddle_ugatit/pretrained/NAME.safetensors; docs/faces.md says how they were made
 PRETRAINED = {
-    "faces": "65f83c64f905586ae83edb2ab292679bb5f6bd3f9c1a7e12a63da2192485cc9f",
+    "faces": "ab9b110ab10f5fc29cfb283a55bf9aa49306237fc019ef0d4a10515abe05f863",
 }
 FACE_FEATURES = "face_features"  # of metrics/face_features.py
 _FOLDER = Path(__file__).parents[1] / "pretrained"
