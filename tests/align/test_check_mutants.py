@@ -31,6 +31,7 @@ def digest_of_the_sources() -> str:
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(paddle.__version__.startswith("2."), reason="a sample once is enough: it says nothing of versions")
 def test_a_quick_sample_is_tried_and_the_run_can_go_on(tmp_path):
     """About a minute and a half on two idle cores."""
     before = digest_of_the_sources()
