@@ -1,5 +1,6 @@
 """What goes in and out of models and layers: containers, keywords, numbers, buffers, recurrent layers, attention."""
 
+import paddle
 import pytest
 
 from tests.align.pairs import both, judge, linear, pair
@@ -8,7 +9,11 @@ RECURRENT = """
 SHAPES = [(2, 5, 4)]
 """
 STRUCTURES = {
-    "an empty tensor among others": (both(linear(), "x: h = s.a(x); return s.b(h), s.b(h[:0])"), (0, 0), []),
+    "an empty tensor among others": (
+        both(linear(), "x: h = s.a(x); return s.b(h), s.b(h[:0])"),
+        (2, 2) if paddle.__version__.startswith("2.") else (0, 0),  # Paddle 2.6 multiplies no empty tensors
+        [],
+    ),
     "float32 inside, on both sides": (
         both(
             linear(),
