@@ -104,7 +104,7 @@ def _write(path: Path, pixels: np.ndarray, origin: str) -> None:
 
 
 def _resizing(arguments: argparse.Namespace, out: Path) -> None:
-    """Large photos, reduced with and without antialiasing, and what the model makes of either."""
+    """Large photos, reduced with and without antialiasing, each above its translation."""
     network = _model(arguments)[1][_GENERATORS[0]]
     photos = [
         Image.fromarray(faces.draw("testA", index, _LARGE * arguments.size, arguments.seed))

@@ -52,7 +52,7 @@ OVERWRITING = {
         (1, 1),
         [],
     ),
-    "the result of an identity overwritten, which cannot be watched": (
+    "an identity whose result is overwritten, which cannot be watched": (
         both(
             ["s.a = tnn.Linear(6, 6); s.i = tnn.Identity()", "s.a = pnn.Linear(6, 6); s.i = pnn.Identity()"],
             "x: y = s.a(x); h = s.i(y); h += 1; return h * y",

@@ -161,6 +161,15 @@ def cases(commands, places):
                 yield Case(command, action, fault, value)
 
 
+def entered(place, folder, monkeypatch):
+    """Call commands in `folder` from now on, which gets `given` of `place` and an empty folder `new`; returns it."""
+    monkeypatch.chdir(folder)
+    os.symlink(place / "given", folder / "given")
+    (folder / "new").mkdir()
+    monkeypatch.setattr("sys.argv", ["sweep"])
+    return folder
+
+
 @contextmanager
 def limited(seconds=LONGEST, room=2 << 30):
     """Fail what takes longer, instead of waiting, and what asks for more memory than `room`."""

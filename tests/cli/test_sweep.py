@@ -134,12 +134,8 @@ def place(tmp_path_factory):
 @pytest.fixture
 def here(place, tmp_path, monkeypatch):
     """The folder in which a command is called: `given` and an empty folder `new`."""
-    monkeypatch.chdir(tmp_path)
-    os.symlink(place / "given", tmp_path / "given")
-    (tmp_path / "new").mkdir()
     monkeypatch.setattr(train_face_features, "_HELD_OUT", 2)
-    monkeypatch.setattr("sys.argv", ["sweep"])
-    return tmp_path
+    return sweeping.entered(place, tmp_path, monkeypatch)
 
 
 def test_every_tool_is_swept():
