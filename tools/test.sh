@@ -2,10 +2,13 @@
 # Lint, types and tests:  bash tools/test.sh [--paddle 3.3.1|2.6.2] [pytest arguments ...]
 #
 # Makes an environment on the first run (.venv, or .venv-paddle2.6.2), then runs ruff, mypy and pytest.
+# Tests run in as many processes as there are cores and memory for; -n 0 runs them in one.
 # Example:  bash tools/test.sh --paddle 2.6.2 -k weights
 # Exit code: 0 all passed, 1 something failed, 2 cannot be run (the line above says why).
 set -u
 . "$(dirname -- "${BASH_SOURCE[0]}")/setup_env.sh"
+
+WORKER_GB=6  # the largest tests: networks of published width, forward and backward in float64
 
 paddle=''
 while [ $# -gt 0 ]; do
@@ -20,14 +23,14 @@ while [ $# -gt 0 ]; do
             shift
             ;;
         --help | -h)
-            sed -n '2,6s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
+            sed -n '2,7s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
             exit 0
             ;;
         *) break ;;
     esac
 done
 
-prepare_python "$paddle" numpy safetensors tqdm PIL yaml scipy cv2 jinja2 pytest ruff mypy
+prepare_python "$paddle" numpy safetensors tqdm PIL yaml scipy cv2 jinja2 pytest xdist ruff mypy
 [ "$HAVE_TORCH" = yes ] || die "the tests compare with torch, which could not be installed"
 
 failed=''
@@ -35,7 +38,13 @@ say "ruff"
 "$PYTHON" -m ruff check . || failed="$failed ruff"
 say "mypy"
 "$PYTHON" -m mypy || failed="$failed mypy"
-say "pytest"
-"$PYTHON" -m pytest "$@" || failed="$failed pytest"
+# A process has one thread, so that they do not wait for one another's cores, and takes up to WORKER_GB.
+export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
+workers=$("$PYTHON" -c 'import os, sys
+memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
+print(max(1, min(8, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+                 int(memory / float(sys.argv[1])))))' "$WORKER_GB")
+say "pytest, $workers processes"
+"$PYTHON" -m pytest -n "$workers" "$@" || failed="$failed pytest"
 [ -z "$failed" ] || { say "FAILED after $SECONDS s:$failed" && exit 1; }
 say "All passed in $SECONDS s"
