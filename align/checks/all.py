@@ -77,9 +77,13 @@ def check(arguments):
     """Run the chosen checks, print a line for each, write the page; returns the exit code."""
     folder, codes = Path(arguments.out), []
     prepare_folder(folder)
+    running.use_device(arguments)
     for name in arguments.only or CHECKS:
         start = time.monotonic()
-        code, line = outcome(name, folder, options=QUICK[name][0] if arguments.quick else ())
+        options = QUICK[name][0] if arguments.quick else ()
+        if arguments.device != "cpu":
+            options = (*options, "--device", arguments.device)
+        code, line = outcome(name, folder, options=options)
         codes.append(code)
         print(f"{verdict_of(code):{_WIDTH}}  {name:10} {time.monotonic() - start:4.0f} s  {line}", flush=True)
     drawn = reports(folder, arguments.only or CHECKS, arguments.quick)
@@ -103,5 +107,6 @@ def main(argv=None):
         "--only", nargs="+", choices=CHECKS, metavar="NAME", help=f"checks to run, of {', '.join(CHECKS)} (all)"
     )
     parser.add_argument("--quick", action="store_true", help="run every check on fewer cases, within 4 minutes")
+    running.add_device(parser)
     arguments = parser.parse_args(argv)
     return running.run("check_all", lambda: check(arguments))

@@ -69,6 +69,7 @@ def _run(check, arguments):
         return _suggest(arguments)
     for line in runtime.SETTINGS:
         print(line)
+    running.use_device(arguments)
     dtypes = ["float64", "float32"] if arguments.dtype == "both" else [arguments.dtype]
     work, about = _plan(check, arguments, "float32" in dtypes)
     entries = []

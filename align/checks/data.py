@@ -230,6 +230,7 @@ def parse(argv):
     options.add_argument("--data", metavar="DIR", help="use the first pictures in this folder instead of random ones")
     options.add_argument("--count", type=int, default=5, metavar="N", help="number of pictures (5)")
     options.add_argument("--json", metavar="FILE", help="write the report as JSON")
+    running.add_device(options)
     return options.parse_args(argv)
 
 
@@ -240,6 +241,7 @@ def _run(arguments):
         import torch
     except ImportError as error:
         raise NotComparable("PyTorch is not installed; its arithmetic is the reference") from error
+    running.use_device(arguments)
     start, entries = time.perf_counter(), []
     with tempfile.TemporaryDirectory() as folder:
         if arguments.data:

@@ -159,6 +159,7 @@ def parse(argv):
 def _run(arguments):
     command.require(arguments, seeds=(2, 10_000), seed=command.SEED)
     command.prepare_outputs(arguments.json, arguments.html)
+    running.use_device(arguments)
     cases = chosen(CASES, arguments.cases)
     start, entries, tests = time.perf_counter(), [], count_tests(cases)
     for case in cases:

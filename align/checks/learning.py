@@ -16,7 +16,7 @@ import numpy as np
 import paddle
 import torch
 
-from align.checks.running import run
+from align.checks.running import add_device, run, use_device
 from align.compare.training import twin_config
 from paddle_ugatit import weights
 from paddle_ugatit.backend.errors import InputError
@@ -153,6 +153,7 @@ def check(arguments):
     config = start.configuration(arguments.config, arguments.options)
     features = arguments.features or ("faces" if is_drawn(arguments.data) else "random")
     prepare_folder(arguments.out)
+    use_device(arguments)
     tests = Paired(arguments.data, config.img_size, features)
     untranslated = tests.measure([to_pixels(image) for image in tests.source])
     found = results(arguments, tests)
@@ -179,5 +180,6 @@ def main(argv=None):
     parser.add_argument("--only", nargs=1, choices=FRAMEWORKS, help="train with one framework only")
     parser.add_argument("--features", help="of KID (faces for a data set of tools/make_dataset.py, otherwise random)")
     parser.add_argument("options", nargs="*", metavar="KEY=VALUE", help="changes to the options")
+    add_device(parser)
     arguments = parser.parse_args(argv)
     return run("check_learning", lambda: check(arguments))

@@ -16,7 +16,7 @@ import paddle
 
 from align.causes.metric import find_metric_cause
 from align.checks import metric_numbers, metric_pictures, metric_runs, metric_sets
-from align.compare import metric_others, metric_statements
+from align.compare import device_floor, metric_others, metric_statements
 from align.compare import metric_pictures as pictures
 from align.compare.metric import LIMIT, SETS, SUBSETS, MetricRow, compared, drawn_features, drawn_images, same
 from align.compare.torch_side import TorchSide
@@ -113,7 +113,9 @@ def _twin(path, pixels, resize):
     """The twin's features of resized pictures, and how far others may be off: by four times its own rounding."""
     batch = pictures.scaled(pixels, resize)
     truth, single = (twin_features(path, dtype, batch) for dtype in ("float64", "float32"))
-    return truth, max(1e-5, _FLOOR_FACTOR * float(np.abs(single - truth).max() / np.abs(truth).max()))
+    return truth, max(
+        1e-5, _FLOOR_FACTOR * device_floor.ratio() * float(np.abs(single - truth).max() / np.abs(truth).max())
+    )
 
 
 def twin_features(path, dtype, batch):

@@ -35,6 +35,7 @@ def main(argv=None):
 
 def _work(arguments):
     command.prepare_outputs(arguments.json, arguments.html)
+    running.use_device(arguments)
     if arguments.before is None:
         return _cases(arguments)
     if arguments.json or arguments.html:

@@ -15,8 +15,24 @@ def parser(program: str, doc: str, example: str, codes: str = CODES) -> argparse
     return command.Parser(f"{program}.py", doc.split("\n")[0], epilog)
 
 
+def add_device(options: argparse._ActionsContainer) -> None:
+    """Add --device, which `use_device` takes."""
+    options.add_argument("--device", metavar="NAME", default="cpu", help="where Paddle computes: cpu, gpu, gpu:1 (cpu)")
+
+
+def use_device(arguments: argparse.Namespace) -> None:
+    """Have Paddle compute where --device says, exactly and in the same way each time, and print what that is."""
+    from paddle_ugatit.backend import device  # which needs Paddle; a recording is made without it
+
+    device.choose(arguments.device)
+    device.repeat_bit_for_bit()
+    device.exact_products()
+    print(device.line(), flush=True)
+
+
 def add_report(options: argparse.ArgumentParser) -> None:
-    """Add --json and --html, which write the report."""
+    """Add --json and --html, which write the report, and --device."""
+    add_device(options)
     options.add_argument("--json", metavar="FILE", help="write the report as JSON")
     options.add_argument("--html", metavar="FILE", help="write the report as a page")
 

@@ -220,7 +220,8 @@ def _devices() -> list[Row]:
     rows.append(
         _refused("mixed precision on a CPU", lambda: start.choose_device("cpu", config.replaced(amp="bfloat16")))
     )
-    with patch.object(start.device, "choose", lambda name: "gpu:0"), patch.object(paddle, "set_flags") as flags:
+    gpu = {"choose": lambda name: "gpu:0", "on_gpu": lambda: True}
+    with patch.multiple(start.device, **gpu), patch.object(paddle, "set_flags") as flags:
         start.choose_device(None, config.replaced(amp="float16"))
         rows.append(same("a GPU that need not repeat", flags.call_args_list, []))
         start.choose_device(None, config.replaced(deterministic=True))

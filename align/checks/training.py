@@ -105,6 +105,7 @@ def main(argv=None):
 def _run(arguments):
     command.require(arguments, steps=(1, 100_000), ch=command.WIDTH, batch=command.WIDTH, seed=command.SEED)
     command.prepare_outputs(arguments.json, arguments.html)
+    running.use_device(arguments)
     start, entries = time.perf_counter(), []
     found = itertools.chain.from_iterable(_entries(system, arguments) for system in arguments.system)
     for result in itertools.chain(found, () if arguments.lockstep else _surroundings()):

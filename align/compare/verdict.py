@@ -208,6 +208,9 @@ class Judge:
             floor = self.reference.floors.get(("propagated" if self.view in FREE else self.view, key), 0.0)
             # In a free run, a layer inherits the rounding errors of all others.
             terms = self.reference.terms[key.layer if self.view == "isolated" else ""]
+            from align.compare import device_floor  # which needs Paddle; a recording is made without it
+
+            floor *= device_floor.ratio()
             limit = max(FLOOR_FACTOR * floor, FLOAT32_ULP * max(8, SUM_ULPS * terms**0.5))
         elif self.view in FREE and (floor := self.reference.floors.get((FREE_FLOORS["float64"], key))) is not None:
             limit = max(limit, FLOOR_FACTOR * floor)

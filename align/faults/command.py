@@ -56,6 +56,7 @@ def _run(arguments):
         raise UsageError(f"unknown fault {', '.join(map(str, sorted(unknown)))}; choose from 1 to {len(CATALOGUE)}")
     command.require(arguments, seeds=(0, 10_000))
     command.prepare_outputs(arguments.json, arguments.html)
+    running.use_device(arguments)
     start = time.perf_counter()
     numbers = arguments.only or (SUBSET if arguments.subset else None)
     seeds = (

@@ -37,6 +37,7 @@ def main(argv=None):
     options.add_argument("--coverage", action="store_true", help="simulate repeated draws of both sets instead")
     quick = "leave out the planted mistakes and other packages, and do not judge the check itself"
     options.add_argument("--quick", action="store_true", help=quick)
+    running.add_device(options)
     arguments = options.parse_args(argv)
     return running.run("check_metric", lambda: _run(arguments))
 
@@ -46,6 +47,7 @@ def _run(arguments):
     command.prepare_outputs(arguments.json)
     if arguments.weights:
         inception_weights.load(arguments.weights)  # a file that cannot be used is told before the work
+    running.use_device(arguments)
     torch.manual_seed(arguments.seed)
     if arguments.coverage:
         coverage.table(arguments.seed)

@@ -13,7 +13,7 @@ import numpy as np
 import paddle
 
 from align.report.page import SCHEMA, write_page
-from paddle_ugatit.backend import runtime
+from paddle_ugatit.backend import device, runtime
 from paddle_ugatit.formats import atomic
 
 VERDICTS = ("aligned", "diverged", "not comparable")  # in the order of their exit codes
@@ -50,6 +50,7 @@ def document(check, cases, seconds, seed, reference, weights):
             "torch": reference["torch"],
         },
         "runtime": runtime.SETTINGS,
+        "device": device.line(),
         "reference": reference,
         "weights": weights,
         "cases": cases,

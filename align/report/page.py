@@ -179,6 +179,7 @@ def _made(report):
         "seed": report.get("seed"),
         "weights": f"{weights.get('file')} (sha256 {weights.get('sha256')})" if weights else "freshly drawn",
         "versions": _versions(report),
+        "device": (report.get("device") or "").removeprefix("device: "),
         "runtime": "; ".join(report.get("runtime") or []),
     }
     return [(name, str(value)) for name, value in facts.items() if value not in (None, "")]

@@ -19,7 +19,7 @@ from typing import Any
 
 from PIL import Image
 
-from paddle_ugatit.backend.errors import InputError, Note, UsageError, one_line
+from paddle_ugatit.backend.errors import InputError, Note, UsageError, device_failure, one_line, out_of_memory
 from paddle_ugatit.formats import atomic
 
 SEED = (0, 2**32 - 1)  # what NumPy's generators take
@@ -116,10 +116,15 @@ def prepare_folder(folder: Path | str, asked: Path | str | None = None) -> None:
         raise atomic.WriteError(f"{asked or folder}: cannot be written: {error.strerror}") from error
 
 
-def run(program: str, work: Callable[[], int | None], interrupted: str = "nothing was left half done") -> int:
+def run(
+    program: str,
+    work: Callable[[], int | None],
+    interrupted: str = "nothing was left half done",
+    lighter: str = "",
+) -> int:
     """Call `work()` and return the exit code, which `work` may return itself; None means 0.
 
-    `interrupted` is what the user is told after Ctrl-C or SIGTERM.
+    `interrupted` is what the user is told after Ctrl-C or SIGTERM, `lighter` what needs less memory than there was.
     """
     _take_any_name()
     try:
@@ -131,9 +136,9 @@ def run(program: str, work: Callable[[], int | None], interrupted: str = "nothin
         return failed(program, error, 1)
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        return failed(program, f"{where}{error.strerror or error}", 1)
-    except MemoryError:
-        return failed(program, "not enough memory", 1)
+        return failed(program, device_failure(error) or f"{where}{error.strerror or error}", 1)
+    except MemoryError as error:
+        return failed(program, "; ".join(filter(None, (out_of_memory(error), lighter))), 1)
     except KeyboardInterrupt:
         return failed(program, f"interrupted; {interrupted}", 130)
 

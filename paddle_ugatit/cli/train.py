@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from paddle_ugatit.backend import runtime
+from paddle_ugatit.backend import device, runtime
 from paddle_ugatit.backend.errors import UsageError
 from paddle_ugatit.cli import command, configs
 from paddle_ugatit.data.listing import require_folder
@@ -25,6 +25,11 @@ the run with a checkpoint, as most errors do; --resume continues from it, bit fo
 
 exit code: 0 done, 1 the input or output is bad or training diverged, 2 bad usage, 130 interrupted
 """
+
+LIGHTER = (
+    "less is needed with light=true, a smaller ch or img_size, batch_size=1, accumulate=N for a batch in N parts, or "
+    "amp=bfloat16 (amp=float16 on a V100)"
+)
 
 
 def parse(argv: Sequence[str] | None, program: str) -> argparse.Namespace:
@@ -60,8 +65,9 @@ def train(arguments: argparse.Namespace) -> None:
     rank, world_size = distributed.start()
     with start.owned_folder(arguments.out, arguments.resume, rank) as lock:
         records = Records(Path(arguments.out), silent=rank != 0)
-        for line in runtime.SETTINGS:
-            records.say(line)
+        for line in (*runtime.SETTINGS, device.line(), device.warning()):
+            if line:
+                records.say(line)
         tests = start.tests_of(config, arguments.data, records.say)
         evaluation = start.evaluation_of(config, arguments.data, records.say) if rank == 0 else None
         with start.data_of(config, arguments.data, rank, world_size, records.say) as data:
@@ -89,4 +95,4 @@ def main(argv: Sequence[str] | None = None, program: str = "train") -> int:
     """Run the command line and return the exit code."""
     arguments = parse(argv, program)
     saved = f"--resume continues from the newest checkpoint in {arguments.out}"
-    return command.run(program, lambda: train(arguments), saved)
+    return command.run(program, lambda: train(arguments), saved, LIGHTER)

@@ -22,6 +22,7 @@ import paddle
 from paddle import nn
 
 from paddle_ugatit import formats
+from paddle_ugatit.backend import device
 from paddle_ugatit.backend.errors import InputError
 from paddle_ugatit.backend.progress import Progress
 from paddle_ugatit.data.folders import TrainingData
@@ -279,7 +280,13 @@ class Run:
     def _about(self) -> dict[str, Any]:
         versions = {"paddle": paddle.__version__, "numpy": np.__version__}
         about = {"model": self.system.model, "data": self.data.fingerprint}
-        return about | {"config": self.config.as_dict(), "processes": distributed.world_size(), "versions": versions}
+        processes = distributed.world_size()
+        return about | {
+            "config": self.config.as_dict(),
+            "processes": processes,
+            "versions": versions,
+            "device": device.facts(),
+        }
 
     def _shown_networks(self) -> dict[str, nn.Layer]:
         return self.system.networks | (self.average.networks if self.average else {})

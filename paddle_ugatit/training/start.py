@@ -61,8 +61,8 @@ def choose_device(name: str | None, config: RunOptions) -> None:
     on_gpu = device.choose(name).startswith("gpu")
     if config.amp != "off" and not on_gpu:
         raise InputError(f"amp={config.amp} needs a GPU: on a CPU, Paddle computes the same without it, and faster")
-    if config.deterministic and on_gpu:
-        paddle.set_flags({"FLAGS_cudnn_deterministic": True})
+    if config.deterministic:
+        device.repeat_bit_for_bit()
 
 
 @contextlib.contextmanager

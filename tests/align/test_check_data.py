@@ -173,7 +173,8 @@ def test_the_command(tmp_path, capsys):
     report = tmp_path / "report.json"
     assert check_data.main(["--size", "16", "--count", "5", "--json", str(report)]) == 0
     said = capsys.readouterr().out.splitlines()
-    assert said[-1].startswith("ALIGNED: data: ") and len(said) == 20
+    assert said[0].startswith("device: cpu, ")
+    assert said[-1].startswith("ALIGNED: data: ") and len(said) == 21
     noted = json.loads(report.read_text())
     assert noted["check"] == "data" and noted["verdict"] == "aligned" and len(noted["cases"]) == 19
     folder = tmp_path / "own"
