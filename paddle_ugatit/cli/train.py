@@ -8,7 +8,7 @@ from paddle_ugatit.backend import device, runtime
 from paddle_ugatit.backend.errors import UsageError
 from paddle_ugatit.cli import command, configs
 from paddle_ugatit.data.listing import require_folder
-from paddle_ugatit.training import distributed, loop, start
+from paddle_ugatit.training import distributed, loop, plan, start
 from paddle_ugatit.training.records import Records
 
 EXAMPLES = """\
@@ -18,6 +18,7 @@ examples:
   python tools/train.py --config work/configs/demo.yaml --data work/outputs/faces --out work/outputs/run --resume
   python tools/train.py --config work/configs/selfie2anime_light.yaml --data DIR --out RUN lr=2e-4 batch_size=2
   python tools/train.py --config work/configs/adain.yaml --data DIR --out RUN encoder=vgg_normalised.pth
+  python tools/train.py --config work/configs/selfie2anime.yaml --plan
   python -m paddle.distributed.launch --nproc_per_node 2 tools/train.py --config FILE --data DIR --out RUN
 
 --out gets config.yaml, log.txt, losses.csv, samples/, vdl/ (visualdl --logdir RUN/vdl) and checkpoints/. Ctrl-C ends
@@ -39,20 +40,27 @@ def parse(argv: Sequence[str] | None, program: str) -> argparse.Namespace:
     parser.add_argument(
         "--config", required=True, metavar="FILE", help=f"YAML file of options, or one that ships: {shipped}"
     )
-    parser.add_argument("--data", required=True, metavar="DIR", help="folder with trainA, trainB, testA, testB")
-    parser.add_argument("--out", required=True, metavar="DIR", help="folder of the run; made if it does not exist")
+    parser.add_argument("--data", metavar="DIR", help="folder with trainA, trainB, testA, testB")
+    parser.add_argument("--out", metavar="DIR", help="folder of the run; made if it does not exist")
     start = parser.add_mutually_exclusive_group()
     start.add_argument("--resume", action="store_true", help="continue from the newest checkpoint in --out")
     start.add_argument("--init", metavar="FILE", help="start from these weights, of PyTorch or Paddle (fine-tuning)")
     parser.add_argument(
         "--minutes", type=float, metavar="N", help="stop after N minutes with a checkpoint, from which --resume goes on"
     )
+    parser.add_argument(
+        "--plan", action="store_true", help="print the memory and disk that the run needs, and begin nothing"
+    )
     command.add_device(parser)
     parser.add_argument(
         "--dtype", choices=("float32", "float64"), default="float32", help="precision of the computation (float32)"
     )
     parser.add_argument("options", nargs="*", metavar="KEY=VALUE", help="options that override the file's")
-    return parser.parse_args(argv)
+    arguments = parser.parse_args(argv)
+    missing = [f"--{name}" for name in ("data", "out") if getattr(arguments, name) is None]
+    if missing and not arguments.plan:
+        parser.error(f"the following arguments are required: {', '.join(missing)}")
+    return arguments
 
 
 def train(arguments: argparse.Namespace) -> None:
@@ -60,6 +68,9 @@ def train(arguments: argparse.Namespace) -> None:
     if arguments.minutes is not None and not 0 < arguments.minutes < float("inf"):
         raise UsageError(f"--minutes must be above 0, got {arguments.minutes:g}")
     config = start.configuration(configs.find(arguments.config), arguments.options)
+    if arguments.plan:
+        print("\n".join(plan.lines(config, plan.plan(config))))
+        return
     require_folder(arguments.data)  # before the run's folder is made
     start.choose_device(arguments.device, config)
     rank, world_size = distributed.start()

@@ -9,6 +9,7 @@ Twin: torch_ref/layers/spectral_norm.py. Paddle's own hook keeps u and v in floa
 """
 
 import copy
+import math
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -55,7 +56,8 @@ class SpectralNorm:
         weight = layer.weight
         del layer.weight
         layer.add_parameter(name, weight)
-        for vector, size in zip(("weight_u", "weight_v"), self.matrix().shape, strict=True):
+        first, *rest = weight.shape if not isinstance(layer, nn.Linear) else weight.shape[::-1]
+        for vector, size in (("weight_u", first), ("weight_v", math.prod(rest))):  # those of self.matrix()
             layer.register_buffer(vector, unit(paddle.randn([size], weight.dtype), eps, added))
         layer.spectral = self
 

@@ -201,7 +201,7 @@ def _he(rng: np.random.Generator, outputs: int, inputs: int) -> np.ndarray:
 
 def _fill(layer: nn.Layer, weight: np.ndarray, bias: float) -> None:
     layer.weight.set_value(paddle.to_tensor(weight, layer.weight.dtype))
-    layer.bias.set_value(paddle.full_like(layer.bias, bias))
+    layer.bias.set_value(paddle.full(layer.bias.shape, bias, layer.bias.dtype))
 
 
 # The names that scripts import.

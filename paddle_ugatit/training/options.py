@@ -129,11 +129,13 @@ def shown(value: typing.Any) -> str:
 
 
 def _coerced(value: typing.Any, kind: typing.Any) -> typing.Any:
-    """1e6 as a whole number, and 0 and 1 as truth values, where an option asks for one; other values as they are."""
+    """1e6 as a whole number, 0 and 1 as truth values, and `off` as a word, where an option asks for such a one."""
     if kind is int and isinstance(value, float) and value.is_integer():
         return int(value)
     if kind is bool and type(value) is int and value in (0, 1):
         return bool(value)
+    if kind is str and value is False:  # what YAML makes of the word off
+        return "off"
     return value
 
 

@@ -92,3 +92,8 @@ def test_a_whole_number_is_a_rate_too(tmp_path, value):
     config = start.configuration(path)
     assert type(config.lr) is float
     start.system_of(config)  # Paddle's optimisers take no whole number
+
+
+def test_yaml_reads_off_as_false_but_amp_is_off(tmp_path):
+    (tmp_path / "c.yaml").write_text("amp: off\n")
+    assert start.configuration(tmp_path / "c.yaml").amp == "off"
