@@ -27,6 +27,7 @@ def main(argv=None):
     parser = running.parser("record_reference", __doc__, "adailn --out adailn.safetensors", "0 recorded, 2 bad usage")
     parser.add_argument("cases", nargs="*", metavar="CASE", help="cases to record (all layers and mini networks)")
     parser.add_argument("--out", required=True, metavar="FILE.safetensors", help="recording to write")
+    parser.add_argument("--step", action="store_true", help="record a training step instead, as FILE.json")
     parser.add_argument("--weights", metavar="FILE", help="record the networks of this checkpoint, of either framework")
     parser.add_argument("--pair", metavar="FILE", help="record the original of your own pair, see docs/pair.md")
     parser.add_argument(
@@ -42,6 +43,8 @@ def main(argv=None):
 def _record(arguments):
     command.require(arguments, seed=command.SEED, size=command.SIZE, batch=command.WIDTH)
     command.prepare_outputs(arguments.out)
+    if arguments.step:
+        return _record_step(arguments)
     start, weights = time.perf_counter(), {}
     cases = CASES | {case.name: case for case in MINI_CASES}
     default = [case.name for case in LAYER_CASES + MINI_CASES]
@@ -60,8 +63,27 @@ def _record(arguments):
         reference = measure(case, torch_side_of(case), arguments.seed, weights.get(case.name))
         entries.append((case, reference))
         print(f"{case.name}: {len(reference.tensors)} tensors", flush=True)
-    versions = {"python": platform.python_version(), "numpy": np.__version__, "torch": TorchSide.version}
-    save_recording(arguments.out, entries, versions)
+    save_recording(arguments.out, entries, _versions())
     size = Path(arguments.out).stat().st_size
     print(f"{arguments.out}: {len(entries)} cases, {size / 1e6:.1f} MB, {time.perf_counter() - start:.0f} s")
     return 0
+
+
+def _record_step(arguments):
+    from align.cases import TRAINING
+    from align.compare import recorded_step
+    from align.compare.training import one_step, torch_state, twin_config  # which need Paddle, unlike the rest
+
+    for option in ("cases", "weights", "pair", "revision", "size"):
+        if getattr(arguments, option):
+            raise ValueError(f"--step cannot be combined with {option}: it is one step of the small configuration")
+    case, side = TRAINING["ugatit"], TorchSide("float64")
+    trainer = side.build(lambda _: case.trainers[0](twin_config(case.trainers[0], case.small)), recorded_step.SEED)
+    numbers = torch_state(trainer, one_step(trainer, side, *recorded_step.begin(trainer, side)))
+    recorded_step.save(arguments.out, numbers, _versions())
+    print(f"{arguments.out}: {len(numbers)} arrays, {Path(arguments.out).stat().st_size / 1e3:.0f} kB")
+    return 0
+
+
+def _versions():
+    return {"python": platform.python_version(), "numpy": np.__version__, "torch": TorchSide.version}

@@ -120,7 +120,7 @@ def compared(torch_numbers, paddle_numbers, step, limit=LIMIT, limits=None, afte
         elif not np.isfinite(found).all():
             note = "NaN or infinite"
         else:
-            scale = _scale(what, np.abs(truth).max(), layers.get(_layer_of(place), 0.0))
+            scale = scale_of(what, np.abs(truth).max(), layers.get(_layer_of(place), 0.0))
             error = float(np.abs(truth - found).max() / scale)
         allowed = (limits or {}).get((network, what), limit)
         verdict = "pass" if error is not None and error <= allowed else "fail"
@@ -145,7 +145,7 @@ def _largest_moments(numbers):
     return largest
 
 
-def _scale(what, own, layer):
+def scale_of(what, own, layer):
     """The value that an error is relative to: the tensor's largest, or a share of the layer's for its moments.
 
     A gradient that is zero analytically (a bias before a norm, the bias of a key) is the rounding error of sums as
