@@ -119,6 +119,7 @@ TRAINING = TrainingCase(
     images_and_latents,
     wide_logits,
     afterwards=tuple(f"{kind}_gamma{number}" for kind in "gd" for number in (1, 2)),
+    variants={"wgan-gp": {"adv_loss": "wgan-gp"}},
 )
 
 

@@ -78,6 +78,17 @@ class PaddleViewed(nn.Layer):
         return self.layer(x[:, :, 1:-1, 2:-2] if self.kind == "cropped" else x[:, :, ::2, ::2], *more)
 
 
+class PaddleTurned(nn.Layer):
+    """A layer whose output is turned to (B,H,W,C), so that the gradient that reaches it is a view with strides."""
+
+    def __init__(self, layer):
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, *inputs):
+        return self.layer(*inputs).transpose([0, 2, 3, 1])
+
+
 class PaddlePlain(nn.Layer):
     """A layer by its plain formulas, as on a GPU: every faster way is switched off."""
 
@@ -127,6 +138,7 @@ LAYERS = SimpleNamespace(
     StyleTransfer=StyleTransfer,
     TwoStyles=PaddleTwoStyles,
     Upsample=Upsample,
+    Turned=PaddleTurned,
     Viewed=PaddleViewed,
     smooth=smooth,
     spectral_norm=spectral_norm,

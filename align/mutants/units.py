@@ -13,7 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from align.cases import CASES, TRAINING
+from align.cases import CASES, LOCKSTEPS, TRAINING
 from align.cases.initial import CASES as INITIAL
 from align.cases.runs import RUNS
 from align.checks import conversion, initial, layers, metric, training
@@ -74,7 +74,7 @@ def listed(quick: bool) -> list[Unit]:
     """Return all units; with `quick` only float64, and none that takes seconds."""
     dtypes = ("float64",) if quick else ("float64", "float32")
     found = [Unit(check, case, dtype) for case in CASES for dtype in dtypes for check in ("forward", "backward")]
-    found += [Unit("training", system) for system in TRAINING] + [Unit("data", part) for part in DATA]
+    found += [Unit("training", name) for name in LOCKSTEPS] + [Unit("data", part) for part in DATA]
     found += [Unit("configuration", system) for system in TRAINING]
     if quick:
         return [*found, Unit("round_trip", "other programs"), *(Unit("metric", part) for part in QUICK)]
@@ -112,8 +112,9 @@ def _layers(unit: Unit, folder: Path) -> Difference | None:
 
 
 def _training(unit: Unit) -> Difference | None:
-    config = replace(TRAINING[unit.case].small, iteration=STEPS)
-    entries = list(training.lockstep(config, STEPS, SEED, system=unit.case))
+    system, options = LOCKSTEPS[unit.case]
+    config = replace(TRAINING[system].small, iteration=STEPS, **options)
+    entries = list(training.lockstep(config, STEPS, SEED, system=system, name=unit.case))
     return _difference(entries[-1], None) if entries else Difference("error", [], "no step was made")
 
 
@@ -136,7 +137,7 @@ def about(unit: Unit) -> list[str]:
     if unit.check == "round_trip":
         return [conversion.about(unit.case)]
     if unit.check in ("run", "training"):
-        system = RUNS[unit.case].system if unit.check == "run" else unit.case
+        system = RUNS[unit.case].system if unit.check == "run" else LOCKSTEPS[unit.case][0]
         return [f"{PACKAGE}/training/{system}.py", *([f"{PACKAGE}/training/loop.py"] if unit.check == "run" else [])]
     return []
 
