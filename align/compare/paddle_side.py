@@ -17,6 +17,7 @@ from paddle_ugatit.layers import plain
 from paddle_ugatit.layers import twice_differentiable as smooth
 from paddle_ugatit.layers.batch_norm import BatchNorm2D, FrozenBatchNorm2D
 from paddle_ugatit.layers.convolution import Conv2D, ConvTranspose2D
+from paddle_ugatit.layers.fast.dispatch import twice_differentiable
 from paddle_ugatit.layers.leaky_relu import LeakyReLU
 from paddle_ugatit.layers.linear import Linear
 from paddle_ugatit.layers.norm import ILN, AdaILN, AdaIN, InstanceNorm2D
@@ -101,6 +102,14 @@ class PaddlePlain(nn.Layer):
             return self.layer(*inputs)
 
 
+class PaddleTwice(PaddlePlain):
+    """A layer by operations that have second derivatives, as a gradient penalty takes them."""
+
+    def forward(self, *inputs):
+        with twice_differentiable():
+            return self.layer(*inputs)
+
+
 LAYERS = SimpleNamespace(
     framework="paddle",
     AdaILN=AdaILN,
@@ -139,6 +148,7 @@ LAYERS = SimpleNamespace(
     TwoStyles=PaddleTwoStyles,
     Upsample=Upsample,
     Turned=PaddleTurned,
+    Twice=PaddleTwice,
     Viewed=PaddleViewed,
     smooth=smooth,
     spectral_norm=spectral_norm,

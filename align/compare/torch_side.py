@@ -125,6 +125,7 @@ LAYERS = SimpleNamespace(
     TwoStyles=TorchTwoStyles,
     Upsample=lambda: nn.Upsample(scale_factor=2, mode="nearest"),
     Turned=TorchTurned,
+    Twice=TorchPlain,
     Viewed=TorchViewed,
     smooth=smooth,
     spectral_norm=spectral_norm,

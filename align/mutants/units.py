@@ -4,6 +4,7 @@ They are what the commands run without options. Imported only in processes that 
 imports the port.
 """
 
+import re
 import sys
 import tempfile
 import traceback
@@ -20,6 +21,7 @@ from align.checks import conversion, initial, layers, metric, training
 from align.checks import data as data_check
 from align.checks.commanded import run_entry
 from align.checks.configuration import configuration_entry
+from align.checks.defaults import defaults_entry
 from align.checks.surroundings import PARTS, surrounding_entry
 from align.compare.data import write_pictures
 from align.compare.paddle_side import PaddleSide
@@ -27,6 +29,7 @@ from align.compare.recording import load_recording, save_recording
 from align.compare.reference import Reference, measure
 from align.compare.torch_side import TorchSide
 from align.mutants.source import PACKAGE, ROOT
+from paddle_ugatit.layers.sequential import Sequential
 from paddle_ugatit.metrics import inception_weights
 
 STEPS, SEED = 6, 0  # the defaults of the commands
@@ -80,7 +83,7 @@ def listed(quick: bool) -> list[Unit]:
         return [*found, Unit("round_trip", "other programs"), *(Unit("metric", part) for part in QUICK)]
     found += [Unit("round_trip", case) for case in conversion.conversion_cases()]
     found += [Unit("around", name) for name in PARTS] + [Unit("run", name) for name in RUNS]
-    found += [Unit("init", case) for case in INITIAL]
+    found += [Unit("init", case) for case in ("defaults", *INITIAL)]
     return found + [Unit("metric", part) for part in metric.PARTS]
 
 
@@ -136,6 +139,8 @@ def about(unit: Unit) -> list[str]:
     """The file that a unit is about, which a check names beside where an exception was raised; none for layers."""
     if unit.check == "round_trip":
         return [conversion.about(unit.case)]
+    if unit.check == "around":
+        return [f"{PACKAGE}/training/{PARTS[unit.case][0]}.py"]
     if unit.check in ("run", "training"):
         system = RUNS[unit.case].system if unit.check == "run" else LOCKSTEPS[unit.case][0]
         return [f"{PACKAGE}/training/{system}.py", *([f"{PACKAGE}/training/loop.py"] if unit.check == "run" else [])]
@@ -148,6 +153,8 @@ def _tests() -> int:
 
 
 def _initial(unit: Unit) -> Difference | None:
+    if unit.case == "defaults":
+        return _difference(defaults_entry(), None)
     case = INITIAL[unit.case]
     return _difference(initial.check_case(case, range(initial.SEEDS), _tests()), case)
 
@@ -190,7 +197,8 @@ def _difference(entry: dict, case: Any) -> Difference | None:
         return None
     blamed = entry["blamed"]
     if blamed is None:
-        return Difference("error", [entry["paddle"]], entry["note"])
+        told = re.findall(rf"\b{PACKAGE}/[\w/]+\.py\b", entry["note"])  # where an exception was raised
+        return Difference("error", list(dict.fromkeys([*told, entry["paddle"]])), entry["note"])
     path = blamed["layer"]
     if blamed["view"] == "isolated" and blamed["what"] in ("input", "grad_output"):
         path = path.rpartition(".")[0]  # what is blamed is the code before or after the layer, in the one around it
@@ -199,11 +207,16 @@ def _difference(entry: dict, case: Any) -> Difference | None:
 
 
 def _files_of_layer(case: Any, path: str) -> list[str]:
-    """The file of the class of the layer at a path of a case's model, and the next other one of those around it."""
+    """The file of the class of the layer at a path of a case's model, and the next other one of those around it.
+
+    Of these, sequences are passed over, since what holds the sequence sets the options of what is in it.
+    """
     layers = dict(PaddleSide("float32").build(case.build, SEED).named_sublayers(include_self=True))
     parts, files = path.split(".") if path else [], []
     for length in range(len(parts), -1, -1):
         layer = layers.get(".".join(parts[:length]))
+        if files and isinstance(layer, Sequential):
+            continue
         kinds = (kind for kind in type(layer).__mro__ if kind.__module__.startswith(f"{PACKAGE}."))
         files += [_relative(sys.modules[kind.__module__].__file__ or "") for kind in kinds][:1]
     return list(dict.fromkeys(files))[:2]
