@@ -39,6 +39,11 @@ def plain_case(name, build, shapes, file, layer):
     return Case(f"plain-{name}", lambda L: L.Plain(build(L)), shapes, "the plain formula", file, layer)
 
 
+def _turned(name, build, shapes, file, layer):
+    """A layer that is given a gradient with strides, as a transposition after it makes one."""
+    return Case(f"fast-{name}-turned", lambda L: L.Turned(build(L)), shapes, "of a gradient with strides", file, layer)
+
+
 _LIGHT = {"ngf": 4, "n_blocks": 1, "img_size": 16, "light": True}
 _MAPS, _PAIR = (2, 8, 9, 7), [(2, 8, 9, 7), (2, 8), (2, 8)]
 CASES = [
@@ -89,6 +94,23 @@ CASES = [
     _fused("fused-not-by-size", (2, 128, 7, 8)),
     _fused("fused-twice", (1, 128, 4, 6), upsample=True),
     _fused("fused-twice-not-by-size", (1, 128, 3, 5), upsample=True),
+    # Inputs and gradients that are views with strides.
+    Case(
+        "fast-border-cropped",
+        lambda L: L.Viewed(L.ReflectionPad2D(3), "cropped"),
+        [(1, 3, 35, 44)],
+        "y[-i] = x[i], of a view",
+        _PAD,
+        "ReflectionPad2D",
+    ),
+    _turned("border", lambda L: L.ReflectionPad2D(3), [(1, 3, 33, 40)], _PAD, "ReflectionPad2D"),
+    _turned("border-small", lambda L: L.ReflectionPad2D(1), [(2, 3, 12, 9)], _PAD, "ReflectionPad2D"),
+    _turned("tiles", lambda L: L.Conv2D(128, 64, 3), [(1, 128, 10, 14)], _CONV, "Conv2D"),
+    _turned("unfolded", lambda L: L.Conv2D(64, 64, 4), [(2, 64, 9, 7)], _CONV, "Conv2D"),
+    _turned("scattered", lambda L: L.Conv2D(8, 4, 3), [_MAPS], _CONV, "Conv2D"),
+    _turned("adailn", lambda L: L.AdaILN(8), _PAIR, _NORM, "AdaILN"),
+    _turned("batch-norm", lambda L: L.BatchNorm2D(8), [_MAPS], "layers/batch_norm.py", "BatchNorm2D"),
+    _turned("leaky", lambda L: L.LeakyReLU(0.2), [_MAPS], "layers/leaky_relu.py", "LeakyReLU"),
     viewed_case("generator-transposed", "transposed", (2, 16, 12, 3)),
     viewed_case("generator-cropped", "cropped", (2, 3, 18, 20)),
     viewed_case("generator-strided", "strided", (1, 3, 32, 24)),

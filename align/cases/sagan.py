@@ -83,6 +83,24 @@ CASES = [
         training=False,
     ),
     Case("self-attention", lambda L: L.SelfAttention(16), [(3, 16, 5, 6)], _ATTENTION, _MODEL, "SelfAttention"),
+    # By operations with second derivatives; of energies so far apart that their powers exceed what a float holds.
+    Case(
+        "self-attention-twice",
+        lambda L: L.Twice(L.SelfAttention(16)),
+        [(3, 16, 5, 6)],
+        _ATTENTION,
+        _MODEL,
+        "SelfAttention",
+        gain=16.0,
+    ),
+    Case(
+        "sagan-discriminator-twice",
+        lambda L: L.Twice(L.SaganDiscriminator(image_size=16, conv_dim=8)),
+        [(3, 3, 16, 16)],
+        "logit, two attention maps",
+        _MODEL,
+        "SAGANDiscriminator",
+    ),
     sagan_generator_case("sagan-generator", image_size=32),
     sagan_generator_case("sagan-generator-64", (2, 12), calls=1),
     sagan_generator_case("sagan-generator-eval", training=False, image_size=16),
@@ -119,6 +137,7 @@ TRAINING = TrainingCase(
     images_and_latents,
     wide_logits,
     afterwards=tuple(f"{kind}_gamma{number}" for kind in "gd" for number in (1, 2)),
+    variants={"wgan-gp": {"adv_loss": "wgan-gp"}},
 )
 
 

@@ -25,6 +25,7 @@ class TrainingCase:
     afterwards: tuple[str, ...] = ()  # of what a step returns among the losses, values of after the step
     limits: dict = field(default_factory=dict)  # (network, what) -> another limit, its reason beside it
     schedules: tuple[dict, ...] = ()  # options of schedules that are compared rate by rate; none if rates are constant
+    variants: dict[str, dict] = field(default_factory=dict)  # name -> options of another training in lockstep
 
     @property
     def small(self):

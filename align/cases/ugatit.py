@@ -68,6 +68,15 @@ LAYER_CASES = [
         _NORM,
         "AdaILN",
     ),
+    Case(
+        "adailn-tensorflow-beyond",  # some rho above 1.1, so that the clip acts on either side
+        lambda L: L.AdaILN(8, revision="tensorflow"),
+        _style(_MAPS),
+        _EQ1_TENSORFLOW + ", rho = clip(rho - 0.1, 0, 1)",
+        _NORM,
+        "AdaILN",
+        gain=3.0,
+    ),
     Case("iln-tensorflow", lambda L: L.ILN(8, revision="tensorflow"), [_MAPS], _EQ1_TENSORFLOW, _NORM, "ILN"),
     Case(
         "instance-norm-affine",

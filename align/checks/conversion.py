@@ -89,6 +89,7 @@ def _described(file: PublicFile, converted: formats.Checkpoint, lines: list[str]
     """What the result says of itself, and what was left aside."""
     found = converted.metadata
     wanted = {"model": file.model, "revision": file.revision, "networks": file.options}
+    yield CONVERSION, [same("metadata: keys", [key for key in wanted if key not in found], [])]
     yield file.source, [same(f"metadata: {key}", found.get(key), value) for key, value in wanted.items()]
     rows = [same("networks", list(converted.networks), list(file.networks))]
     rows.append(same("read from", converted.account.used, {name: name for name in file.networks}))

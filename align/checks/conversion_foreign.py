@@ -43,7 +43,7 @@ def wrapped_parts() -> Iterator[Part]:
             right = foreign_files.doubled(right) if network in case.doubled else right
             rows += same_states(f"{name}: {network}", state, right)
         yield f"{ROOM}/foreign.py", rows
-    yield f"{ROOM}/conversion.py", _means_asked_for(plain["ugatit"])
+    yield f"{ROOM}/conversion.py", _converted(plain["ugatit"])
 
 
 def _states(name: str) -> dict[str, dict[str, np.ndarray]]:
@@ -51,9 +51,23 @@ def _states(name: str) -> dict[str, dict[str, np.ndarray]]:
     return {name: {key: tensor.numpy() for key, tensor in net.state_dict().items()} for name, net in networks.items()}
 
 
-def _means_asked_for(states: foreign_files.States) -> list[Row]:
-    """The whole conversion, with and without `averaged`."""
+def _in_order(state: foreign_files.State) -> foreign_files.State:
+    return dict(sorted(state.items()))
+
+
+def _converted(states: foreign_files.States) -> list[Row]:
+    """The whole conversion of a few of them: what is unpacked after cleaning, and running means asked for or not."""
     rows = []
+    for name in ("DataParallel", "a wrapper inside", "counters"):  # of one network, which its keys alone tell
+        wrapped = foreign_files.WRAPPED[name].make({"": states["disGB"]})
+        found, _ = weights.convert(Checkpoint(wrapped, "torch"), "torch", "file")
+        rows += same_states(f"{name}: converted", _in_order(found.networks[""]), _in_order(states["disGB"]))
+    older = {name: {key: a for key, a in _states("SAGAN")[name].items() if "num_b" not in key} for name in "GD"}
+    found, lines = weights.convert(Checkpoint({"": foreign_files.flat(older)}, "torch"), "torch", "file")
+    counters = [key for state in found.networks.values() for key in state if key.endswith("num_batches_tracked")]
+    rows.append(
+        same("flat, from PyTorch before 0.4.1", (sorted(found.networks), len(counters) > 0), (["D", "G"], True))
+    )
     for averaged in (False, True):
         file = Checkpoint(foreign_files.WRAPPED["means asked for"].make(states), "torch")
         found, lines = weights.convert(file, "torch", "file", averaged=averaged)
@@ -231,7 +245,7 @@ def shapes_parts() -> Iterator[Part]:
     yield f"{ROOM}/inception.py", rows
     rows = []
     empty = lambda *shape: np.broadcast_to(np.float32(0), shape)  # noqa: E731  takes no memory
-    for capacity, blocks, most in ((64, 5, 512), (16, 7, 512), (4, 3, 512), (128, 6, 300)):
+    for capacity, blocks, most in ((64, 5, 512), (16, 7, 512), (4, 3, 512), (4, 3, 16), (128, 6, 300)):
         widths = [min(2 * capacity * 2**i, most) for i in range(blocks)][::-1]
         state = {
             "initial_block": empty(1),

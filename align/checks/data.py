@@ -25,7 +25,7 @@ from align.checks import data_batches, data_folders, running
 from align.checks.data_batches import batch_cases
 from align.checks.data_folders import folder_cases
 from align.checks.data_stream import stream_rows
-from align.compare.data import MARGIN, MISTAKES, PUBLIC, antialiased_bilinear, write_pictures
+from align.compare.data import MARGIN, MISTAKES, PUBLIC, antialiased_bilinear, plain_bilinear, write_pictures
 from align.compare.reference import NotComparable
 from align.compare.verdict import UNKNOWN, Row
 from align.report.document import entry, finish
@@ -55,6 +55,7 @@ def picture_cases(size, seed, paths, batches=True):
         yield path.name, *_picture(path, size, seed)
     yield "resize filter", _filter(paths, size), ""
     yield "random choices", _choices(seed), ""
+    yield "TensorFlow program", _official(paths, size), ""
     if batches:
         yield "training batches", _batches(size, seed), ""
         stream, tests = stream_rows(size, seed)
@@ -132,6 +133,20 @@ def _filter(paths, size):
         pixels = read_image(path)
         wanted = antialiased_bilinear(pixels, size).clip(0, 255).astype(np.uint8)
         rows.append(_row(f"{path.name}, by formula", transforms.test_pixels(read_picture(path), size), wanted, 1.0))
+    return rows
+
+
+def _official(paths, size):
+    """The authors' TensorFlow program: pixels from four neighbours, whatever the size, which may differ by a level."""
+    rows = []
+    for path in paths[:2]:
+        picture, pixels = read_picture(path), read_image(path)
+        wanted = plain_bilinear(pixels, size)
+        rows.append(_row(f"{path.name}, resized", transforms.official_pixels(picture, size), wanted, 1.0))
+        scaled = (pixels.astype(np.float64).transpose(2, 0, 1) - 127.5) / 127.5
+        found = transforms.official_input(pixels)
+        rows.append(_row(f"{path.name}, scaled", found, scaled.astype(np.float32), 1.2e-7))
+        rows.append(_row(f"{path.name}, in one piece", np.float64(found.flags.c_contiguous), np.float64(1)))
     return rows
 
 

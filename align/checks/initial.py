@@ -5,10 +5,12 @@
 Each network is built N times on both sides; the values of a parameter over all seeds form two samples. A parameter that
 is constant in PyTorch must be the same constant in Paddle. Otherwise the Kolmogorov-Smirnov distance of the samples is
 compared with the distance that equal distributions exceed with a probability of 1e-4 over all parameters of all
-networks together. A difference is explained if exactly one known initialisation fits Paddle's values. Exit code: 0
-aligned, 1 diverged, 2 not comparable or bad usage.
+networks together. A difference is explained if exactly one known initialisation fits Paddle's values. Without CASE, the
+defaults of all layers and networks are compared as well. Exit code: 0 aligned, 1 diverged, 2 not comparable or bad
+usage.
 """
 
+import itertools
 import time
 from collections import defaultdict
 from dataclasses import asdict
@@ -19,6 +21,7 @@ from scipy import stats
 from align.cases import chosen
 from align.cases.initial import CASES, fans, known_initialisations
 from align.checks import running
+from align.checks.defaults import defaults_entry
 from align.compare.paddle_side import PaddleSide
 from align.compare.torch_side import TorchSide
 from align.compare.verdict import UNKNOWN, Row
@@ -162,9 +165,13 @@ def _run(arguments):
     running.use_device(arguments)
     cases = chosen(CASES, arguments.cases)
     start, entries, tests = time.perf_counter(), [], count_tests(cases)
-    for case in cases:
-        result = check_case(case, range(arguments.seed, arguments.seed + arguments.seeds), tests)
-        line = f"{result['verdict']:<14} {case.name:<26} {result['counts']['compared']:>4} parameters"
+    seeds = range(arguments.seed, arguments.seed + arguments.seeds)
+    found = itertools.chain(
+        () if arguments.cases else [defaults_entry()], (check_case(case, seeds, tests) for case in cases)
+    )
+    for result in found:
+        what = "options" if result["name"] == "defaults" else "parameters"
+        line = f"{result['verdict']:<14} {result['name']:<26} {result['counts']['compared']:>4} {what}"
         print(line + _blamed_lines(result["blamed"]), flush=True)
         entries.append(result)
     return finish("init", entries, start, arguments, TorchSide.version)

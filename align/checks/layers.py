@@ -113,6 +113,7 @@ def _all_rows(case, reference, check, dtypes, tamper, notes):
 
 def _rows(case, reference, check, dtype, tamper, notes):
     """Compare in one dtype. Raises NotComparable if Paddle raises, unless a difference in structure explains it."""
+    refused = []
     with on_side("Paddle"):
         side, fits = paddle_side_of(case)(dtype), True
 
@@ -121,7 +122,8 @@ def _rows(case, reference, check, dtype, tamper, notes):
             model = side.build(case.build, reference.seed)
             try:
                 side.load(model, reference.weights)
-            except WeightError:
+            except WeightError as error:
+                refused.append(str(error))
                 side.load_matching(model, reference.weights)
                 fits = False
             if tamper:
@@ -139,7 +141,7 @@ def _rows(case, reference, check, dtype, tamper, notes):
                     row.note += f"; {other}"
     if fits:
         return rows + _value_rows(case, reference, check, side, model, build)
-    _require_failure(rows)
+    _require_failure(rows, refused)
     try:
         return rows + _value_rows(case, reference, check, side, model, build)
     except NotComparable as error:
@@ -211,9 +213,10 @@ def _shapes(calls):
     return [{slot: a.shape for slot, a in arrays.items() if a is not None and a.dtype.kind in "fc"} for arrays in calls]
 
 
-def _require_failure(rows):
+def _require_failure(rows, refused):
     if all(row.verdict == "pass" for row in rows):
-        raise NotComparable("the weights cannot be loaded, though every one of them agrees")
+        told = f": {refused[0]}" if refused else ""
+        raise NotComparable(f"paddle_ugatit/weights/rules.py refuses weights that all agree{told}")
 
 
 def _both(judge, outputs):

@@ -78,7 +78,7 @@ def features(path, seed, count=9):
         with patch.object(engine, "_predict", wraps=engine._predict) as runs:
             ours = FeatureExtractor(weights=path, fast=fast).extract(images)
         programs = -(-count // 8) if fast and paddle.get_device() == "cpu" and find_spec("paddle.inference") else 0
-        yield same("features", f"batches by the program {name}", runs.call_count, programs, _ENGINE)
+        yield same("features", f"batches by the program {name}", runs.call_count, programs)
         yield compared("features", f"Inception {name}", ours, truth[order], limit)
         yield same("features", f"type {name}", str(ours.dtype), "float32")
     batch = pictures.scaled(pixels, "tf1").astype(np.float32)
@@ -176,7 +176,7 @@ def _fidelity_features(path, seed):
 # row names none.
 PARTS: dict[str, tuple[Callable[[str, int], Iterable[MetricRow]], str]] = {
     "statistics": (lambda path, seed: statistics(seed), "metrics/mmd.py"),
-    "uncertainty": (lambda path, seed: metric_numbers.uncertainty(seed), "metrics/spread.py"),
+    "uncertainty": (lambda path, seed: metric_numbers.uncertainty(seed), "metrics/mmd.py"),
     "defaults": (lambda path, seed: metric_numbers.defaults(seed), "metrics/mmd.py"),
     "precisions": (lambda path, seed: metric_numbers.precisions(seed), "metrics/mmd.py"),
     "distances": (lambda path, seed: metric_numbers.distances(seed), _FRECHET),

@@ -21,24 +21,17 @@ _FLOAT32 = 1e-5  # of variances from float32 products; 4e-7 has been measured
 def uncertainty(seed):
     """Yield comparisons of variances, intervals and p-values with the plain statements."""
     for name, x, y, limit in _spread_sets(seed):
+        yield from _variances(name, x, y, limit)
         permutations = 20 if len(x) > 100 else 60
         kid = mmd.kid(x, y, 3, 2, seed, permutations=permutations)
         error, (low, high) = metric_spread.interval(x, y, seed)
-        yield compared(name, "standard error of all pairs", kid.all_pairs_error, error, limit, _SPREAD)
+        yield compared(name, "standard error of all pairs", kid.all_pairs_error, error, limit)
         scale = abs(high - low) or 1.0
         ours = np.array(kid.ci95) / scale
-        yield compared(name, "95 % interval", ours, np.array([low, high]) / scale, 10 * limit, _SPREAD)
+        yield compared(name, "95 % interval", ours, np.array([low, high]) / scale, 10 * limit)
         if len(x) > 5 or x.std() == 0:  # of few samples some permutations tie but for rounding
             wanted = metric_spread.p_value(x, y, permutations, seed)
-            yield compared(name, "p-value", kid.p_value, wanted, 0.0, _SPREAD)
-        x, y = mmd.checked(x, y)
-        first, second, projections = spread.variance(gram.gram_sums(x, y))
-        variances = metric_spread.variance(x, y)
-        total = sum(variances[:2]) or 1.0
-        wanted = np.array(variances[:2]) / total
-        yield compared(name, "variances of both orders", np.array([first, second]) / total, wanted, limit, _SPREAD)
-        ours, wanted = (np.concatenate(each) for each in (projections, variances[2]))
-        yield compared(name, "projections", ours, wanted, limit, _SPREAD)
+            yield compared(name, "p-value", kid.p_value, wanted, 0.0)
     x, y = drawn_features(9, 7, seed, _DIMENSIONS)
     for draws in (0, 250):  # 250: not a whole number of hundreds, at which they are drawn
         kid = mmd.kid(x, y, 2, 3, seed, bootstrap=draws)
@@ -48,6 +41,18 @@ def uncertainty(seed):
         ours = spread.interval(gram.gram_sums(*(f[:n] for f in drawn_features(n, n, seed, 8))), 0.0, seed, 0)
         ratio = ours[1][1] / (1.96 * ours[0])
         yield compared(f"{n} samples", "Student's t", ratio, metric_spread.student(n), 1e-3, _SPREAD)
+
+
+def _variances(name, x, y, limit):
+    """The parts of the variance, by the functions themselves; what follows is what kid makes of them."""
+    x, y = mmd.checked(x, y)
+    first, second, projections = spread.variance(gram.gram_sums(x, y))
+    variances = metric_spread.variance(x, y)
+    total = sum(variances[:2]) or 1.0
+    wanted = np.array(variances[:2]) / total
+    yield compared(name, "variances of both orders", np.array([first, second]) / total, wanted, limit, _SPREAD)
+    ours, wanted = (np.concatenate(each) for each in (projections, variances[2]))
+    yield compared(name, "projections", ours, wanted, limit, _SPREAD)
 
 
 def _spread_sets(seed):

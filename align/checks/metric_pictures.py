@@ -10,6 +10,7 @@ from pathlib import Path
 from unittest.mock import patch
 
 import numpy as np
+import paddle
 
 from align.checks.metric_numbers import refused
 from align.compare import metric_networks, metric_pictures
@@ -72,6 +73,10 @@ def faces(seed):
     network, ours = metric_networks.Faces(), face_features.FaceFeatures()
     few = [draw(split, i, 64, seed) for i in range(2) for split in ("testA", "testB")]
     pixels = np.concatenate([np.roll(few, shift, (1, 2)) for shift in range(17)])  # more than are run at a time
+    x = paddle.to_tensor(np.ascontiguousarray(pixels[:4].transpose(0, 3, 1, 2) / np.float32(127.5) - 1))
+    outputs = [output.numpy().reshape([4, -1]) for run in (ours._network, ours._network.features) for output in run(x)]
+    found = np.concatenate(outputs, 1)
+    yield compared("faces", "network", found, network.outputs(pixels[:4]), _ROUNDING, "models/faces.py")
     yield compared("faces", "features", ours.features(pixels), network.features(pixels), _ROUNDING, _FACES)
     yield same("faces", "attributes", ours.attributes(pixels), network.attributes(pixels), _FACES)
     yield same("faces", "dimensions", ours.dimensions, 641, _FACES)

@@ -172,8 +172,14 @@ def _processes() -> list[Row]:
         rows.append(same("mean", distributed.mean([1, 3]), np.array([6.0, 8.0])))
         rows.append(same("any of both", (distributed.any_process(False), distributed.any_process(True)), (True, True)))
         distributed.average_gradients(iter(net.parameters()))
+        turned = paddle.ones([2, 3])
+        turned.stop_gradient = False
+        (turned.t() * paddle.to_tensor([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])).sum().backward()
+        distributed.average_gradients([turned])
+        rows.append(same("a gradient with strides", turned.grad.is_contiguous(), True))
+        rows.append(same("its values", turned.grad.numpy(), np.array([[1.0, 3.0, 5.0], [2.0, 4.0, 6.0]])))
         distributed.share_networks({"net": net})
-    rows.append(same("averaged gradients", [len(given[0]) for given in world.reduced], [2]))
+    rows.append(same("averaged gradients", [len(given[0]) for given in world.reduced], [2, 1]))
     return [*rows, same("shared", world.sent, [([2, 3], 0), ([3], 0)])]
 
 

@@ -4,21 +4,22 @@
 
 Compares both configurations of each system field by field, the rate of every step of whole schedules, and each loss,
 learning rate, parameter, Adam moment and spectral-norm vector after every step; then a whole run of U-GAT-IT with
-accumulation, running means, KID and a resume, whole runs of every system by the training command, and what surrounds
-them: options, initial weights, other processes, mixed precision. Exit code: 0 aligned, 1 diverged, 2 not comparable or
-bad usage.
+accumulation, running means, KID and a resume, whole runs of every system by the training command, what surrounds them
+(options, initial weights, other processes, mixed precision), and two processes that train together. Exit code: 0
+aligned, 1 diverged, 2 not comparable or bad usage.
 """
 
 import itertools
 import time
 from dataclasses import asdict, replace
 
-from align.cases import TRAINING
+from align.cases import LOCKSTEPS, TRAINING
 from align.cases.runs import RUNS
 from align.causes.training import find_training_cause
 from align.checks import running
 from align.checks.commanded import run_entry
 from align.checks.configuration import configuration_entry
+from align.checks.processes import process_entries
 from align.checks.run import run_entries
 from align.checks.surroundings import PARTS, surrounding_entry
 from align.compare.paddle_side import PaddleSide
@@ -34,13 +35,15 @@ from paddle_ugatit.training.diverged import DivergedError
 SMALL = TRAINING["ugatit"].small
 
 
-def lockstep(config, steps, seed=0, tamper=None, trainers=None, system="ugatit", causes=False):
+def lockstep(config, steps, seed=0, tamper=None, trainers=None, system="ugatit", causes=False, name=""):
     """Yield a report entry for each step, up to and including the first that differs.
 
     `tamper(trainer)` plants a fault and `trainers` (PyTorch's, Paddle's) replace those of the system, in tests. With
-    `causes`, the cause of a difference is searched for (align/causes/training.py).
+    `causes`, the cause of a difference is searched for (align/causes/training.py). `name` is what reports call it, by
+    default the system.
     """
     case, torch_side, paddle_side = TRAINING[system], TorchSide("float64"), PaddleSide("float64")
+    name = name or system
     trainers = trainers or case.trainers
     options = {**asdict(config), "seed": seed}
     try:
@@ -48,7 +51,7 @@ def lockstep(config, steps, seed=0, tamper=None, trainers=None, system="ugatit",
         if tamper:
             tamper(ours)
     except NotComparable as error:
-        yield _entry(system, options, 0, [], 0.0) | {"note": str(error)}
+        yield _entry(name, options, 0, [], 0.0) | {"note": str(error)}
         return
     for step, given in zip(range(1, steps + 1), case.given(config, seed), strict=False):
         start = time.perf_counter()
@@ -57,9 +60,9 @@ def lockstep(config, steps, seed=0, tamper=None, trainers=None, system="ugatit",
                 wanted = torch_state(theirs, one_step(theirs, torch_side, *given))
             rows = _compared_with_paddle(case, ours, paddle_side, given, wanted, step)
         except NotComparable as error:
-            yield _entry(system, options, step, [], time.perf_counter() - start) | {"note": str(error)}
+            yield _entry(name, options, step, [], time.perf_counter() - start) | {"note": str(error)}
             return
-        result = _entry(system, options, step, rows, time.perf_counter() - start)
+        result = _entry(name, options, step, rows, time.perf_counter() - start)
         if causes and (blamed := result["blamed"]):
             place = step, seed, tamper, trainers, steps
             blamed["cause"] = find_training_cause(config, *place, blamed["what"], blamed["error"], system)
@@ -78,11 +81,11 @@ def _compared_with_paddle(case, ours, side, given, wanted, step):
     return compared(wanted, found, step, case.limit, case.limits, case.afterwards)
 
 
-def _entry(system, options, step, rows, seconds):
+def _entry(name, options, step, rows, seconds):
     blamed = first_difference(rows, step)
-    name = f"step {step}" if system == "ugatit" else f"{system} step {step}"
-    sources = TRAINING[system].sources
-    return entry(name, f"Training: {system}, step {step}", "Trainer.step", sources, options, rows, blamed, seconds)
+    sources = TRAINING[LOCKSTEPS[name][0]].sources
+    title, name = f"Training: {name}, step {step}", f"step {step}" if name == "ugatit" else f"{name} step {step}"
+    return entry(name, title, "Trainer.step", sources, options, rows, blamed, seconds)
 
 
 def main(argv=None):
@@ -108,7 +111,7 @@ def _run(arguments):
     running.use_device(arguments)
     start, entries = time.perf_counter(), []
     found = itertools.chain.from_iterable(_entries(system, arguments) for system in arguments.system)
-    for result in itertools.chain(found, () if arguments.lockstep else _surroundings()):
+    for result in itertools.chain(found, () if arguments.lockstep else _surroundings(arguments.system)):
         print(case_line(result), flush=True)
         if result["verdict"] == "not comparable":
             command.failed("check_training", f"{result['name']}: {result['note']}", 2)
@@ -121,9 +124,11 @@ def _entries(system, arguments):
     if about := configuration_entry(system):
         yield about
     aligned = True
-    for result in lockstep(_config(system, arguments), arguments.steps, arguments.seed, system=system, causes=True):
-        yield result
-        aligned = aligned and result["verdict"] == "aligned"
+    for name in (name for name, (of, _) in LOCKSTEPS.items() if of == system):
+        config = _config(name, arguments)
+        for result in lockstep(config, arguments.steps, arguments.seed, system=system, causes=True, name=name):
+            yield result
+            aligned = aligned and result["verdict"] == "aligned"
     if arguments.lockstep or not aligned:
         return
     if system == "ugatit":
@@ -133,13 +138,17 @@ def _entries(system, arguments):
             yield _whole_run(name)
 
 
-def _surroundings():
+def _surroundings(systems):
     for name in PARTS:
         try:
             with on_side("Paddle"):
                 yield surrounding_entry(name)
         except NotComparable as error:
             yield _entry("ugatit", {}, 0, [], 0.0) | {"name": name, "note": str(error)}
+    try:
+        yield from process_entries(systems)
+    except NotComparable as error:
+        yield _entry("ugatit", {}, 0, [], 0.0) | {"name": "two processes", "note": str(error)}
 
 
 def _whole_run(name):
@@ -150,8 +159,9 @@ def _whole_run(name):
         return _entry(RUNS[name].system, {}, 0, [], 0.0) | {"name": f"run of {name}", "note": str(error)}
 
 
-def _config(system, arguments):
-    config = replace(TRAINING[system].small, iteration=arguments.steps)
+def _config(name, arguments):
+    system, options = LOCKSTEPS[name]
+    config = replace(TRAINING[system].small, iteration=arguments.steps, **options)
     if arguments.batch is not None:
         config = replace(config, batch_size=arguments.batch)
     if system == "ugatit":

@@ -24,14 +24,22 @@ class Faces:
 
     def features(self, pixels):
         """(B,641): the embedding, means and deviations of five maps, all standardised and softened; and the kind."""
+        _, kind, plain = self._outputs(pixels)
+        softened = 1.65 * torch.tanh((plain - self._arrays["mean"]) / self._arrays["deviation"] / 1.65)
+        return torch.cat([softened, kind * np.sqrt(1.3 * (softened.shape[1] + 1))], 1).numpy()
+
+    def outputs(self, pixels):
+        """(B,n): what the network itself gives, logits and kind, then kind and features."""
+        logits, kind, plain = self._outputs(pixels)
+        return torch.cat([logits, kind, kind, plain], 1).numpy()
+
+    def _outputs(self, pixels):
         maps, embedded = self._run(pixels)
         parts = [embedded]
         for stage in _POOLED:
             parts += [maps[stage].mean((2, 3)), maps[stage].var((2, 3), unbiased=False).sqrt()]
-        standard = (torch.cat(parts, 1) - self._arrays["mean"]) / self._arrays["deviation"]
-        softened = 1.65 * torch.tanh(standard / 1.65)
-        kind = torch.tanh(self._linear("kind", embedded)) * np.sqrt(1.3 * (softened.shape[1] + 1))
-        return torch.cat([softened, kind], 1).numpy()
+        kind = torch.tanh(self._linear("kind", embedded))
+        return self._linear("attributes", embedded), kind, torch.cat(parts, 1)
 
     def attributes(self, pixels):
         """(B,10): the likeliest class of each attribute."""

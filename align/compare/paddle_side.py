@@ -17,6 +17,7 @@ from paddle_ugatit.layers import plain
 from paddle_ugatit.layers import twice_differentiable as smooth
 from paddle_ugatit.layers.batch_norm import BatchNorm2D, FrozenBatchNorm2D
 from paddle_ugatit.layers.convolution import Conv2D, ConvTranspose2D
+from paddle_ugatit.layers.fast.dispatch import twice_differentiable
 from paddle_ugatit.layers.leaky_relu import LeakyReLU
 from paddle_ugatit.layers.linear import Linear
 from paddle_ugatit.layers.norm import ILN, AdaILN, AdaIN, InstanceNorm2D
@@ -78,6 +79,17 @@ class PaddleViewed(nn.Layer):
         return self.layer(x[:, :, 1:-1, 2:-2] if self.kind == "cropped" else x[:, :, ::2, ::2], *more)
 
 
+class PaddleTurned(nn.Layer):
+    """A layer whose output is turned to (B,H,W,C), so that the gradient that reaches it is a view with strides."""
+
+    def __init__(self, layer):
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, *inputs):
+        return self.layer(*inputs).transpose([0, 2, 3, 1])
+
+
 class PaddlePlain(nn.Layer):
     """A layer by its plain formulas, as on a GPU: every faster way is switched off."""
 
@@ -87,6 +99,14 @@ class PaddlePlain(nn.Layer):
 
     def forward(self, *inputs):
         with plain():
+            return self.layer(*inputs)
+
+
+class PaddleTwice(PaddlePlain):
+    """A layer by operations that have second derivatives, as a gradient penalty takes them."""
+
+    def forward(self, *inputs):
+        with twice_differentiable():
             return self.layer(*inputs)
 
 
@@ -127,6 +147,8 @@ LAYERS = SimpleNamespace(
     StyleTransfer=StyleTransfer,
     TwoStyles=PaddleTwoStyles,
     Upsample=Upsample,
+    Turned=PaddleTurned,
+    Twice=PaddleTwice,
     Viewed=PaddleViewed,
     smooth=smooth,
     spectral_norm=spectral_norm,

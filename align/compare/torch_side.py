@@ -65,6 +65,17 @@ class TorchViewed(nn.Module):
         return self.layer(x[:, :, 1:-1, 2:-2] if self.kind == "cropped" else x[:, :, ::2, ::2], *more)
 
 
+class TorchTurned(nn.Module):
+    """A layer whose output is turned to (B,H,W,C), so that the gradient that reaches it is a view with strides."""
+
+    def __init__(self, layer):
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, *inputs):
+        return self.layer(*inputs).permute(0, 2, 3, 1)
+
+
 class TorchPlain(nn.Module):
     """A layer, which has but one way here; the twin of PaddlePlain."""
 
@@ -113,6 +124,8 @@ LAYERS = SimpleNamespace(
     StyleTransfer=StyleTransfer,
     TwoStyles=TorchTwoStyles,
     Upsample=lambda: nn.Upsample(scale_factor=2, mode="nearest"),
+    Turned=TorchTurned,
+    Twice=TorchPlain,
     Viewed=TorchViewed,
     smooth=smooth,
     spectral_norm=spectral_norm,

@@ -18,7 +18,8 @@ from paddle_ugatit.formats import atomic
 
 Unit = list[str]  # check, case, dtype
 SURVEY, LONGEST = "survey", 900.0  # seconds for a group of units
-_NOT_RUN = {"report", "faults", "bench", "examples", "recordings"}  # folders of align that no unit uses
+# Folders of align of which no unit's verdict depends; causes are searched for after it.
+_NOT_RUN = {"report", "faults", "causes", "bench", "examples", "recordings"}
 CHECKS = ("forward", "backward", "init", "training", "data", "round_trip", "metric")  # the commands
 _OF_TRAINING = dict.fromkeys(("configuration", "run", "around"), "training")  # units of that command by another name
 _TRYING = ("units.py", "trial.py")  # of align/mutants, what an outcome depends on

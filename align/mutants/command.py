@@ -186,7 +186,8 @@ def _jobs(left: Sequence[Mutant], base: Baseline, folder: Path, started: dict[st
     for mutant in left:
         units = base.facing(mutant)
         started[mutant.name] = time.perf_counter()
-        yield processes.Job(mutant.name, _work(mutant, units, folder), _STARTING + _PATIENCE * base.seconds_of(units))
+        seconds = _STARTING + _PATIENCE * base.seconds_of(units)
+        yield processes.Job(mutant.name, _work(mutant, units, folder), seconds, trial.hung)
 
 
 def _work(mutant: Mutant, units: list[baseline.Unit], folder: Path) -> Callable[[], dict[str, Any]]:

@@ -56,6 +56,7 @@ SYMMETRIC |= {"_centre", "block_kid", "frechet_distance", "mmd2"}  # of metrics:
 # Calls whose arguments have types of their own, so that swapping or dropping them is an error and no mistake.
 TYPED = {"isinstance", "issubclass", "getattr", "setattr", "hasattr", "super", "cast", "zip", "dict", "partial"}
 CONVERTING = {"float", "str", "bool", "list", "tuple", "dict", "iter", "set", "frozenset", "Path", "super", "sorted"}
+CONVERTING |= {"constant"}  # of backend/compat: a number as a tensor, which Paddle 2.6 alone rounds otherwise
 
 
 def mutants(path: str) -> list[Mutant]:

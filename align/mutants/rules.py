@@ -36,6 +36,8 @@ SPEED = {  # numbers that decide how fast a result is there and not what it is: 
     "MANY",
     "SMALL_BATCH",
     "SMALL_MAP",
+    "RUN",  # layers/fast/winograd.py, with run_count: terms added at a time, which decides rounding alone
+    "SUMS",  # layers/fast/scattered.py: likewise
     "_BATCH",  # metrics/kept.py: images looked at together
     "_BLOCK",  # metrics/frechet.py: rows computed at a time
     "_CHUNK",  # metrics/arrays.py, face_features.py: images taken at a time
@@ -70,7 +72,8 @@ DESCRIBING = {"__repr__", "__str__", "about", "extra_repr", "label", "reason", "
 DESCRIBING |= {"_versions", "described", "figure", "figure_row", "lines"}  # sentences and pictures for a reader
 CASTING = {"TypeVar", "cast"}  # of typing
 PARAMETERS = {"stacklevel": "message", "strict": "guard", "maxsize": "cache"}  # keyword -> rule
-PARAMETERS |= {"allow_pickle": "guard", "copy": "cache"}
+PARAMETERS |= {"allow_pickle": "guard", "copy": "cache", "ahead": "cache"}
+PARAMETERS |= {"set_to_zero": "cache"}  # of clear_grad: a step that gives every parameter a gradient ends the same
 
 
 def of_module(path: str) -> str:
@@ -181,10 +184,10 @@ def _is_speed(node: ast.AST, parents: Sequence[ast.AST]) -> bool:
         return bool(_names(node) & SPEED)
     if isinstance(node, ast.Delete):
         return True
-    if called(node) in ("lru_cache", "cache", *CHOOSING):
+    if called(node) in ("lru_cache", "cache", "run_count", *CHOOSING):
         return True
     if isinstance(node, ast.FunctionDef):
-        return node.name in ("block_size", "whole_is_less")
+        return node.name in ("block_size", "run_count", "whole_is_less")
     return _assigns(node, SPEED)
 
 

@@ -11,7 +11,7 @@ import threading
 import time
 import traceback
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.machinery import ModuleSpec
 from pathlib import Path
@@ -160,6 +160,21 @@ def attempt(mutant: Mutant, members: Sequence[Sequence[str]], folder: Path) -> d
     return SURVIVED
 
 
+def hung() -> dict[str, Any]:
+    """Return the outcome of a mutant that hangs: the two innermost files of the port in which each thread stands."""
+    files: list[str] = []
+    for frame in sys._current_frames().values():
+        files += _innermost(found.filename for found in traceback.extract_stack(frame))
+    message = "the checks do not end"
+    return {"how": "timeout", "unit": "", "files": list(dict.fromkeys(files)), "message": message}
+
+
+def _innermost(names: Iterable[str]) -> list[str]:
+    """The last two files of the port among these, the last one first."""
+    inside = [Path(name).relative_to(ROOT).as_posix() for name in names if name.startswith(f"{ROOT / PACKAGE}/")]
+    return list(dict.fromkeys(reversed(inside)))[:2]
+
+
 def _failure(error: Exception) -> dict[str, Any]:
     """The two innermost files of the port that an exception passed through, and what it says.
 
@@ -170,6 +185,4 @@ def _failure(error: Exception) -> dict[str, Any]:
     """
     names = [frame.filename for frame in traceback.extract_tb(error.__traceback__)]
     names += reversed(re.findall(r"^ *(/.+\.py)\(\d+\): ", str(error), re.MULTILINE))
-    inside = [Path(name).relative_to(ROOT).as_posix() for name in names if name.startswith(f"{ROOT / PACKAGE}/")]
-    files = list(dict.fromkeys(reversed(inside)))[:2]
-    return {"files": files, "message": " ".join(f"{type(error).__name__}: {error}".split())[:300]}
+    return {"files": _innermost(names), "message": " ".join(f"{type(error).__name__}: {error}".split())[:300]}

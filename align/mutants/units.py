@@ -4,6 +4,7 @@ They are what the commands run without options. Imported only in processes that 
 imports the port.
 """
 
+import re
 import sys
 import tempfile
 import traceback
@@ -13,13 +14,14 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from align.cases import CASES, TRAINING
+from align.cases import CASES, LOCKSTEPS, TRAINING
 from align.cases.initial import CASES as INITIAL
 from align.cases.runs import RUNS
 from align.checks import conversion, initial, layers, metric, training
 from align.checks import data as data_check
 from align.checks.commanded import run_entry
 from align.checks.configuration import configuration_entry
+from align.checks.defaults import defaults_entry
 from align.checks.surroundings import PARTS, surrounding_entry
 from align.compare.data import write_pictures
 from align.compare.paddle_side import PaddleSide
@@ -27,6 +29,7 @@ from align.compare.recording import load_recording, save_recording
 from align.compare.reference import Reference, measure
 from align.compare.torch_side import TorchSide
 from align.mutants.source import PACKAGE, ROOT
+from paddle_ugatit.layers.sequential import Sequential
 from paddle_ugatit.metrics import inception_weights
 
 STEPS, SEED = 6, 0  # the defaults of the commands
@@ -74,13 +77,13 @@ def listed(quick: bool) -> list[Unit]:
     """Return all units; with `quick` only float64, and none that takes seconds."""
     dtypes = ("float64",) if quick else ("float64", "float32")
     found = [Unit(check, case, dtype) for case in CASES for dtype in dtypes for check in ("forward", "backward")]
-    found += [Unit("training", system) for system in TRAINING] + [Unit("data", part) for part in DATA]
+    found += [Unit("training", name) for name in LOCKSTEPS] + [Unit("data", part) for part in DATA]
     found += [Unit("configuration", system) for system in TRAINING]
     if quick:
         return [*found, Unit("round_trip", "other programs"), *(Unit("metric", part) for part in QUICK)]
     found += [Unit("round_trip", case) for case in conversion.conversion_cases()]
     found += [Unit("around", name) for name in PARTS] + [Unit("run", name) for name in RUNS]
-    found += [Unit("init", case) for case in INITIAL]
+    found += [Unit("init", case) for case in ("defaults", *INITIAL)]
     return found + [Unit("metric", part) for part in metric.PARTS]
 
 
@@ -112,8 +115,9 @@ def _layers(unit: Unit, folder: Path) -> Difference | None:
 
 
 def _training(unit: Unit) -> Difference | None:
-    config = replace(TRAINING[unit.case].small, iteration=STEPS)
-    entries = list(training.lockstep(config, STEPS, SEED, system=unit.case))
+    system, options = LOCKSTEPS[unit.case]
+    config = replace(TRAINING[system].small, iteration=STEPS, **options)
+    entries = list(training.lockstep(config, STEPS, SEED, system=system, name=unit.case))
     return _difference(entries[-1], None) if entries else Difference("error", [], "no step was made")
 
 
@@ -135,8 +139,10 @@ def about(unit: Unit) -> list[str]:
     """The file that a unit is about, which a check names beside where an exception was raised; none for layers."""
     if unit.check == "round_trip":
         return [conversion.about(unit.case)]
+    if unit.check == "around":
+        return [f"{PACKAGE}/training/{PARTS[unit.case][0]}.py"]
     if unit.check in ("run", "training"):
-        system = RUNS[unit.case].system if unit.check == "run" else unit.case
+        system = RUNS[unit.case].system if unit.check == "run" else LOCKSTEPS[unit.case][0]
         return [f"{PACKAGE}/training/{system}.py", *([f"{PACKAGE}/training/loop.py"] if unit.check == "run" else [])]
     return []
 
@@ -147,6 +153,8 @@ def _tests() -> int:
 
 
 def _initial(unit: Unit) -> Difference | None:
+    if unit.case == "defaults":
+        return _difference(defaults_entry(), None)
     case = INITIAL[unit.case]
     return _difference(initial.check_case(case, range(initial.SEEDS), _tests()), case)
 
@@ -189,7 +197,8 @@ def _difference(entry: dict, case: Any) -> Difference | None:
         return None
     blamed = entry["blamed"]
     if blamed is None:
-        return Difference("error", [entry["paddle"]], entry["note"])
+        told = re.findall(rf"\b{PACKAGE}/[\w/]+\.py\b", entry["note"])  # where an exception was raised
+        return Difference("error", list(dict.fromkeys([*told, entry["paddle"]])), entry["note"])
     path = blamed["layer"]
     if blamed["view"] == "isolated" and blamed["what"] in ("input", "grad_output"):
         path = path.rpartition(".")[0]  # what is blamed is the code before or after the layer, in the one around it
@@ -198,11 +207,16 @@ def _difference(entry: dict, case: Any) -> Difference | None:
 
 
 def _files_of_layer(case: Any, path: str) -> list[str]:
-    """The file of the class of the layer at a path of a case's model, and the next other one of those around it."""
+    """The file of the class of the layer at a path of a case's model, and the next other one of those around it.
+
+    Of these, sequences are passed over, since what holds the sequence sets the options of what is in it.
+    """
     layers = dict(PaddleSide("float32").build(case.build, SEED).named_sublayers(include_self=True))
     parts, files = path.split(".") if path else [], []
     for length in range(len(parts), -1, -1):
         layer = layers.get(".".join(parts[:length]))
+        if files and isinstance(layer, Sequential):
+            continue
         kinds = (kind for kind in type(layer).__mro__ if kind.__module__.startswith(f"{PACKAGE}."))
         files += [_relative(sys.modules[kind.__module__].__file__ or "") for kind in kinds][:1]
     return list(dict.fromkeys(files))[:2]

@@ -89,7 +89,7 @@ def why_left_out(path: Path | str) -> str:
     except InputError:
         return "not regular files"
     except OSError as error:
-        return error.strerror or "unreadable"
+        return error.strerror or "cannot be read"
     if lacks_reader(path):
         return NEEDS_HEIF
     return "" if _has_content(path) else "not pictures"

@@ -61,10 +61,11 @@ class BatchNorm2D(FrozenBatchNorm2D):
         if count < 2:
             raise ValueError(f"batch norm needs more than one value per channel in training, got the shape {x.shape}")
         centred, mean, var = batch_stats(x)
-        self._move(mean.detach().flatten(), var.detach().flatten() * (count / (count - 1)))
+        self._move(mean.flatten(), var.flatten() * (count / (count - 1)))
         scale = self.weight.reshape([1, -1, 1, 1]) * paddle.rsqrt(var + constant(self.eps, var))
         return channel_shift(channel_scale(centred, scale), self.bias.reshape([1, -1, 1, 1]))
 
+    @paddle.no_grad()
     def _move(self, mean: paddle.Tensor, var: paddle.Tensor) -> None:
         for running, new in ((self.running_mean, mean), (self.running_var, var)):
             running.set_value(running * (1 - self.momentum) + new * self.momentum)

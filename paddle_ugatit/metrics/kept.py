@@ -83,7 +83,7 @@ class KeptAttributes:
         worst = []
         for name in self.shares():
             table = self._found[name]
-            off = np.where(np.eye(len(table), dtype=bool), 0, table)
+            off = np.where(np.eye(len(table)), 0, table)
             was, became = (int(i) for i in np.unravel_index(off.argmax(), off.shape))
             if off[was, became]:
                 worst.append(((name, was, became), int(off[was, became]), int(table[was].sum())))

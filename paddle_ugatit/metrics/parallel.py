@@ -26,7 +26,7 @@ def _gathered(array: np.ndarray) -> list[np.ndarray]:
 
 def all_agree(yes: bool) -> bool:
     """Return whether `yes` is true in every process."""
-    return bool(yes) if place()[1] == 1 else all(a.min() > 0 for a in _gathered(np.array([yes], np.float32)))
+    return bool(yes) if place()[1] == 1 else bool(np.all(_gathered(np.array([yes], np.float32))))
 
 
 def interleaved(mine: np.ndarray, total: int) -> np.ndarray:

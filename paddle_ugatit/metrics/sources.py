@@ -47,7 +47,7 @@ class Folder:
     def contents(self) -> list[str]:
         """Return a digest of each file, of its content alone; "" for one that cannot be opened."""
         with ThreadPoolExecutor(2) as pool:
-            return list(in_order(pool, _content, self.files, 16))
+            return list(in_order(pool, _content, self.files, ahead=16))
 
 
 def _content(path: Path) -> str:
@@ -216,7 +216,7 @@ def _refusal(images: ImageSet) -> InputError:
         return None
 
     with ThreadPoolExecutor(2) as pool:
-        problems = [text for text in in_order(pool, problem, range(len(images)), 16) if text]
+        problems = [text for text in in_order(pool, problem, range(len(images)), ahead=16) if text]
     more = f" and {len(problems) - _NAMED} more" if len(problems) > _NAMED else ""
     return InputError(
         f"{len(problems)} of {len(images)} images of {images.path} are unreadable: "

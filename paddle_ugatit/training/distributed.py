@@ -32,7 +32,12 @@ def average_gradients(parameters: Iterable[paddle.Tensor]) -> None:
     if world_size() > 1:
         from paddle.distributed.fleet.utils.hybrid_parallel_util import fused_allreduce_gradients
 
-        fused_allreduce_gradients(list(parameters), None)
+        parameters = list(parameters)
+        for gradient in (parameter.grad for parameter in parameters):
+            # Paddle joins gradients by their memory: one with strides, as a transposed weight has, would be shuffled.
+            if gradient is not None and not gradient.is_contiguous():
+                gradient.contiguous()  # in place
+        fused_allreduce_gradients(parameters, None)
 
 
 def share_networks(networks: dict[str, nn.Layer]) -> None:

@@ -37,7 +37,7 @@ def entry_of(case, pictures, size=24, seed=0):
 @pytest.mark.parametrize("seed", [0, 1])
 def test_the_product_is_aligned(pictures, seed):
     found = entries(pictures, 24 + seed, seed)
-    assert {entry["verdict"] for entry in found.values()} == {"aligned"} and len(found) == 15
+    assert {entry["verdict"] for entry in found.values()} == {"aligned"} and len(found) == 16
     assert all(entry["counts"]["compared"] > 2 or name == "resize filter" for name, entry in found.items())
 
 
@@ -174,9 +174,9 @@ def test_the_command(tmp_path, capsys):
     assert check_data.main(["--size", "16", "--count", "5", "--json", str(report)]) == 0
     said = capsys.readouterr().out.splitlines()
     assert said[0].startswith("device: cpu, ")
-    assert said[-1].startswith("ALIGNED: data: ") and len(said) == 21
+    assert said[-1].startswith("ALIGNED: data: ") and len(said) == 22
     noted = json.loads(report.read_text())
-    assert noted["check"] == "data" and noted["verdict"] == "aligned" and len(noted["cases"]) == 19
+    assert noted["check"] == "data" and noted["verdict"] == "aligned" and len(noted["cases"]) == 20
     folder = tmp_path / "own"
     folder.mkdir()
     data_side.write_pictures(folder, 3, 2)

@@ -118,6 +118,13 @@ def test_every_relu_of_the_large_case_sees_values_beyond_6():
     assert all(value > 6 for value in largest.values()), largest
 
 
+def test_a_gradient_with_strides_reaches_the_backward_pass_of_a_border():
+    case = CASES["fast-border-turned"]
+    with patch.object(reflection, "contiguous", lambda x: x):  # as if none had strides
+        entry = check_case(case, measure(case, TorchSide, 0, float32=False), "backward", ("float64",))
+    assert entry["verdict"] != "aligned"  # an exception, or with Paddle 2.6 other values
+
+
 def _clipped(own, layer, x):
     return own(x).clip(max=6.0)
 

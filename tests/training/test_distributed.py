@@ -6,8 +6,11 @@ import subprocess
 import sys
 
 import numpy as np
+import paddle
 import pytest
+from paddle.distributed.fleet.utils import hybrid_parallel_util
 
+from paddle_ugatit.training import distributed
 from tests.training.test_run import SCRIPT, faces, options_file, state_of  # noqa: F401  (faces is a fixture)
 
 LIMIT = 1e-9  # relative to the largest value of an array, after 8 steps in float64
@@ -28,6 +31,18 @@ def run(options, data, out, *more, processes=1, **changes):
 def largest_difference(one, other):
     assert one.keys() == other.keys() and len(one) > 100
     return max(np.abs(one[key] - other[key]).max() / (np.abs(one[key]).max() or 1) for key in one)
+
+
+def test_gradients_are_contiguous_when_they_are_joined(monkeypatch):
+    weight, factor = paddle.rand([2, 3]), paddle.rand([3, 2])
+    weight.stop_gradient, joined = False, []
+    (weight.t() * factor).sum().backward()
+    assert not weight.grad.is_contiguous()  # as those of a convolution that turns its weight
+    monkeypatch.setattr(distributed, "world_size", lambda: 2)
+    monkeypatch.setattr(hybrid_parallel_util, "fused_allreduce_gradients", lambda given, _: joined.extend(given))
+    distributed.average_gradients(iter([weight]))
+    assert joined[0] is weight and weight.grad.is_contiguous()
+    np.testing.assert_array_equal(weight.grad.numpy(), factor.numpy().T)
 
 
 @pytest.mark.slow

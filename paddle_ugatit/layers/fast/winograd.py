@@ -129,9 +129,14 @@ def _kernels(weight: paddle.Tensor, g: paddle.Tensor) -> paddle.Tensor:
     return paddle.matmul(g, weight.reshape([-1, 9]), transpose_y=True).reshape([TILE**2, *weight.shape[:2]])
 
 
+def run_count(terms: int) -> int:
+    """Return how many runs a sum is made of: the fewest of equal length that is at most RUN."""
+    return next(n for n in range(-(-terms // RUN), terms + 1) if terms % n == 0)
+
+
 def _summed(kernels: paddle.Tensor, tiles: paddle.Tensor) -> paddle.Tensor:
     """Return the sums over p, in runs of at most RUN: (36,p,q), (36,p,tiles) -> (36,q*tiles)."""
-    runs = next(n for n in range(-(-tiles.shape[1] // RUN), tiles.shape[1] + 1) if tiles.shape[1] % n == 0)
+    runs = run_count(tiles.shape[1])
     kernels, tiles = (t.reshape([TILE**2, runs, t.shape[1] // runs, t.shape[2]]) for t in (kernels, tiles))
     sums = paddle.matmul(kernels, tiles, transpose_x=True).reshape([TILE**2, runs, -1])
     if runs > 1:
