@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
-# Lint, types and tests:  bash tools/test.sh [--paddle 3.3.1|2.6.2] [pytest arguments ...]
+# Lint, types and tests:  bash tools/test.sh [--paddle 3.3.1|2.6.2] [--branch cpu|gpu] [pytest arguments ...]
 #
 # Makes an environment on the first run (.venv, or .venv-paddle2.6.2), then runs ruff, mypy and pytest.
+# With --branch gpu the tests take the ways of a GPU, without one; those of the faster ways of a CPU are left out.
 # Example:  bash tools/test.sh --paddle 2.6.2 -k weights
 # Exit code: 0 all passed, 1 something failed, 2 cannot be run (the line above says why).
 set -u
 . "$(dirname -- "${BASH_SOURCE[0]}")/setup_env.sh"
 
-paddle=''
+paddle='' branch=cpu
 while [ $# -gt 0 ]; do
     case $1 in
         --paddle)
@@ -19,13 +20,28 @@ while [ $# -gt 0 ]; do
             paddle=${1#--paddle=}
             shift
             ;;
+        --branch)
+            [ $# -ge 2 ] || die "--branch needs a kind of device: cpu or gpu"
+            branch=$2
+            shift 2
+            ;;
+        --branch=*)
+            branch=${1#--branch=}
+            shift
+            ;;
         --help | -h)
-            sed -n '2,6s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
+            sed -n '2,7s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
             exit 0
             ;;
         *) break ;;
     esac
 done
+
+case $branch in
+    cpu) plugin=() ;;
+    gpu) plugin=(-p tests.gpu_emulation) ;;
+    *) die "--branch must be cpu or gpu, got $branch" ;;
+esac
 
 prepare_python "$paddle" numpy safetensors tqdm PIL yaml scipy cv2 jinja2 pytest ruff mypy
 [ "$HAVE_TORCH" = yes ] || die "the tests compare with torch, which could not be installed"
@@ -36,6 +52,6 @@ say "ruff"
 say "mypy"
 "$PYTHON" -m mypy || failed="$failed mypy"
 say "pytest"
-"$PYTHON" -m pytest "$@" || failed="$failed pytest"
+"$PYTHON" -m pytest ${plugin[@]+"${plugin[@]}"} "$@" || failed="$failed pytest"
 [ -z "$failed" ] || { say "FAILED after $SECONDS s:$failed" && exit 1; }
 say "All passed in $SECONDS s"

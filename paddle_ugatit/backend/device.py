@@ -1,4 +1,4 @@
-"""Where Paddle computes: the one place that takes the value of `--device`."""
+"""Where Paddle computes: the one place that takes the value of `--device`, and what a device can do."""
 
 import re
 
@@ -32,6 +32,16 @@ def _require_gpu(name: str) -> None:
     count = paddle.device.cuda.device_count()
     if int(match[1] or 0) >= count:
         raise UsageError(f"--device {name}: Paddle finds {count or 'no'} GPU{'s' * (count != 1)} here, counted from 0")
+
+
+def on_cpu(x: paddle.Tensor) -> bool:
+    """Return whether a tensor is in the memory of the CPU, where the faster ways of layers/fast/ apply."""
+    return x.place.is_cpu_place()
+
+
+def has_bfloat16() -> bool:
+    """Return whether the device on which Paddle computes has bfloat16: an NVIDIA GPU from the Ampere generation on."""
+    return bool(paddle.amp.is_bfloat16_supported())
 
 
 def free_memory() -> int | None:
