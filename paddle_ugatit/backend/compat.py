@@ -14,6 +14,35 @@ def constant(value: float, like: paddle.Tensor) -> paddle.Tensor:
     return paddle.full([], value, like.dtype)
 
 
+def assign(target: paddle.Tensor, value: paddle.Tensor) -> None:
+    """Set a parameter or buffer to `value`, of the same shape and dtype, on its own device.
+
+    Paddle 2.6's set_value copies by way of NumPy, for which a GPU is waited for. Raises ValueError if shapes or dtypes
+    differ, which Paddle itself would let pass.
+    """
+    if target.dtype != value.dtype or target.shape != value.shape:
+        told = f"{value.dtype} {list(value.shape)}, not {target.dtype} {list(target.shape)}"
+        raise ValueError(f"cannot assign a tensor of another kind: {told}")
+    with paddle.no_grad():
+        paddle.assign(value, output=target)
+
+
+def loss_scaler(scale: float) -> paddle.amp.GradScaler:
+    """Return Paddle's scaler of losses for float16, which begins with this scale."""
+    scaler = paddle.amp.GradScaler(init_loss_scaling=scale)
+    flatten_scale(scaler)
+    return scaler
+
+
+def flatten_scale(scaler: paddle.amp.GradScaler) -> None:
+    """Make the scale of a scaler a 0-d tensor.
+
+    Paddle 3.3 prints it as float(tensor) when gradients overflow, which NumPy 2.4 refuses for one of shape (1,).
+    """
+    if scaler.is_enable():
+        scaler._scale = scaler._scale.reshape([])
+
+
 @contextmanager
 def copying() -> Iterator[None]:
     """Make slices and transposes within the block copy, by Paddle's older kernels, instead of returning views.

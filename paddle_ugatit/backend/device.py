@@ -1,4 +1,4 @@
-"""Where Paddle computes: the one place that takes the value of `--device`, and that says what the device is.
+"""Where Paddle computes: the one place that takes the value of `--device`, and that says what a device is and can do.
 
 Nothing here has been run on a GPU: tests replace what Paddle would answer there.
 """
@@ -50,6 +50,16 @@ def _require_gpu(name: str) -> None:
 def on_gpu() -> bool:
     """Return whether Paddle computes on a GPU."""
     return paddle.get_device().startswith("gpu")
+
+
+def on_cpu(x: paddle.Tensor) -> bool:
+    """Return whether a tensor is in the memory of the CPU, where the faster ways of layers/fast/ apply."""
+    return x.place.is_cpu_place()
+
+
+def has_bfloat16() -> bool:
+    """Return whether the device on which Paddle computes has bfloat16: an NVIDIA GPU from the Ampere generation on."""
+    return bool(paddle.amp.is_bfloat16_supported())
 
 
 def free_memory() -> int | None:

@@ -7,6 +7,7 @@ import paddle
 from paddle import nn
 
 from paddle_ugatit.backend.compat import constant
+from paddle_ugatit.backend.mixed import in_float32, keeps_dtype
 from paddle_ugatit.layers.channels import channel_scale, channel_shift
 from paddle_ugatit.layers.fast import dispatch, statistics
 
@@ -26,12 +27,14 @@ class FrozenBatchNorm2D(nn.Layer):
         self.register_buffer("running_mean", paddle.zeros([num_features]))
         self.register_buffer("running_var", paddle.ones([num_features]))
 
+    @keeps_dtype
     def forward(self, x: paddle.Tensor) -> paddle.Tensor:
         scale = self.weight * paddle.rsqrt(self.running_var + constant(self.eps, self.running_var))
         centred = channel_shift(x, -self.running_mean.reshape([1, -1, 1, 1]))
         return channel_shift(channel_scale(centred, scale.reshape([1, -1, 1, 1])), self.bias.reshape([1, -1, 1, 1]))
 
 
+@in_float32
 def batch_stats(x: paddle.Tensor) -> tuple[paddle.Tensor, paddle.Tensor, paddle.Tensor]:
     """Return centred maps, means and biased variances per channel: (B,C,H,W) -> (B,C,H,W), (1,C,1,1), (1,C,1,1)."""
     if dispatch.taken("statistics", x):
@@ -54,6 +57,7 @@ class BatchNorm2D(FrozenBatchNorm2D):
         self.momentum = momentum
         self.register_buffer("num_batches_tracked", paddle.zeros([], "int64"))
 
+    @keeps_dtype
     def forward(self, x: paddle.Tensor) -> paddle.Tensor:
         if not self.training:
             return super().forward(x)

@@ -1,7 +1,8 @@
 """Instance and layer-instance normalisation (Kim et al., ICLR 2020, arXiv 1907.10830, eq. 1).
 
 Contents: AdaILN (gamma and beta are inputs), ILN (they are parameters), InstanceNorm2D; channel_moments, AdaIN (they
-are moments of another map; Huang and Belongie, ICCV 2017, arXiv 1703.06868). Twin: torch_ref/layers/norm.py.
+are moments of another map; Huang and Belongie, ICCV 2017, arXiv 1703.06868). Twin: torch_ref/layers/norm.py. In mixed
+precision every norm computes in float32 and returns the dtype it was given.
 """
 
 import math
@@ -10,6 +11,7 @@ import paddle
 from paddle import nn
 
 from paddle_ugatit.backend.compat import constant
+from paddle_ugatit.backend.mixed import in_float32, keeps_dtype
 from paddle_ugatit.layers.channels import channel_scale, channel_shift, spatial_sum
 from paddle_ugatit.layers.fast import dispatch, folded, statistics
 
@@ -24,6 +26,7 @@ def require_revision(revision: str) -> None:
         raise ValueError(f"revision must be one of {', '.join(REVISIONS)}, got {revision!r}")
 
 
+@in_float32
 def instance_stats(x: paddle.Tensor) -> tuple[paddle.Tensor, paddle.Tensor, paddle.Tensor]:
     """Return centred maps, means and unbiased variances per channel: (B,C,H,W) -> (B,C,H,W), (B,C,1,1), (B,C,1,1)."""
     if dispatch.taken("statistics", x):
@@ -55,6 +58,7 @@ def biased(var: paddle.Tensor, count: int) -> paddle.Tensor:
     return var * ((count - 1) / count)
 
 
+@keeps_dtype
 def layer_instance_norm(
     x: paddle.Tensor, rho: paddle.Tensor, gamma: paddle.Tensor, beta: paddle.Tensor, eps: float, revision: str
 ) -> paddle.Tensor:
@@ -147,6 +151,7 @@ class InstanceNorm2D(nn.Layer):
             self.weight = self.create_parameter([num_features], default_initializer=one)
             self.bias = self.create_parameter([num_features], default_initializer=zero)
 
+    @keeps_dtype
     def forward(self, x: paddle.Tensor) -> paddle.Tensor:
         pixels = x.shape[2] * x.shape[3]
         centred, _, var = instance_stats(x)
@@ -157,6 +162,7 @@ class InstanceNorm2D(nn.Layer):
         return channel_shift(channel_scale(centred, scale), self.bias.reshape([1, -1, 1, 1]))
 
 
+@in_float32
 def channel_moments(x: paddle.Tensor, eps: float = 1e-5) -> tuple[paddle.Tensor, paddle.Tensor]:
     """Return the mean and sqrt(unbiased variance + eps) of each channel: (B,C,H,W) -> (B,C,1,1), (B,C,1,1).
 
@@ -173,6 +179,7 @@ def require_pixels(x: paddle.Tensor) -> None:
         raise ValueError("a map of a single pixel has no variance: the image is too small")
 
 
+@in_float32
 def weighted_stats(x: paddle.Tensor, share: paddle.Tensor) -> tuple[paddle.Tensor, paddle.Tensor]:
     """Return centred maps and unbiased variances of each channel, weighted by pixel.
 
@@ -198,6 +205,7 @@ class AdaIN(nn.Layer):
         super().__init__()
         self.eps = eps
 
+    @keeps_dtype
     def forward(self, x: paddle.Tensor, y: paddle.Tensor, share: paddle.Tensor | None = None) -> paddle.Tensor:
         require_pixels(x)
         mean, deviation = channel_moments(y, self.eps)

@@ -18,6 +18,8 @@ import paddle
 import paddle.nn.functional as F
 from paddle import nn
 
+from paddle_ugatit.backend.compat import assign
+from paddle_ugatit.backend.mixed import autocasting, in_float32
 from paddle_ugatit.layers.channels import channel_scale
 
 
@@ -76,6 +78,7 @@ class SpectralNorm:
         is_linear = isinstance(self.layer, nn.Linear)
         return self.weight.t() if is_linear else self.weight.reshape([self.weight.shape[0], -1])
 
+    @in_float32
     def advance(self) -> None:
         """Compute `sigma`, (passes,), after the power iterations of a forward, if it makes any."""
         matrix = self.matrix()
@@ -94,15 +97,28 @@ class SpectralNorm:
                 u, v = power_iteration(matrix, u, v, self.eps, self.added)
             self.pairs.append((u, v))
         if iterates:
-            layer.weight_u.set_value(u)
-            layer.weight_v.set_value(v)
+            assign(layer.weight_u, u)
+            assign(layer.weight_v, v)
 
     def normalised(self, apply: Callable[[paddle.Tensor], paddle.Tensor]) -> paddle.Tensor:
         """Return apply(W / sigma) for a function that is linear in the weight, as apply(W) / sigma: (B,...)."""
         self.advance()
+        if autocasting():
+            return self._normalised_first(apply)
         out = apply(self.weight)
         parts = out.reshape([1, self.sigma.shape[0], -1, 1])
         return channel_scale(parts, (1 / self.sigma).reshape([1, -1, 1, 1])).reshape(out.shape)
+
+    def _normalised_first(self, apply: Callable[[paddle.Tensor], paddle.Tensor]) -> paddle.Tensor:
+        """Return the same with the weight divided before it is cast to half precision, where the raw one may overflow.
+
+        It is divided by the sigma of the first pass, and the part of each later pass is corrected for its own.
+        """
+        out = apply(self.weight / self.sigma[0])
+        if self.sigma.shape[0] == 1:
+            return out
+        parts = out.reshape([1, self.sigma.shape[0], -1, 1])
+        return channel_scale(parts, (self.sigma[0] / self.sigma).reshape([1, -1, 1, 1])).reshape(out.shape)
 
     def __deepcopy__(self, memo: dict) -> "SpectralNorm":
         """Return a copy without the results of the last forward, whose graphs cannot be copied."""

@@ -1,4 +1,4 @@
-"""The losses of all systems, as pure functions. Twin: torch_ref/losses/."""
+"""The losses of all systems, as pure functions, in mixed precision too in float32. Twin: torch_ref/losses/."""
 
 from paddle_ugatit.losses.adain import style_loss
 from paddle_ugatit.losses.distances import cross_entropy, l1, least_squares

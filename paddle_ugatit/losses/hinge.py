@@ -3,7 +3,10 @@
 import paddle
 import paddle.nn.functional as F
 
+from paddle_ugatit.backend.mixed import in_float32
 
+
+@in_float32
 def hinge(logit: paddle.Tensor, side: int) -> paddle.Tensor:
     """Return mean(relu(1 - side * logit)), which is 0 if all logits lie beyond `side`, 1 or -1: (B,...) -> ()."""
     return F.relu(1 - side * logit).mean()
@@ -18,6 +21,7 @@ def hinge_discriminator_loss(real: paddle.Tensor, fake: paddle.Tensor, sign: int
     return hinge(real, sign) + hinge(fake, -sign)
 
 
+@in_float32
 def hinge_generator_loss(fake: paddle.Tensor, sign: int = 1) -> paddle.Tensor:
     """Return the generator's loss -sign * mean(logit), from the logits of generated images: (B,...) -> ()."""
     return -sign * fake.mean()

@@ -1,7 +1,8 @@
 """AdaIN style transfer (Huang and Belongie, ICCV 2017, arXiv 1703.06868): VGG-19 up to relu4_1, AdaIN, a decoder.
 
 Contents: Encoder, Decoder, StyleTransfer. Twin: torch_ref/models/adain.py.
-Attribute names are those of the public files `vgg_normalised.pth` and `decoder.pth`: positions in a Sequential.
+Attribute names are those of the public files `vgg_normalised.pth` and `decoder.pth`: positions in a Sequential. In
+mixed precision, what a network returns is float32.
 """
 
 from collections.abc import Sequence
@@ -10,6 +11,7 @@ import paddle
 from paddle import nn
 
 from paddle_ugatit.backend.compat import constant
+from paddle_ugatit.backend.mixed import full
 from paddle_ugatit.layers.convolution import Conv2D
 from paddle_ugatit.layers.norm import AdaIN
 from paddle_ugatit.layers.reflection_pad import ReflectionPad2D
@@ -55,7 +57,7 @@ class Encoder(nn.Sequential):
         for place, layer in enumerate(self.children()):
             x = layer(x)
             if place in TAPS:
-                taps.append(x)
+                taps.append(full(x))
         return tuple(taps)
 
 
@@ -78,6 +80,9 @@ class Decoder(nn.Sequential):
             *reflected_conv(ch, 3)[:-1],
         )
         self.ch = ch
+
+    def forward(self, x: paddle.Tensor) -> paddle.Tensor:
+        return full(super().forward(x))
 
 
 class StyleTransfer(nn.Layer):

@@ -9,6 +9,7 @@ it.
 import paddle
 from paddle import nn
 
+from paddle_ugatit.backend.mixed import full, in_float32
 from paddle_ugatit.layers.batch_norm import BatchNorm2D
 from paddle_ugatit.layers.channels import channel_scale
 from paddle_ugatit.layers.convolution import Conv2D, ConvTranspose2D
@@ -37,10 +38,14 @@ class SelfAttention(nn.Layer):
         query = self.query_conv(x).reshape([batch, -1, height * width])  # (B,C/8,N)
         key = self.key_conv(x).reshape([batch, -1, height * width])  # (B,C/8,N)
         value = self.value_conv(x).reshape([batch, -1, height * width])  # (B,C,N)
-        attention = self.softmax(paddle.matmul(query, key, transpose_x=True))  # (B,N,N)
+        attention = self._attention(query, key)  # (B,N,N)
         out = paddle.matmul(value, attention, transpose_y=True).reshape(x.shape)
         # Expanded, so that gamma's gradient is summed map by map: Paddle's own sum loses digits in float32.
         return channel_scale(out, self.gamma.reshape([1, 1, 1, 1]).expand([1, x.shape[1], 1, 1])) + x, attention
+
+    @in_float32
+    def _attention(self, query: paddle.Tensor, key: paddle.Tensor) -> paddle.Tensor:
+        return self.softmax(paddle.matmul(query, key, transpose_x=True))
 
 
 class SAGANGenerator(nn.Layer):
@@ -65,7 +70,7 @@ class SAGANGenerator(nn.Layer):
             x = getattr(self, f"l{i}")(x)
         x, attention1 = self.attn1(x)
         x, attention2 = self.attn2(getattr(self, f"l{self.depth}")(x))
-        return self.last(x), attention1, attention2
+        return full(self.last(x)), attention1, attention2
 
 
 class SAGANDiscriminator(nn.Layer):
@@ -89,7 +94,7 @@ class SAGANDiscriminator(nn.Layer):
             x = getattr(self, f"l{i}")(x)
         x, attention1 = self.attn1(x)
         x, attention2 = self.attn2(getattr(self, f"l{self.depth}")(x))
-        return self.last(x).reshape([-1]), attention1, attention2
+        return full(self.last(x)).reshape([-1]), attention1, attention2
 
 
 def depth_of(image_size: int) -> int:

@@ -12,6 +12,7 @@ import paddle.nn.functional as F
 from paddle import nn
 
 from paddle_ugatit.backend.compat import constant, copied_transpose
+from paddle_ugatit.backend.mixed import full
 from paddle_ugatit.layers.twice_differentiable import (
     BilinearUpsample,
     Blur,
@@ -174,7 +175,7 @@ class StyleGAN2Generator(nn.Layer):
         x, image = self.initial_conv(x), None
         for block, style in zip(self.blocks, styles.unbind(1), strict=True):
             x, image = block(x, image, style, noise)
-        return image
+        return full(image)
 
 
 class DiscriminatorBlock(nn.Layer):
@@ -218,7 +219,7 @@ class StyleGAN2Discriminator(nn.Layer):
         for block in self.blocks:
             x = block(x)
         x = self.final_conv(x)  # (B,C,2,2)
-        return self.to_logit(x.reshape([x.shape[0], -1])).squeeze(1)
+        return full(self.to_logit(x.reshape([x.shape[0], -1]))).squeeze(1)
 
 
 def _silent(layer: nn.Layer) -> nn.Layer:

@@ -2,13 +2,15 @@
 
 Contents: ResnetBlock, ResnetAdaILNBlock, ResnetGenerator, Discriminator; their revisions are those of the public
 PyTorch code, now and at first, and of the public TensorFlow code. Twin: torch_ref/models/ugatit.py.
-Attribute names are those of the public checkpoint.
+Attribute names are those of the public checkpoint. In mixed precision the CAM heads compute in float32, and what a
+network returns is float32.
 """
 
 import paddle
 import paddle.nn.functional as F
 from paddle import nn
 
+from paddle_ugatit.backend.mixed import full, in_float32
 from paddle_ugatit.layers.channels import channel_scale, spatial_mean
 from paddle_ugatit.layers.convolution import Conv2D
 from paddle_ugatit.layers.leaky_relu import LeakyReLU
@@ -22,6 +24,7 @@ from paddle_ugatit.layers.upsample import Upsample
 FLOAT32_SLOPE = 0.20000000298023224  # of the TensorFlow code's leaky ReLU: 0.2 as it is in float32
 
 
+@in_float32
 def attend(
     x: paddle.Tensor, gap_fc: nn.Layer, gmp_fc: nn.Layer, gap_weight: paddle.Tensor, gmp_weight: paddle.Tensor
 ) -> tuple[paddle.Tensor, paddle.Tensor]:
@@ -33,12 +36,14 @@ def attend(
     return paddle.concat([gap, gmp], 1), paddle.concat([gap_logit, gmp_logit], 1)
 
 
+@in_float32
 def cam_logits(x: paddle.Tensor, fc: nn.Layer) -> paddle.Tensor:
     """Classify a map by its mean and by its maximum, with the head of the TensorFlow code: (B,C,h,w) -> (B,2)."""
     pooled = spatial_mean(x), F.adaptive_max_pool2d(x, 1).flatten(1)
     return paddle.concat([fc(each) for each in pooled], 1)
 
 
+@in_float32
 def attend_twice(x: paddle.Tensor, factor: paddle.Tensor) -> paddle.Tensor:
     """Weight the maps by their class activation, a factor for each: (B,C,h,w), C values -> (B,2C,h,w).
 
@@ -176,12 +181,12 @@ class ResnetGenerator(nn.Layer):
         x = self.DownBlock(x)
         x, cam_logit = self._attend(x)
         x = self.relu(self.conv1x1(x))
-        heatmap = x.sum(1, keepdim=True)
+        heatmap = full(x).sum(1, keepdim=True)
         style = self.FC(spatial_mean(x) if self.light else self._flatten(x))
         gamma, beta = self.gamma(style), self.beta(style)
         for i in range(self.n_blocks):
             x = getattr(self, f"UpBlock1_{i + 1}")(x, gamma, beta)
-        return self.UpBlock2(x), cam_logit, heatmap
+        return full(self.UpBlock2(x)), cam_logit, heatmap
 
     def _attend(self, x: paddle.Tensor) -> tuple[paddle.Tensor, paddle.Tensor]:
         if not self.tensorflow:
@@ -241,8 +246,8 @@ class Discriminator(nn.Layer):
         x = self.model(x)
         x, cam_logit = self._attend(x)
         x = self.leaky_relu(self.conv1x1(x))
-        heatmap = x.sum(1, keepdim=True)
-        return self.conv(self.pad(x)), cam_logit, heatmap
+        heatmap = full(x).sum(1, keepdim=True)
+        return full(self.conv(self.pad(x))), cam_logit, heatmap
 
     def _attend(self, x: paddle.Tensor) -> tuple[paddle.Tensor, paddle.Tensor]:
         if not self.tensorflow:

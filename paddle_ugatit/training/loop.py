@@ -107,6 +107,7 @@ class Run:
             state.fill_optimizer(optimizer, system.named_parameters(kind), arrays, folder / REST)
         state.fill_all(system.networks, weights, folder / WEIGHTS)
         system.scalars.update({name: array.item() for name, array in rest.get("scalars", {}).items()})
+        system.precision.restore({name: array.item() for name, array in rest.get("precision", {}).items()})
         if self.average:
             state.fill_all(self.average.networks, formats.read(folder / MEAN).networks, folder / MEAN)
         system.iteration = step
@@ -273,8 +274,9 @@ class Run:
             f"optimizer.{kind}": state.optimizer_arrays(optimizer, self.system.named_parameters(kind))
             for kind, optimizer in self.system.optimizers.items()
         }
-        if self.system.scalars:
-            found["scalars"] = {name: np.array([value], np.float64) for name, value in self.system.scalars.items()}
+        for kind, numbers in (("scalars", self.system.scalars), ("precision", self.system.precision.state())):
+            if numbers:
+                found[kind] = {name: np.array([value], np.float64) for name, value in numbers.items()}
         return found
 
     def _about(self) -> dict[str, Any]:

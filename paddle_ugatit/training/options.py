@@ -17,6 +17,10 @@ LARGEST = {int: 2**63 - 1, float: sys.float_info.max}  # that Paddle takes
 Own = typing.TypeVar("Own", bound="RunOptions")
 
 
+class UnsupportedError(ValueError):
+    """An option has a valid value that this system cannot be trained with."""
+
+
 @dataclass(frozen=True)
 class RunOptions:
     """The options that every system's configuration holds. Raises ValueError if a value is invalid."""

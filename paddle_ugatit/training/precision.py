@@ -1,15 +1,23 @@
 """Automatic mixed precision, Paddle's own, on a GPU; it has no effect on a CPU, where start.choose_device refuses it.
 
 With float16, the loss is scaled up before its backward pass, so that small gradients do not vanish, and the gradients
-are scaled down again before the step; a step whose gradients overflow is skipped. The scale starts afresh in a resumed
-run, which therefore differs from an uninterrupted one. bfloat16 has the range of float32 and needs no scaling.
+are scaled down again before the step; a step whose gradients overflow is skipped, and the scale is then lowered. A
+checkpoint holds the scale. bfloat16 has the range of float32 and needs no scaling. Functions that must compute in
+float32 say so themselves, see backend/mixed.py.
 """
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 
+import numpy as np
 import paddle
+
+from paddle_ugatit.backend.compat import flatten_scale, loss_scaler
+
+INITIAL_SCALE = 2.0**15  # of the loss; the largest power of 2 that float16 has
+# The numbers of a GradScaler that change, by their names in its state and in a checkpoint.
+_KEPT = {"scale": "amp scale", "incr_count": "amp finite steps", "decr_count": "amp overflows"}
 
 
 class Precision:
@@ -17,7 +25,7 @@ class Precision:
 
     def __init__(self, amp: str):
         self.amp = amp
-        self._scaler = paddle.amp.GradScaler(init_loss_scaling=2.0**15) if amp == "float16" else None
+        self._scaler = loss_scaler(INITIAL_SCALE) if amp == "float16" else None
 
     def forward(self) -> AbstractContextManager:
         """Return the context in which losses are computed."""
@@ -37,3 +45,20 @@ class Precision:
             self._scaler.update()
         else:
             optimizer.step()
+
+    def state(self) -> dict[str, float]:
+        """Return the scale of the loss, and the counts by which it changes, by name; nothing without float16."""
+        found = self._scaler.state_dict() if self._scaler else {}
+        return {name: float(np.asarray(found[key]).item()) for key, name in _KEPT.items() if key in found}
+
+    def restore(self, numbers: Mapping[str, float]) -> None:
+        """Set the scaler to the numbers that `state` returned; nothing is changed if they are not all there."""
+        if self._scaler is None:
+            return
+        found = self._scaler.state_dict()
+        if not found or any(name not in numbers for name in _KEPT.values()):
+            return
+        counts = {key: int(numbers[name]) for key, name in _KEPT.items() if key != "scale"}
+        scale = np.array([numbers[_KEPT["scale"]]], np.float32)
+        self._scaler.load_state_dict({**found, **counts, "scale": scale})
+        flatten_scale(self._scaler)

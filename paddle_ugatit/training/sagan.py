@@ -25,7 +25,7 @@ from paddle_ugatit.models.sagan import SAGANDiscriminator, SAGANGenerator, depth
 from paddle_ugatit.training.distributed import average_gradients
 from paddle_ugatit.training.diverged import require_finite
 from paddle_ugatit.training.frozen import frozen
-from paddle_ugatit.training.options import RunOptions
+from paddle_ugatit.training.options import RunOptions, UnsupportedError
 from paddle_ugatit.training.precision import Precision
 
 LOSSES = ("hinge", "wgan-gp")
@@ -75,7 +75,7 @@ class SAGANConfig(RunOptions):
         if self.adv_loss not in LOSSES:
             raise ValueError(f"adv_loss must be one of {', '.join(LOSSES)}, got {self.adv_loss!r}")
         if self.adv_loss == "wgan-gp" and self.amp != "off":
-            raise ValueError("amp must be off with wgan-gp: a loss that contains gradients needs more precision")
+            raise UnsupportedError("amp must be off with wgan-gp: a loss that contains gradients needs more precision")
         if self.accumulate > 1:
             raise ValueError("accumulate must be 1: batch norm needs the whole batch at once")
 

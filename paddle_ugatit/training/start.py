@@ -18,7 +18,7 @@ from paddle_ugatit.training import distributed
 from paddle_ugatit.training.checkpoints import Checkpoints
 from paddle_ugatit.training.evaluation import Evaluation
 from paddle_ugatit.training.lock import FolderLock
-from paddle_ugatit.training.options import RunOptions, read_options, shown
+from paddle_ugatit.training.options import RunOptions, UnsupportedError, read_options, shown
 from paddle_ugatit.training.state import fill
 from paddle_ugatit.training.system import TrainedSystem
 
@@ -26,7 +26,8 @@ from paddle_ugatit.training.system import TrainedSystem
 def configuration(path: Path | str, assignments: Sequence[str] = ()) -> RunOptions:
     """Return the configuration in a YAML file, changed by "KEY=VALUE" assignments.
 
-    Raises InputError if an option is unknown or invalid, or if there is no such system.
+    Raises InputError if an option is unknown or invalid, or if there is no such system; UsageError if the system has
+    no mixed precision.
     """
     options = read_options(path, assignments)
     system = options.pop("system", "ugatit")
@@ -35,6 +36,8 @@ def configuration(path: Path | str, assignments: Sequence[str] = ()) -> RunOptio
         raise InputError(f"{path}: system must be one of {', '.join(known)}, got {shown(system)}")
     try:
         return known[system].config.from_dict(options)
+    except UnsupportedError as error:
+        raise UsageError(f"{path}: {error}") from error
     except ValueError as error:
         raise InputError(f"{path}: {error}") from error
 
@@ -56,11 +59,13 @@ def system_of(config: RunOptions, dtype: str = "float32") -> TrainedSystem:
 def choose_device(name: str | None, config: RunOptions) -> None:
     """Compute on "cpu", "gpu" or "gpu:1", or by default on the device that Paddle chooses.
 
-    Raises InputError if the device is absent, or if the configuration needs a GPU and this is none.
+    Raises UsageError if the device is absent, or if it cannot compute in the configuration's mixed precision.
     """
     on_gpu = device.choose(name).startswith("gpu")
     if config.amp != "off" and not on_gpu:
-        raise InputError(f"amp={config.amp} needs a GPU: on a CPU, Paddle computes the same without it, and faster")
+        raise UsageError(f"amp={config.amp} needs a GPU: on a CPU, Paddle computes the same without it, and faster")
+    if config.amp == "bfloat16" and not device.has_bfloat16():
+        raise UsageError("amp=bfloat16 needs a GPU of compute capability 8.0 (Ampere) or later: use amp=float16")
     if config.deterministic:
         device.repeat_bit_for_bit()
 

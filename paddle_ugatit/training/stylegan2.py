@@ -29,7 +29,7 @@ from paddle_ugatit.training import distributed
 from paddle_ugatit.training.accumulation import MeanLosses
 from paddle_ugatit.training.augment import AUGMENTATIONS, COUNT, augment
 from paddle_ugatit.training.frozen import frozen
-from paddle_ugatit.training.options import RunOptions
+from paddle_ugatit.training.options import RunOptions, UnsupportedError
 from paddle_ugatit.training.precision import Precision
 
 SIGN = -1  # quirk: in the public code, the discriminator's logits are low for real images and high for generated ones
@@ -89,7 +89,7 @@ class StyleGAN2Config(RunOptions):
             if getattr(self, name) > 1:
                 raise ValueError(f"{name} must be 1 at most, got {getattr(self, name)}")
         if self.amp != "off":
-            raise ValueError("amp must be off: losses that contain gradients need more precision")
+            raise UnsupportedError("amp must be off: losses that contain gradients need more precision")
         if strange := set(self.kinds()) - set(AUGMENTATIONS):
             raise ValueError(f"augment_kinds may be {', '.join(AUGMENTATIONS)}, not {', '.join(sorted(strange))}")
 

@@ -8,6 +8,7 @@ import paddle
 from paddle import nn
 
 from paddle_ugatit.training.options import RunOptions
+from paddle_ugatit.training.precision import Precision
 
 
 @runtime_checkable
@@ -22,6 +23,7 @@ class TrainedSystem(Protocol):
     networks: dict[str, nn.Layer]  # name in the checkpoint -> network
     optimizers: dict[str, paddle.optimizer.Optimizer]  # kind -> optimiser
     notes: list[str]  # lines about the initial weights, to be printed before a run; usually none
+    precision: Precision  # which makes the steps of the optimisers
     scalars: dict[str, float]  # what else a resumed run needs, by name; usually nothing
 
     @property

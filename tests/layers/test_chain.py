@@ -24,6 +24,8 @@ from paddle_ugatit.layers.sequential import Sequential
 from paddle_ugatit.layers.spectral_norm import spectral_norm
 from paddle_ugatit.layers.upsample import Upsample
 
+pytestmark = pytest.mark.cpu_path
+
 DOUBLE = ("float64",)  # so narrow that in float32 the tiles' rounding stands out
 NARROW = generator_case("narrow", (2, 3, 16, 32), light=True, ngf=4, n_blocks=1, img_size=32)
 

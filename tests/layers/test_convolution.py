@@ -79,6 +79,7 @@ def test_unfolded(kernel, stride, frozen):
     assert_close(results(lambda x, weight: unfolded_conv(x, weight, stride), x, weight, frozen), wanted)
 
 
+@pytest.mark.cpu_path
 @pytest.mark.parametrize(
     ("shape", "weight_shape", "stride", "way"),
     [
@@ -126,6 +127,7 @@ def test_float32_keeps_to_the_floor(build, shape):
         assert entry["verdict"] == "aligned", entry["blamed"]
 
 
+@pytest.mark.cpu_path
 def test_the_layer_takes_it():
     layer = Conv2D(128, 64, 3)
     with patch.object(winograd, "winograd_conv", wraps=winograd.winograd_conv) as by_winograd:

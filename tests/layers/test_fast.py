@@ -15,6 +15,8 @@ from paddle_ugatit.layers.fast import channels, dispatch, leaky_relu, reflection
 from paddle_ugatit.models.sagan import SAGANDiscriminator
 from paddle_ugatit.models.ugatit import Discriminator, ResnetGenerator
 
+pytestmark = pytest.mark.cpu_path
+
 # Where each way does its work: (module, class or function) that must run with it, and must not without it.
 WHERE = {
     "sums": [(channels._ChannelScale, "apply"), (channels._ChannelShift, "apply"), (channels, "spatial_sum")],

@@ -182,6 +182,7 @@ def test_nested_variance():
     np.testing.assert_allclose(got, x.var(1, keepdim=True).var(2, keepdim=True).var(3, keepdim=True), rtol=1e-13)
 
 
+@pytest.mark.cpu_path
 @pytest.mark.parametrize("offset", [0.0, 3.0])
 def test_float32_statistics_of_a_large_map(offset):
     """Where paddle.var over (C,H,W) is wrong by up to 3.6e-3."""

@@ -8,6 +8,7 @@ from paddle_ugatit.inference.sheets import grid
 from paddle_ugatit.losses import l1
 from paddle_ugatit.models.toy import ToyNetwork
 from paddle_ugatit.training.options import RunOptions
+from paddle_ugatit.training.precision import Precision
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class Trainer:
 
     def __init__(self, config):
         self.config, self.iteration, self.networks = config, 0, {"net": ToyNetwork(config.width)}
-        self.notes, self.scalars = [], {}
+        self.notes, self.scalars, self.precision = [], {}, Precision(config.amp)
         self.optimizers = {"net": paddle.optimizer.Adam(config.lr, parameters=self.networks["net"].parameters())}
 
     def named_parameters(self, kind):

@@ -104,6 +104,7 @@ def test_command(tmp_path, capsys):
     assert capsys.readouterr().err == "check_training: --ch must be from 1 to 4096, got -1\n"
 
 
+@pytest.mark.cpu_path
 def test_command_at_a_width_that_takes_the_faster_ways(capsys):
     taken = patch.object(sequential, "bordered_conv", wraps=sequential.bordered_conv)
     with taken as bordered, patch.object(dispatch, "unfolded_conv", wraps=dispatch.unfolded_conv) as unfolded:
@@ -177,6 +178,7 @@ def test_a_power_iteration_for_each_part_would_be_noticed():
         assert largest_difference(states(config), states(dataclasses.replace(config, accumulate=2))) > 1e-6
 
 
+@pytest.mark.cpu_path
 @pytest.mark.parametrize("amp", ["bfloat16", "float16"])
 @pytest.mark.filterwarnings("ignore:AmpScaler can only be enabled")
 def test_mixed_precision_changes_nothing_on_a_cpu(amp):

@@ -1,9 +1,10 @@
 """Decides how a layer is computed: by its plain formula, or by a faster way, equal up to the order of additions.
 
 Contents: WAYS, plain (a context in which ways are switched off), twice_differentiable and is_twice_differentiable (a
-context in which operations have second derivatives), taken, convolution, fused, mirrored. A faster way is
-taken only on a CPU, in dynamic mode (an exporter needs plain operations) and for float32 and float64; the functions
-below add conditions on the shapes. The limits are the sizes from which a way was measured to be faster (docs/speed.md).
+context in which operations have second derivatives), taken, convolution, fused, mirrored. A faster way is taken only
+on a CPU, in dynamic mode (an exporter needs plain operations), and for float32 and float64 outside of mixed precision;
+the functions below add conditions on the shapes. The limits are the sizes from which a way was measured to be faster
+(docs/speed.md).
 """
 
 from collections.abc import Callable, Iterator
@@ -11,6 +12,8 @@ from contextlib import contextmanager
 
 import paddle
 
+from paddle_ugatit.backend import device
+from paddle_ugatit.backend.mixed import autocasting
 from paddle_ugatit.layers.fast import winograd
 from paddle_ugatit.layers.fast.scattered import partial_sums_conv, scattered_conv
 from paddle_ugatit.layers.fast.unfolded import unfolded_conv
@@ -72,7 +75,7 @@ def taken(way: str, x: paddle.Tensor) -> bool:
     """Return whether a faster way may be taken for this tensor, by its device, its dtype and the switches."""
     if way in _switched_off or not paddle.in_dynamic_mode():
         return False
-    return x.place.is_cpu_place() and x.dtype in (paddle.float32, paddle.float64)
+    return device.on_cpu(x) and x.dtype in (paddle.float32, paddle.float64) and not autocasting()
 
 
 def convolution(x: paddle.Tensor, weight: paddle.Tensor, stride: int, padding: int) -> Callable | None:
