@@ -35,6 +35,7 @@ CHECKS = {  # subcommand of align -> (script, line of help)
     "data": ("align.check_data", "how images are read, resized and drawn at random"),
     "metric": ("align.check_metric", "KID, FID and the features they are measured on"),
     "all": ("align.check_all", "all of the above, on one page"),
+    "device": ("align.check_device", "the port on this very device, without PyTorch, and what training takes on it"),
     "faults": ("align.check_faults", "whether the checks find planted faults"),
     "mutants": ("align.check_mutants", "how many small changes to the port the checks notice"),
     "learning": ("align.check_learning", "how well each framework learns"),

@@ -40,8 +40,8 @@ def begin(trainer, side):
 
 
 def summarised(numbers):
-    """Return "network what name" -> [largest value, sums with random signs] of the state after a step."""
-    return {" ".join(place): _sums(" ".join(place), array) for place, array in numbers.items()}
+    """Return "network|what|name" -> [largest value, sums with random signs] of the state after a step."""
+    return {"|".join(place): _sums("|".join(place), array) for place, array in numbers.items()}
 
 
 def _sums(label, array):
@@ -75,7 +75,7 @@ def rows_of(recorded, numbers):
     found, rows = summarised(numbers), []
     layers = _largest_of_layers(recorded)
     for label in sorted(recorded.keys() | found.keys()):
-        network, what, name = label.split(" ")
+        network, what, name = label.split("|")
         layer, _, leaf = name.rpartition(".")
         error, note = None, ""
         if label not in found or label not in recorded:
@@ -95,7 +95,7 @@ def _largest_of_layers(recorded):
     """(network, moment, layer) -> the largest value of that moment in the layer."""
     largest = {}
     for label, (most, *_) in recorded.items():
-        network, what, name = label.split(" ")
+        network, what, name = label.split("|")
         if what.startswith("moment"):
             place = network, what, name.rpartition(".")[0]
             largest[place] = max(largest.get(place, 0.0), most)

@@ -53,8 +53,11 @@ class Plan:
         return sum(self.held.values()) + self.activations
 
 
-def plan(config: RunOptions) -> Plan:
-    """Return what a run of this configuration needs. Raises InputError if such a system cannot be built."""
+def plan(config: RunOptions, held_by_a_step: int | None = None) -> Plan:
+    """Return what a run of this configuration needs; `held_by_a_step` are its activations, if they are known already.
+
+    Raises InputError if such a system cannot be built.
+    """
     with paddle.LazyGuard():  # parameters have shapes but no values
         system = start.system_of(config)
     sizes = {name: sum(map(_size, network.state_dict().values())) for name, network in system.networks.items()}
@@ -70,7 +73,8 @@ def plan(config: RunOptions) -> Plan:
     checkpoint = sum(held.get(kind, 0) for kind in (_NETWORKS, _MOMENTS, _MEANS))
     kept = _kept(config)
     best = held[_NETWORKS] + held.get(_MEANS, 0) if config.eval_every else 0
-    return Plan(sum(sizes.values()), held, activations(config), checkpoint, kept, (kept + 1) * checkpoint + best)
+    step = activations(config) if held_by_a_step is None else held_by_a_step
+    return Plan(sum(sizes.values()), held, step, checkpoint, kept, (kept + 1) * checkpoint + best)
 
 
 def _size(array: paddle.Tensor) -> int:

@@ -42,6 +42,7 @@ CHECK_MAINS = {
     "align data": ("align.checks.data",),
     "align metric": ("align.faults.metric_command",),
     "align all": ("align.checks.all",),
+    "align device": ("align.checks.device",),
     "align faults": ("align.faults.command",),
     "align mutants": ("align.mutants.command",),
     "align learning": ("align.checks.learning",),

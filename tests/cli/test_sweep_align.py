@@ -46,6 +46,7 @@ USUAL = {
     "align data": {"count": ["1"], "size": ["16"]},
     "align metric": {},
     "align all": {"only": ["data"], "out": ["new/checks"]},
+    "align device": {"config": ["none"]},
     "align faults": {"only": ["16"], "seeds": ["0"]},
     "align mutants": {"sample": ["1"], "out": ["new/mutants"]},
     "align learning": {"data": ["given/data"], "config": ["given/tiny.yaml"], "out": ["new/learning"], "seeds": ["0"]},
