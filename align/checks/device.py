@@ -30,6 +30,7 @@ from align.report.document import exit_code
 from paddle_ugatit.backend import device
 from paddle_ugatit.cli import command, configs
 from paddle_ugatit.formats import atomic
+from paddle_ugatit.training.ugatit import Trainer
 
 ROOT = Path(__file__).resolve().parents[2]
 RECORDING, STEP = ROOT / "align/recordings/small.safetensors", ROOT / recorded_step.SHIPPED
@@ -63,10 +64,10 @@ def layers(check: str) -> Part:
 
 def step() -> Part:
     """A training step in float64 against PyTorch's recorded one."""
-    case, side = recorded_step.TRAINING["ugatit"], PaddleSide("float64")
+    side = PaddleSide("float64")
     recorded = recorded_step.load(STEP)["places"]
     with on_side("Paddle"):
-        trainer = side.build(lambda _: case.trainers[1](case.small), recorded_step.SEED)
+        trainer = side.build(lambda _: Trainer(recorded_step.CONFIG), recorded_step.SEED)
         numbers = paddle_state(trainer, one_step(trainer, side, *recorded_step.begin(trainer, side)))
     rows = recorded_step.rows_of(recorded, numbers)
     differing = [f"{row.layer} {row.what} {row.slot}: {row.note or row.error}" for row in rows if row.verdict == "fail"]

@@ -19,6 +19,7 @@ from paddle_ugatit.formats import atomic
 SCHEMA = "paddle-ugatit-step/1"
 SHIPPED = "align/recordings/step.json"
 SUMS, SEED = 4, 0
+CONFIG = TRAINING["ugatit"].small
 
 
 def drawn(name, shapes):
@@ -36,7 +37,7 @@ def begin(trainer, side):
     for name, network in trainer.networks.items():
         shapes = {key: array.shape for key, array in side.state(network).items()}
         side.load(network, drawn(name, shapes))
-    return next(iter(TRAINING["ugatit"].given(TRAINING["ugatit"].small, SEED)))
+    return next(iter(TRAINING["ugatit"].given(CONFIG, SEED)))
 
 
 def summarised(numbers):

@@ -66,8 +66,19 @@ def _threads() -> str:
     if "paddle" in sys.modules:
         return "Paddle's own choice (Paddle was loaded before; import paddle_ugatit first)"
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    os.environ["OMP_NUM_THREADS"] = str(cores)
-    return f"OMP_NUM_THREADS={cores}"
+    processes = _processes_here()
+    threads = max(1, cores // processes)
+    os.environ["OMP_NUM_THREADS"] = str(threads)
+    return f"OMP_NUM_THREADS={threads}" + (f" in each of {processes} processes" if processes > 1 else "")
+
+
+def _processes_here() -> int:
+    """Return the number of processes on this machine that paddle.distributed.launch has started with this one."""
+    try:
+        everywhere, machines = (int(os.environ.get(f"PADDLE_{name}", "1")) for name in ("TRAINERS_NUM", "NNODES"))
+    except ValueError:
+        return 1
+    return max(1, everywhere // max(1, machines))
 
 
 def _processor() -> tuple[str, set[str]]:

@@ -20,9 +20,11 @@ examples:
   python tools/train.py --config work/configs/adain.yaml --data DIR --out RUN encoder=vgg_normalised.pth
   python tools/train.py --config work/configs/selfie2anime.yaml --plan
   python -m paddle.distributed.launch --nproc_per_node 2 tools/train.py --config FILE --data DIR --out RUN
+  python -m paddle.distributed.launch --devices 0,1 tools/train.py --config FILE --data DIR --out RUN     (two GPUs)
 
 --out gets config.yaml, log.txt, losses.csv, samples/, vdl/ (visualdl --logdir RUN/vdl) and checkpoints/. Ctrl-C ends
-the run with a checkpoint, as most errors do; --resume continues from it, bit for bit as if the run had never stopped.
+the run with a checkpoint, as most errors do; --resume continues from it, on a CPU bit for bit as if it had never
+stopped. --plan says what memory and disk a run needs.
 
 exit code: 0 done, 1 the input or output is bad or training diverged, 2 bad usage, 130 interrupted
 """

@@ -61,6 +61,12 @@ def this_process() -> Holder:
     return Holder(socket.gethostname(), machine, boot, namespace, pid, _started(pid) or "", since, secrets.token_hex(8))
 
 
+def living(folder: Path) -> Holder | None:
+    """Return the process that trains in a folder; None if none does, or if that cannot be told from here."""
+    found = FolderLock(folder).read()
+    return found if found is not None and found.runs(this_process()) else None
+
+
 class FolderLock:
     """The lock of a run's folder, which belongs to this process from `take` to `close`."""
 
@@ -77,16 +83,16 @@ class FolderLock:
     def _take(self) -> None:
         if self._create():
             return
-        there = self._read()
+        there = self.read()
         end = time.monotonic() + _UNREADABLE
         while there is None and time.monotonic() < end:  # another process may be just writing it
             time.sleep(0.05)
-            there = self._read()
+            there = self.read()
         self._refuse_living(there)
         # The last of several processes that take over at once wins: the others find its name afterwards.
         self._replace(there)
         time.sleep(_SETTLE)
-        there = self._read()
+        there = self.read()
         self._refuse_living(there)
         if there is None or there.token != self.own.token:
             raise UsageError(f"{self.folder}: another process was taking this folder at the same moment: try again")
@@ -94,14 +100,14 @@ class FolderLock:
     def close(self) -> None:
         """Give the lock back, unless another process has taken it meanwhile."""
         self._closed.set()
-        found = self._read()
+        found = self.read()
         if found is not None and found.token == self.own.token:
             with contextlib.suppress(OSError):
                 self.path.unlink()
 
     def require(self) -> None:
         """Raise InputError if another process has taken the lock, as after it was removed by mistake."""
-        found = self._read()
+        found = self.read()
         if found is not None and found.token != self.own.token:
             raise InputError(
                 f"{self.folder}: {_named(found)} trains here now; this run ends, so as not to mix the two runs' files"
@@ -109,7 +115,7 @@ class FolderLock:
 
     def _beat(self) -> None:
         while not self._closed.wait(_BEAT):
-            found = self._read()
+            found = self.read()
             if found is not None and found.token == self.own.token:
                 with contextlib.suppress(OSError):
                     os.utime(self.path)
@@ -163,7 +169,7 @@ class FolderLock:
         temporary = self.path.with_name(f".{NAME}.{self.own.token}.tmp")
         try:
             temporary.write_text(self._text(), encoding="utf-8")
-            if self._read() == dead:
+            if self.read() == dead:
                 os.replace(temporary, self.path)
         finally:
             with contextlib.suppress(OSError):
@@ -172,7 +178,7 @@ class FolderLock:
     def _text(self) -> str:
         return json.dumps(asdict(self.own), indent=1) + "\n"
 
-    def _read(self) -> Holder | None:
+    def read(self) -> Holder | None:
         """Return the holder that the file names, None if there is no file or it names none."""
         try:
             with open(self.path, encoding="utf-8") as file:

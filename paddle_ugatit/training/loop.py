@@ -66,6 +66,7 @@ class Run:
             self.average = Average({name: system.networks[name] for name in system.averaged}, self.config.ema)
         self.saved: int | None = None  # iteration of the newest checkpoint that this process wrote or read
         self._whole = True  # whether the system is between two iterations, and not within one
+        self._waited: set[str] = set()  # reasons that were given for the other processes' waiting
         self._stopping = Stopping(records.say)
 
     # --- beginning -----------------------------------------------------------------------------------------
@@ -217,6 +218,7 @@ class Run:
         require_finite_weights(self.system.networks, step)
         if self.lock:
             self.lock.require()
+        self._keep_waiting("a checkpoint is written")
         try:
             self.checkpoints.save(step, self._files(), self._about())
             self.saved = step
@@ -226,6 +228,12 @@ class Run:
             else:
                 after = f"the next attempt is after iteration {step + self.config.save_freq}"
                 self.records.say(f"{error}; training goes on, {after}")
+
+    def _keep_waiting(self, reason: str) -> None:
+        """Say why the other processes wait for this one, once for each reason."""
+        if distributed.world_size() > 1 and reason not in self._waited:
+            self._waited.add(reason)
+            self.records.say(f"the other processes wait while {reason}")
 
     def _save_anyhow(self, step: int, error: CheckpointError) -> None:
         """Save once more, with superfluous checkpoints removed first, else beside the run, which is an error."""
@@ -302,6 +310,7 @@ class Run:
         """Measure the KID to the target domain, and keep the networks if it is the lowest since training began."""
         if self.evaluation is None or self.data.rank != 0:
             return
+        self._keep_waiting("the KID is measured")
         found = self.evaluation.measure(self.system, self._shown_networks())
         self.records.scalars(step, "KID", found)
         listed = ", ".join(f"{name} {value:.5f}" for name, value in found.items())

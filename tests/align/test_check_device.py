@@ -1,6 +1,8 @@
 """check_device: what it proves without PyTorch, that it notices what is wrong, and its page."""
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import paddle
@@ -25,6 +27,15 @@ def test_a_cpu_is_proven_and_the_block_says_it(tmp_path, capsys):
     assert [run["name"] for run in found["runs"]] == ["demo"] and found["runs"][0]["measured"] == "measured"
     assert found["block"] in capsys.readouterr().out
     assert found["device"] in page.read_text() and "demo" in page.read_text()
+
+
+def test_nothing_of_it_needs_pytorch():
+    code = (
+        "import sys; sys.modules['torch'] = None; from align.checks import device; "
+        "found = [device.part(name) for name in ('forward', 'step')]; print([part.verdict for part in found])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=check.ROOT, capture_output=True, text=True)
+    assert done.stdout.strip() == "['aligned', 'aligned']", done.stdout + done.stderr
 
 
 def test_a_wrong_layer_diverges(monkeypatch, capsys):

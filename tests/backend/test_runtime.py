@@ -88,6 +88,16 @@ def test_threads_are_the_processors_cores(environment, monkeypatch):
 
 
 @pytest.mark.parametrize(
+    "everywhere, machines, threads", [("2", "1", "3"), ("8", "2", "1"), ("16", "1", "1"), ("x", "1", "6")]
+)
+def test_processes_of_one_launch_share_the_cores(environment, monkeypatch, everywhere, machines, threads):
+    monkeypatch.setattr(runtime.os, "sched_getaffinity", lambda pid: set(range(6)), raising=False)
+    environment.update(PADDLE_TRAINERS_NUM=everywhere, PADDLE_NNODES=machines)
+    runtime.configure()
+    assert environment["OMP_NUM_THREADS"] == threads
+
+
+@pytest.mark.parametrize(
     ("switch", "on"),
     [
         ("off", set()),

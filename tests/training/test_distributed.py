@@ -54,7 +54,9 @@ def test_two_processes_equal_one_with_the_whole_batch(faces, tmp_path):  # noqa:
     assert largest_difference(alone, state_of(tmp_path / "two/checkpoints/0000008")) < LIMIT
     # Only the first process writes: each record stands there once.
     assert len((tmp_path / "two/losses.csv").read_text().splitlines()) == 9
-    assert (tmp_path / "two/log.txt").read_text().count("done: 8 iterations") == 1
+    log = (tmp_path / "two/log.txt").read_text()
+    assert log.count("done: 8 iterations") == 1
+    assert log.count("the other processes wait while a checkpoint is written") == 1
 
     # Another number of processes goes on with the same batches.
     shutil.copytree(tmp_path / "one/checkpoints/0000004", tmp_path / "more/checkpoints/0000004")
