@@ -2,6 +2,7 @@
 
     python tools/bench.py runtime                  what the settings of paddle_ugatit/backend/runtime.py gain
     python tools/bench.py iteration --size 128     one training iteration, PyTorch's and ours
+    python tools/bench.py iteration --device cpu   kernels, synchronisations and bytes of an iteration, as on a GPU too
     python tools/bench.py savings --size 128       our iteration, and its cost without each of its savings
     python tools/bench.py infer --size 256         one image through the generator, PyTorch's, ours, ONNX Runtime's
     python tools/bench.py kid                      KID, compared with torch-fidelity on the same features
@@ -43,6 +44,7 @@ KEEP_BUFFERS = AS_IT_COMES | {
 SIDE = [sys.executable, str(ROOT / "align" / "bench" / "side.py")]  # one side of a comparison, in its own process
 # These have options of their own; PyTorch may be imported in the first.
 SCRIPTS = {"kid": ROOT / "align" / "bench" / "metric.py", "memory": ROOT / "align" / "bench" / "memory.py"}
+COUNTING = ROOT / "align" / "bench" / "counting.py"  # for "iteration" with a device
 PLAIN, OURS, WITHOUT = "PyTorch, as published", "ours", "without: "
 BASES = PLAIN, OURS  # ratios are relative to the first of these that was measured
 # name -> (side of align/bench/side.py, environment)
@@ -190,6 +192,8 @@ def table(costs: dict[str, list[dict[str, float]]], failures: dict[str, str]) ->
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one benchmark and return the exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
+    if words[:1] == ["iteration"] and any(word.partition("=")[0] == "--device" for word in words):
+        return subprocess.run([sys.executable, str(COUNTING), *words[1:]]).returncode
     if words and words[0] in SCRIPTS:
         return subprocess.run([sys.executable, str(SCRIPTS[words[0]]), *words[1:]]).returncode
     example = "example: python tools/bench.py iteration --size 256 --only published ours"
@@ -197,6 +201,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "what", choices=["runtime", "iteration", "savings", "infer", "kid", "memory"], help="what to measure"
     )
+    parser.add_argument("--device", metavar="NAME", help="count instead, on cpu or gpu; with --help of its own")
     parser.add_argument("--size", type=int, default=128, metavar="N", help="image size (128)")
     parser.add_argument("--repeat", type=int, default=3, metavar="N", help="processes per variant (3)")
     parser.add_argument("--turns", type=int, default=2, metavar="N", help="timed iterations per process (2)")

@@ -2,16 +2,37 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
+from typing import Any
 
 import paddle
+from paddle import _C_ops
 
 
 def constant(value: float, like: paddle.Tensor) -> paddle.Tensor:
     """Return `value` as a 0-d tensor with the dtype of `like`.
 
     Paddle 2.6 rounds a Python number that is added to a float64 tensor to float32, which makes an eps wrong by 2.5e-8.
+    The tensor is kept for the next call, so it must not be changed.
     """
-    return paddle.full([], value, like.dtype)
+    if not paddle.in_dynamic_mode():
+        return paddle.full([], value, like.dtype)
+    return _kept_constant(value, like.dtype, paddle.get_device())
+
+
+@lru_cache
+def _kept_constant(value: float, dtype: Any, _device: str) -> paddle.Tensor:
+    return paddle.full([], value, dtype)
+
+
+def unit_vector(x: paddle.Tensor, eps: float) -> paddle.Tensor:
+    """Return x / sqrt(|x|^2 + eps^2) by a single kernel: (n,) -> (n,).
+
+    This is x / max(|x|, eps) up to a relative error of (eps / |x|)^2 / 2, and so to the last bit of float64 from a
+    length of 1e8 eps on. It has no gradient.
+    """
+    with paddle.no_grad():
+        return _C_ops.norm(x, 0, eps * eps, False)[0]
 
 
 def assign(target: paddle.Tensor, value: paddle.Tensor) -> None:
@@ -20,11 +41,21 @@ def assign(target: paddle.Tensor, value: paddle.Tensor) -> None:
     Paddle 2.6's set_value copies by way of NumPy, for which a GPU is waited for. Raises ValueError if shapes or dtypes
     differ, which Paddle itself would let pass.
     """
+    _require_alike(target, value)
+    with paddle.no_grad():
+        paddle.assign(value, output=target)
+
+
+def replace_buffer(layer: paddle.nn.Layer, name: str, value: paddle.Tensor) -> None:
+    """Make `value` the buffer `name` of a layer, without a copy. Raises ValueError if its shape or dtype is another."""
+    _require_alike(getattr(layer, name), value)
+    layer.register_buffer(name, value)
+
+
+def _require_alike(target: paddle.Tensor, value: paddle.Tensor) -> None:
     if target.dtype != value.dtype or target.shape != value.shape:
         told = f"{value.dtype} {list(value.shape)}, not {target.dtype} {list(target.shape)}"
         raise ValueError(f"cannot assign a tensor of another kind: {told}")
-    with paddle.no_grad():
-        paddle.assign(value, output=target)
 
 
 def loss_scaler(scale: float) -> paddle.amp.GradScaler:

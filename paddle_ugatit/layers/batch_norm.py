@@ -6,7 +6,7 @@ Contents: FrozenBatchNorm2D, for a network that is never trained here; BatchNorm
 import paddle
 from paddle import nn
 
-from paddle_ugatit.backend.compat import constant
+from paddle_ugatit.backend.compat import assign, constant
 from paddle_ugatit.backend.mixed import in_float32, keeps_dtype
 from paddle_ugatit.layers.channels import channel_scale, channel_shift
 from paddle_ugatit.layers.fast import dispatch, statistics
@@ -72,5 +72,5 @@ class BatchNorm2D(FrozenBatchNorm2D):
     @paddle.no_grad()
     def _move(self, mean: paddle.Tensor, var: paddle.Tensor) -> None:
         for running, new in ((self.running_mean, mean), (self.running_var, var)):
-            running.set_value(running * (1 - self.momentum) + new * self.momentum)
-        self.num_batches_tracked.set_value(self.num_batches_tracked + 1)
+            assign(running, running * (1 - self.momentum) + new * self.momentum)
+        assign(self.num_batches_tracked, self.num_batches_tracked + 1)

@@ -70,14 +70,19 @@ def layer_instance_norm(
     if dispatch.taken("folded", x):
         return _folded(x, rho, gamma, beta, eps, revision)
     by_instance, by_layer = (_normalised(x, axes, eps, revision) for axes in ((2, 3), (1, 2, 3)))
-    return (rho * by_instance + (1 - rho) * by_layer) * gamma + beta
+    return (by_layer + rho * (by_instance - by_layer)) * gamma + beta
 
 
 def _normalised(x: paddle.Tensor, axes: tuple[int, ...], eps: float, revision: str) -> paddle.Tensor:
-    var = nested_variance(x, axes) if revision == "initial" else variance(x, axes)
-    if revision == "tensorflow":
-        var = biased(var, math.prod(x.shape[axis] for axis in axes))
-    return (x - x.mean(axes, keepdim=True)) / paddle.sqrt(var + constant(eps, x))
+    centred = x - x.mean(axes, keepdim=True)
+    if revision == "initial":
+        var = nested_variance(x, axes)
+    else:
+        var = (centred * centred).mean(axes, keepdim=True)
+        if revision == "current":
+            count = math.prod(x.shape[axis] for axis in axes)
+            var = var * (count / (count - 1))  # unbiased
+    return centred * paddle.rsqrt(var + constant(eps, x))
 
 
 def _folded(
@@ -154,8 +159,13 @@ class InstanceNorm2D(nn.Layer):
     @keeps_dtype
     def forward(self, x: paddle.Tensor) -> paddle.Tensor:
         pixels = x.shape[2] * x.shape[3]
-        centred, _, var = instance_stats(x)
-        scale = paddle.rsqrt(biased(var, pixels) + constant(self.eps, x))
+        if dispatch.taken("statistics", x):
+            centred, _, var = instance_stats(x)
+            var = biased(var, pixels)
+        else:
+            centred = x - x.mean([2, 3], keepdim=True)
+            var = (centred * centred).mean([2, 3], keepdim=True)
+        scale = paddle.rsqrt(var + constant(self.eps, x))
         if not self.affine:
             return channel_scale(centred, scale)
         scale = scale * self.weight.reshape([1, -1, 1, 1])

@@ -18,14 +18,21 @@ import paddle
 import paddle.nn.functional as F
 from paddle import nn
 
-from paddle_ugatit.backend.compat import assign
+from paddle_ugatit.backend.compat import assign, replace_buffer, unit_vector
 from paddle_ugatit.backend.mixed import autocasting, in_float32
 from paddle_ugatit.layers.channels import channel_scale
+from paddle_ugatit.layers.fast import dispatch
+
+SMALLEST = 1e-12  # the eps of PyTorch's hook
 
 
 def unit(x: paddle.Tensor, eps: float, added: bool = False) -> paddle.Tensor:
     """Return x / max(|x|, eps), or x / (|x| + eps) if `added`, as the public SAGAN has it: (n,) -> (n,)."""
-    return x / (paddle.sqrt((x * x).sum()) + eps) if added else F.normalize(x, axis=0, epsilon=eps)
+    if added:
+        return x / (paddle.sqrt((x * x).sum()) + eps)
+    if dispatch.taken("sums", x) or eps > SMALLEST:
+        return F.normalize(x, axis=0, epsilon=eps)
+    return unit_vector(x, eps)
 
 
 def power_iteration(
@@ -84,21 +91,30 @@ class SpectralNorm:
         matrix = self.matrix()
         if not (self.repeating and self.pairs):
             self._iterate(matrix)
-        us, vs = (paddle.stack(each) for each in zip(*self.pairs, strict=True))
-        self.sigma = (us * paddle.matmul(vs, matrix, transpose_y=True)).sum(1)
+        if dispatch.taken("sums", matrix) or len(self.pairs) > 1:
+            us, vs = (paddle.stack(each) for each in zip(*self.pairs, strict=True))
+            self.sigma = (us * paddle.matmul(vs, matrix, transpose_y=True)).sum(1)
+        else:  # the same with fewer operations, which a GPU would wait for
+            ((u, v),) = self.pairs
+            self.sigma = (u * paddle.mv(matrix, v)).sum(0, keepdim=True)
 
     def _iterate(self, matrix: paddle.Tensor) -> None:
-        # New tensors that are copied into the buffers: a graph keeps those of its own forward.
+        # A graph keeps the vectors of its own forward, which are new tensors.
         layer, self.pairs = self.layer, []
         iterates = layer.training or self.always
-        u, v = layer.weight_u.clone(), layer.weight_v.clone()
+        u, v = layer.weight_u, layer.weight_v
+        if not iterates:
+            u, v = u.clone(), v.clone()
         for _ in range(self.passes):
             if iterates:
                 u, v = power_iteration(matrix, u, v, self.eps, self.added)
             self.pairs.append((u, v))
-        if iterates:
+        if iterates and dispatch.taken("sums", matrix):
             assign(layer.weight_u, u)
             assign(layer.weight_v, v)
+        elif iterates:  # they become the buffers, which saves copies that a GPU would wait for
+            replace_buffer(layer, "weight_u", u)
+            replace_buffer(layer, "weight_v", v)
 
     def normalised(self, apply: Callable[[paddle.Tensor], paddle.Tensor]) -> paddle.Tensor:
         """Return apply(W / sigma) for a function that is linear in the weight, as apply(W) / sigma: (B,...)."""
@@ -106,8 +122,18 @@ class SpectralNorm:
         if autocasting():
             return self._normalised_first(apply)
         out = apply(self.weight)
+        if not dispatch.taken("sums", out):
+            return out / self._for_each_image(out)
         parts = out.reshape([1, self.sigma.shape[0], -1, 1])
         return channel_scale(parts, (1 / self.sigma).reshape([1, -1, 1, 1])).reshape(out.shape)
+
+    def _for_each_image(self, out: paddle.Tensor) -> paddle.Tensor:
+        """Return the sigma by which each part of `out` (B,...) is divided, in a shape that is broadcast to it."""
+        count = self.sigma.shape[0]
+        if count == 1:
+            return self.sigma
+        sigma = self.sigma if out.shape[0] == count else self.sigma.repeat_interleave(out.shape[0] // count)
+        return sigma.reshape([-1] + [1] * (out.ndim - 1))
 
     def _normalised_first(self, apply: Callable[[paddle.Tensor], paddle.Tensor]) -> paddle.Tensor:
         """Return the same with the weight divided before it is cast to half precision, where the raw one may overflow.

@@ -15,6 +15,7 @@ import paddle
 from paddle import nn
 
 from paddle_ugatit import formats, weights
+from paddle_ugatit.backend.adam import Adam
 from paddle_ugatit.backend.errors import InputError
 from paddle_ugatit.data.transforms import to_input, to_pixels
 from paddle_ugatit.inference.stylise import style_sheet, stylise
@@ -84,7 +85,7 @@ class AdaINTrainer:
         for parameter in self.networks["encoder"].parameters():
             parameter.stop_gradient = True
         self.adain = AdaIN()
-        self.optimizers = {"decoder": paddle.optimizer.Adam(config.lr, parameters=self.parameters())}
+        self.optimizers = {"decoder": Adam(config.lr, parameters=self.parameters())}
 
     def named_parameters(self, kind: str) -> list[tuple[str, paddle.Tensor]]:
         """Return (name, parameter) of the network `kind`, in the optimiser's order."""

@@ -5,6 +5,8 @@ import copy
 import paddle
 from paddle import nn
 
+from paddle_ugatit.backend.compat import assign
+
 
 class Average:
     """Running means of networks, updated after every step: mean = decay * mean + (1 - decay) * weights."""
@@ -26,6 +28,6 @@ class Average:
             for name, net in self.networks.items():
                 source = self.sources[name]
                 for mean, weight in zip(net.parameters(), source.parameters(), strict=True):
-                    mean.set_value(mean * decay + weight * (1 - decay))
+                    assign(mean, mean * decay + weight * (1 - decay))
                 for mean, buffer in zip(net.buffers(), source.buffers(), strict=True):
-                    mean.set_value(buffer)
+                    assign(mean, buffer)

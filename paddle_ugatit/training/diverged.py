@@ -6,6 +6,7 @@ import numpy as np
 import paddle
 from paddle import nn
 
+from paddle_ugatit.backend import device
 from paddle_ugatit.backend.errors import InputError
 
 
@@ -16,12 +17,27 @@ class DivergedError(InputError):
 def require_finite(losses: dict[str, paddle.Tensor], total: str, iteration: int) -> None:
     """Raise DivergedError if losses[total] is NaN or infinite; to be called before its backward pass.
 
-    This protects more than the weights: Paddle's max pooling returns the index -1 for a NaN, and its backward pass then
-    writes outside its memory.
+    This protects more than the weights: on a CPU, Paddle's max pooling returns the index -1 for a NaN, and its backward
+    pass then writes outside its memory. On a GPU nothing is done, since a look at a loss waits for all that was asked
+    of the GPU: there `finite_values` looks at all of them once, at the end of the iteration.
     """
-    if math.isfinite(losses[total].item()):
+    if not device.on_cpu(losses[total]) or math.isfinite(losses[total].item()):
         return
-    values = {name: loss.item() for name, loss in losses.items()}
+    _refuse({name: loss.item() for name, loss in losses.items()}, iteration)
+
+
+def finite_values(losses: dict[str, paddle.Tensor], iteration: int) -> dict[str, float]:
+    """Return the losses of an iteration, () each, as numbers. Raises DivergedError if one is NaN or infinite.
+
+    They are read together, since a GPU is waited for each time.
+    """
+    values = dict(zip(losses, paddle.stack(list(losses.values())).numpy().tolist(), strict=True))
+    if not all(map(math.isfinite, values.values())):
+        _refuse(values, iteration)
+    return values
+
+
+def _refuse(values: dict[str, float], iteration: int) -> None:
     bad = [f"{name} is {value}" for name, value in values.items() if not math.isfinite(value)]
     raise DivergedError(f"training diverged at iteration {iteration}: {', '.join(bad)}")
 

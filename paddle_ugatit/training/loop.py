@@ -30,7 +30,7 @@ from paddle_ugatit.formats import Checkpoint, CheckpointError
 from paddle_ugatit.training import distributed, state
 from paddle_ugatit.training.average import Average
 from paddle_ugatit.training.checkpoints import WEIGHTS, Checkpoints
-from paddle_ugatit.training.diverged import DivergedError, require_finite_weights
+from paddle_ugatit.training.diverged import DivergedError, finite_values, require_finite_weights
 from paddle_ugatit.training.evaluation import Evaluation
 from paddle_ugatit.training.lock import FolderLock
 from paddle_ugatit.training.records import Records
@@ -172,9 +172,9 @@ class Run:
         self._whole = False
         try:
             found = self.system.step(*[paddle.to_tensor(array, dtype) for array in batch])
+            values = list(finite_values(found, step).values())
         except DivergedError as error:
             raise DivergedError(f"{error}; {self._kept()}") from error
-        values = [float(loss.item()) for loss in found.values()]
         reasons = [float(self._stopping.asked), float(self._stopping.late)]
         *values, asked, late = distributed.mean([*values, *reasons]).tolist()
         losses = dict(zip(found, values, strict=True))

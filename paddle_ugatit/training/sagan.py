@@ -14,6 +14,7 @@ import numpy as np
 import paddle
 from paddle import nn
 
+from paddle_ugatit.backend.adam import Adam
 from paddle_ugatit.data.transforms import Framing
 from paddle_ugatit.inference.sample import attention_rows
 from paddle_ugatit.inference.sample_sagan import SAGANSampler
@@ -97,11 +98,8 @@ class SAGANTrainer:
         }
         self.optimizers = {"G": self._adam("G", config.lr_g), "D": self._adam("D", config.lr_d)}
 
-    def _adam(self, kind: str, rate: float) -> paddle.optimizer.Adam:
-        parameters = self.networks[kind].parameters()
-        return paddle.optimizer.Adam(
-            float(rate), float(self.config.beta1), float(self.config.beta2), parameters=parameters
-        )
+    def _adam(self, kind: str, rate: float) -> Adam:
+        return Adam(rate, self.config.beta1, self.config.beta2, self.networks[kind].parameters())
 
     def named_parameters(self, kind: str) -> list[tuple[str, paddle.Tensor]]:
         """Return (name, parameter) of "G" or "D", in the optimiser's order."""

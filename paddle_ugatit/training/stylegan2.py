@@ -14,7 +14,8 @@ import numpy as np
 import paddle
 from paddle import nn
 
-from paddle_ugatit.backend.compat import constant
+from paddle_ugatit.backend.adam import Adam
+from paddle_ugatit.backend.compat import assign, constant
 from paddle_ugatit.data.transforms import Framing
 from paddle_ugatit.inference.sample_stylegan2 import TRUNCATION, StyleGAN2Sampler
 from paddle_ugatit.inference.sheets import grid
@@ -129,10 +130,7 @@ class StyleGAN2Trainer:
         }
         self.networks |= {"SE": copy.deepcopy(style), "GE": copy.deepcopy(generator)}
         rates = {"gen": float(config.lr), "dis": float(config.lr * config.lr_dis_factor)}
-        self.optimizers = {
-            kind: paddle.optimizer.Adam(rate, 0.5, 0.9, parameters=self.parameters(kind))
-            for kind, rate in rates.items()
-        }
+        self.optimizers = {kind: Adam(rate, 0.5, 0.9, self.parameters(kind)) for kind, rate in rates.items()}
         self.scalars: dict[str, float] = {}  # the running mean of path lengths, and losses that are not made every step
 
     def named_parameters(self, kind: str) -> list[tuple[str, paddle.Tensor]]:
@@ -287,7 +285,7 @@ class StyleGAN2Trainer:
             for mean, source in (("SE", "S"), ("GE", "G")):
                 pairs = zip(self.networks[mean].parameters(), self.networks[source].parameters(), strict=True)
                 for slow, fast in pairs:
-                    slow.set_value(slow * decay + fast * (1 - decay) if decay else fast)
+                    assign(slow, slow * decay + fast * (1 - decay) if decay else fast)
 
 
 # The names that scripts import.

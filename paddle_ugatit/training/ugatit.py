@@ -26,6 +26,7 @@ import numpy as np
 import paddle
 from paddle import nn
 
+from paddle_ugatit.backend.adam import Adam
 from paddle_ugatit.inference.sheets import sample_sheet
 from paddle_ugatit.inference.translate import generate
 from paddle_ugatit.layers.norm import require_revision
@@ -39,7 +40,7 @@ from paddle_ugatit.models.ugatit import (
     require_discriminator_size,
     require_img_size,
 )
-from paddle_ugatit.training.accumulation import MeanLosses
+from paddle_ugatit.training.accumulation import MeanLosses, added
 from paddle_ugatit.training.distributed import average_gradients
 from paddle_ugatit.training.frozen import frozen
 from paddle_ugatit.training.options import RunOptions
@@ -145,9 +146,8 @@ class Trainer:
         }
         self.optimizers = {kind: self._adam(kind) for kind in ("gen", "dis")}
 
-    def _adam(self, kind: str) -> paddle.optimizer.Adam:
-        options = {"parameters": self.parameters(kind), "weight_decay": self.config.weight_decay}
-        return paddle.optimizer.Adam(self.config.lr, 0.5, 0.999, **options)
+    def _adam(self, kind: str) -> Adam:
+        return Adam(self.config.lr, 0.5, 0.999, self.parameters(kind), self.config.weight_decay)
 
     # --- one iteration, top to bottom ------------------------------------------------------------------------
 
@@ -194,7 +194,7 @@ class Trainer:
         for domain, images in (("a", into_a), ("b", into_b)):
             real, fake = images.real, images.fake.detach()
             terms = [discriminator_loss(*real_and_fake(net, real, fake)) for net in self.discriminators(domain)]
-            losses[f"d_loss_{domain}"] = self.config.adv_weight * sum(terms)
+            losses[f"d_loss_{domain}"] = self.config.adv_weight * added(terms)
         return losses | {"d_loss": losses["d_loss_a"] + losses["d_loss_b"]}
 
     def generator_gradients(
@@ -216,7 +216,7 @@ class Trainer:
         found_a = {"g_adv_a": adv_a, "g_cycle_a": cycle_a, "g_identity_a": identity_a, "g_cam_a": cam_a}
         found_b = {"g_cycle_b": cycle_b, "g_adv_b": adv_b, "g_identity_b": identity_b, "g_cam_b": cam_b}
         found = {name: loss.detach() for name, loss in (found_a | found_b).items()}
-        return found | {"g_loss": sum(found.values())}
+        return found | {"g_loss": added(found.values())}
 
     def _judged_and_cycled(
         self, domain: str, translated: paddle.Tensor, source: paddle.Tensor, losses: MeanLosses
@@ -229,7 +229,7 @@ class Trainer:
         fake.stop_gradient = False
         back, other = ("genA2B", "b") if domain == "a" else ("genB2A", "a")
         with self.precision.forward():
-            adversarial = config.adv_weight * sum(adversarial_loss(net(fake)) for net in self.discriminators(domain))
+            adversarial = config.adv_weight * added(adversarial_loss(net(fake)) for net in self.discriminators(domain))
             cycle = config.cycle_weight * l1(self.networks[back](fake)[0], source)
         losses.backward_sum({f"g_adv_{domain}": adversarial, f"g_cycle_{other}": cycle}, "g_loss")
         return fake, adversarial, cycle
@@ -248,7 +248,7 @@ class Trainer:
             for name in ("genA2B", "genB2A"):
                 for key, parameter in self.networks[name].named_parameters():
                     if key.rpartition(".")[2] == "rho":
-                        parameter.set_value(parameter.clip(0, 1))
+                        parameter.clip_(0, 1)
 
     # --- what a run needs of it -----------------------------------------------------------------------------
 

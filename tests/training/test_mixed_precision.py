@@ -153,12 +153,13 @@ def test_layers_return_what_they_were_given(branch, dtype):
 # --- the faults of an earlier version, planted again --------------------------------------------------------
 
 
-def test_a_power_iteration_in_half_precision_fails():
+@pytest.mark.parametrize("branch", BRANCHES)
+def test_a_power_iteration_in_half_precision_fails(branch):
     with (
         patch.object(SpectralNorm, "advance", SpectralNorm.advance.__wrapped__),
         pytest.raises((ValueError, TypeError), match="assign a tensor of another kind|several dtypes"),
     ):
-        first_step.__wrapped__("ugatit", "float32", "paddle", "float16", "gpu")
+        first_step.__wrapped__("ugatit", "float32", "paddle", "float16", branch)
 
 
 def test_a_gradient_in_another_dtype_fails():

@@ -1,0 +1,157 @@
+"""Count what an iteration asks of a device: kernels, synchronisations with the host, bytes between the two.
+
+python tools/bench.py iteration --device cpu [--branch gpu] [--size 256] [--ch 2]
+
+What takes long on a GPU can so be counted without one: `--branch gpu` takes the ways that a GPU takes, which is the
+default. Kernels are those that Paddle's profiler sees, forward, backward and of the optimisers; `views` of them only
+look at memory in another shape, for which a GPU launches none. A synchronisation is a moment at which Python asks for
+a value. On a GPU, time is measured between two synchronisations, and memory is the allocator's peak.
+"""
+
+import argparse
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from unittest.mock import patch
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
+
+import paddle  # noqa: E402, I001
+from paddle import profiler  # noqa: E402
+
+from paddle_ugatit.backend import device  # noqa: E402
+from paddle_ugatit.backend.errors import UsageError  # noqa: E402
+from paddle_ugatit.training import Config  # noqa: E402
+from paddle_ugatit.training.diverged import finite_values  # noqa: E402
+from paddle_ugatit.training.ugatit import Trainer  # noqa: E402
+
+KERNEL = (" compute", " kernel launch")  # by which the events of the two versions of Paddle end
+VIEWS = ("reshape", "squeeze", "unsqueeze", "flatten", "transpose", "slice", "unbind")
+READS = ("numpy", "item", "tolist", "__array__", "__bool__", "__float__", "__int__", "__index__")
+
+
+class Counts:
+    """What was counted: `kernels`, name -> number; `synchronisations`, name of the method -> number; `bytes`."""
+
+    def __init__(self) -> None:
+        self.kernels: Counter[str] = Counter()
+        self.synchronisations: Counter[str] = Counter()
+        self.bytes = 0
+        self._depth = 0
+
+    def views(self) -> int:
+        """Return the number of kernels that only look at memory in another shape."""
+        return sum(count for name, count in self.kernels.items() if name.removesuffix("_grad") in VIEWS)
+
+    def reading(self, name: str, method):
+        """Return a method of Tensor that is counted, unless another one calls it."""
+
+        def counted(tensor, *args, **options):
+            if not self._depth:
+                self.synchronisations[name] += 1
+                self.bytes += tensor.size * tensor.element_size()
+            self._depth += 1
+            try:
+                return method(tensor, *args, **options)
+            finally:
+                self._depth -= 1
+
+        return counted
+
+    def writing(self, make):
+        """Return paddle.to_tensor, whose bytes are counted."""
+
+        def counted(*args, **options):
+            made = make(*args, **options)
+            self.bytes += made.size * made.element_size()
+            return made
+
+        return counted
+
+
+@contextmanager
+def counting() -> Iterator[Counts]:
+    """Within the block, count; yields the Counts, which are complete after it."""
+    counts = Counts()
+    with ExitStack() as stack:
+        for name in READS:
+            if method := getattr(paddle.Tensor, name, None):
+                stack.enter_context(patch.object(paddle.Tensor, name, counts.reading(name, method)))
+        stack.enter_context(patch.object(paddle, "to_tensor", counts.writing(paddle.to_tensor)))
+        profile = profiler.Profiler(targets=[profiler.ProfilerTarget.CPU], on_trace_ready=lambda _: None)
+        profile.start()
+        try:
+            yield counts
+        finally:
+            profile.stop()
+    nodes = list(profile.profiler_result.get_data().values())
+    while nodes:
+        node = nodes.pop()
+        nodes += node.children_node
+        for ending in KERNEL:
+            if node.name.endswith(ending):
+                counts.kernels[node.name.removesuffix(ending)] += 1
+
+
+@contextmanager
+def branch_of(name: str) -> Iterator[None]:
+    """Within the block, take the ways of a "cpu" or "gpu", whatever the device is."""
+    with patch.object(device, "on_cpu", lambda x: name == "cpu"):
+        yield
+
+
+def iteration(config: Config, branch: str) -> tuple[Counts, float]:
+    """Return the counts of the third iteration of a run, and the seconds of the host for a later one."""
+    trainer, shape = Trainer(config), [config.batch_size, config.img_ch, config.img_size, config.img_size]
+
+    def once() -> None:
+        finite_values(trainer.step(paddle.rand(shape), paddle.rand(shape)), trainer.iteration)
+
+    with branch_of(branch):
+        for _ in range(2):
+            once()
+        with counting() as counts:
+            once()
+        seconds = []
+        for _ in range(5):
+            start = time.perf_counter()
+            once()
+            seconds.append(time.perf_counter() - start)
+    return counts, min(seconds)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Print the counts and return the exit code."""
+    parser = argparse.ArgumentParser(prog="bench iteration", description=__doc__.split("\n")[0])
+    parser.add_argument("--device", required=True, metavar="NAME", help="where to compute: cpu, gpu, gpu:1 ...")
+    parser.add_argument("--branch", choices=("cpu", "gpu"), default="gpu", help="whose ways to take (gpu)")
+    parser.add_argument("--size", type=int, default=256, metavar="N", help="image size (256)")
+    parser.add_argument("--ch", type=int, default=64, metavar="N", help="channels of the first layer (64)")
+    parser.add_argument("--n-res", type=int, default=4, metavar="N", help="residual blocks (4)")
+    parser.add_argument("--full", action="store_true", help="the full generator instead of the light one")
+    arguments = parser.parse_args(argv)
+    try:
+        used = device.choose(arguments.device)
+        config = Config(light=not arguments.full, ch=arguments.ch, n_res=arguments.n_res, img_size=arguments.size)
+    except (UsageError, ValueError) as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return 2
+    counts, seconds = iteration(config, arguments.branch)
+    kind = "full" if arguments.full else "light"
+    print(f"iteration: {kind} model, ch {arguments.ch}, {arguments.size} px, on {used}, ways of a {arguments.branch}")
+    print("| kernels | of these views | synchronisations | bytes between host and device | seconds |")
+    print("|---|---|---|---|---|")
+    numbers = counts.kernels.total(), counts.views(), counts.synchronisations.total(), counts.bytes
+    print(f"| {' | '.join(map(str, numbers))} | {seconds:.3f} |")
+    print("most frequent: " + ", ".join(f"{name} {count}" for name, count in counts.kernels.most_common(12)))
+    if used.startswith("gpu"):
+        print(f"peak of the allocator: {paddle.device.cuda.max_memory_allocated() / 2**30:.2f} GiB")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
