@@ -62,7 +62,7 @@ def _run(arguments):
         raise UsageError(f"unknown fault {', '.join(map(str, sorted(unknown)))}; choose from 1 to {len(CATALOGUE)}")
     command.require(arguments, seeds=(0, 10_000), strangers=(0, 10_000), seed=command.SEED)
     if arguments.strangers is not None:
-        return strangers.check(arguments.strangers or None, arguments.seed)
+        return strangers.check(arguments.strangers or None, arguments.seed, arguments.others)
     command.prepare_outputs(arguments.json, arguments.html)
     start = time.perf_counter()
     numbers = arguments.only or (SUBSET if arguments.subset else None)

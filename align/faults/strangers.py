@@ -20,9 +20,11 @@ from tqdm import tqdm
 
 from align.cases.pair import Pair
 from align.checks.layers import check_case
-from align.compare.reference import measure
-from align.compare.sides import torch_side_of
+from align.compare.narrowing import narrowed
+from align.compare.reference import loaded, measure, set_mode
+from align.compare.sides import paddle_side_of, torch_side_of
 from align.compare.verdict import UNKNOWN
+from align.faults import other_tools
 from align.faults.strange_models import MODELS, PADDLE, TORCH
 from paddle_ugatit.cli import command
 
@@ -237,8 +239,44 @@ def chosen(count: int | None, seed: int) -> list[tuple[Bug, int]]:
     return [(bug, rng.randrange(1000)) for bug in drawn]
 
 
-def check(count: int | None, seed: int) -> int:
-    """Try bugs, print those that are not located or not named, and the rates; return 0 if they are reached, else 1."""
+def models_of(bug: Bug, seed: int) -> tuple[Pair, Any, Any]:
+    """Return the pair, PyTorch's model and Paddle's with the bug, in float32 with the same weights."""
+    case = pair_of(bug, seed)
+    reference = measure(case, torch_side_of(case), seed, backward=False, float32=False)
+    case, reference, _ = narrowed(case, reference, lambda case: paddle_side_of(case)("float32"))
+    twin = loaded(torch_side_of(case)("float32"), case, seed, reference.weights)
+    side = paddle_side_of(case)("float32")
+    model = side.build(case.build, seed)
+    side.load(model, reference.weights)
+    if bug.plant:
+        bug.plant(model)
+    set_mode(model, case.training)
+    return case, twin, model
+
+
+def by_others(trials: list[tuple[Bug, int]]) -> Iterator[str]:
+    """Yield a line for each other tool: how many of the bugs it catches, in models where it is silent without one."""
+    for name, tool in other_tools.tools().items():
+        if isinstance(tool, str):
+            yield f"{name}: {tool}"
+            continue
+        silent = {}
+        for model in MODELS:
+            right = Bug(model, "nothing", "", ())
+            silent[model] = other_tools.told(tool, *models_of(right, 0)) == "passed"
+        asked = [(bug, seed) for bug, seed in trials if silent[bug.model]]
+        # A tool that raises is noticed by its user, whatever the reason.
+        caught = sum(other_tools.told(tool, *models_of(bug, seed)) != "passed" for bug, seed in asked)
+        unfit = [model for model, fits in silent.items() if not fits]
+        more = f"; cannot be used, or fires without a bug: {', '.join(unfit)}" if unfit else ""
+        yield f"{name}: {caught} of {len(asked)} caught{more}"
+
+
+def check(count: int | None, seed: int, others: bool = False) -> int:
+    """Try bugs, print those that are not located or not named, and the rates; return 0 if they are reached, else 1.
+
+    With `others`, print also how other tools fare on the same bugs.
+    """
     trials, start, found = chosen(count, seed), time.perf_counter(), []
     for bug, number in tqdm(trials, unit="bug", leave=False, disable=None):
         one = tried(bug, number)
@@ -257,6 +295,8 @@ def check(count: int | None, seed: int) -> int:
         f"{len(found)} bugs in {models} models, seed {seed}: caught {caught:.1%}, located {located:.1%}, named "
         f"{named:.1%}, named wrongly {wrong}; {time.perf_counter() - start:.0f} s"
     )
+    for line in by_others(trials) if others else ():
+        print(line, flush=True)
     if caught < 1 or located < LOCATED or named < NAMED or wrong:
         return command.failed(
             "check_faults", "the rates are not reached: 100 % caught, 95 % located, 70 % named, none wrong", 1
