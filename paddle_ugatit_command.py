@@ -38,6 +38,7 @@ CHECKS = {  # subcommand of align -> (script, line of help)
     "device": ("align.check_device", "the port on this very device, without PyTorch, and what training takes on it"),
     "faults": ("align.check_faults", "whether the checks find planted faults"),
     "mutants": ("align.check_mutants", "how many small changes to the port the checks notice"),
+    "api": ("align.check_api", "how Paddle's layers and functions differ from PyTorch's, measured"),
     "learning": ("align.check_learning", "how well each framework learns"),
     "round-trip": ("align.check_round_trip", "two PyTorch checkpoints, bit for bit"),
     "page": ("align.page", "draw the page of one or more reports"),

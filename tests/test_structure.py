@@ -36,6 +36,7 @@ ALIGN_ARROWS = {
     "checks": ("causes", "compare", "cases", "report"),
     "faults": ("checks", "compare", "cases", "report", "planting"),
     "mutants": ("checks", "compare", "cases", "report"),
+    "api": ("checks", "compare", "cases", "report"),
     "bench": ("checks", "compare", "cases", "report", "planting"),
     "examples": (),
 }
@@ -234,6 +235,9 @@ def test_a_shared_name_is_found():
         ("align/planting.py", "from align.cases import Case"),
         ("align/mutants/units.py", "from align.faults.layers import FAULTS"),
         ("align/bench/side.py", "from align.faults.layers import FAULTS"),
+        ("align/api/measure.py", "from align.faults.layers import FAULTS"),
+        ("align/checks/layers.py", "from align.api.tables import every"),
+        ("align/report/api_row.py", "from align.api import document"),
         ("align/check_all.py", "from align.check_forward import main"),
         ("paddle_ugatit/models/ugatit.py", "from paddle_ugatit.training import trainer"),
         ("paddle_ugatit/models/ugatit.py", "from .. import data"),

@@ -128,7 +128,7 @@ def compared(theirs: Callable, ours: Callable, names: Mapping[str, str]) -> list
     lines += [
         _line(None, name, _NONE, default)
         for name, default in known.items()
-        if name not in used and name not in ("name", "self")
+        if name not in used and name not in ("name", "self", *_OLD)
     ]
     return lines
 
@@ -140,7 +140,9 @@ def _line(theirs: str | None, ours: str | None, default: Any, other: Any) -> dic
         "torch": theirs,
         "paddle": ours,
         "defaults": shown,
-        "differ": both and not _equal(default, other),
+        "differ": both
+        and not _equal(default, other)
+        and not (str(ours).endswith("_attr") and (default, other) == (True, None)),
     }
 
 

@@ -2,6 +2,7 @@
 
 import ast
 import inspect
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from textwrap import dedent
@@ -14,7 +15,7 @@ LIMIT = 1e-11  # in float64, relative to a tensor's largest value: some 4 digits
 
 
 @dataclass(frozen=True)
-class Given:
+class Sample:
     """The tensors of one call. Those of an `edge` have unusual values; `turned` makes views with strides of them."""
 
     label: str
@@ -29,7 +30,7 @@ class Given:
 class Entry:
     """One line: PyTorch's name below `torch`, Paddle's below `paddle`, or "" if it has none.
 
-    `inputs(rng)` returns the Given; `uses` holds PyTorch's arguments of each use. `recipe` takes what
+    `inputs(rng)` returns the Sample; `uses` holds PyTorch's arguments of each use. `recipe` takes what
     PyTorch's function takes and computes the same with Paddle; that of a layer or an optimiser takes its arguments and
     returns one.
     """
@@ -37,7 +38,7 @@ class Entry:
     torch: str
     paddle: str
     kind: str = "function"
-    inputs: Callable[[np.random.Generator], list[Given]] | None = None
+    inputs: Callable[[np.random.Generator], list[Sample]] | None = None
     uses: Sequence[Mapping[str, Any]] = ({},)
     names: Mapping[str, str] = field(default_factory=dict)  # PyTorch's argument -> Paddle's, where no alias tells
     recipe: Callable | None = None
@@ -56,13 +57,29 @@ class Entry:
 
 def recipe_text(function: Callable) -> tuple[str, str]:
     """Return what a recipe says of itself, and its code: what it returns, or its whole body."""
+    around = inspect.getclosurevars(function).nonlocals
+    if callable(around.get("function")):  # the recipe makes a layer of a function
+        return recipe_text(around["function"])
     tree = ast.parse(dedent(inspect.getsource(function))).body[0]
     assert isinstance(tree, ast.FunctionDef)
     said = (ast.get_docstring(tree) or "").partition("\n")[0]
     body = tree.body[1:] if ast.get_docstring(tree) else tree.body
-    if len(body) == 1 and isinstance(body[0], ast.Return) and body[0].value is not None:
-        return said, ast.unparse(body[0].value)
-    return said, "\n".join(map(ast.unparse, body))
+    body = [_Numbers(around).visit(node) for node in body]
+    whole = len(body) == 1 and isinstance(body[0], ast.Return) and body[0].value is not None
+    code = ast.unparse(body[0].value) if whole else "\n".join(map(ast.unparse, body))
+    return said, re.sub(r"getattr\((\w+), f'(\w+)\{(\d+)\}(\w+)'\)", r"\1.\2\3\4", code)
+
+
+class _Numbers(ast.NodeTransformer):
+    """Writes the number that a name stands for, such as that of the axes of a layer."""
+
+    def __init__(self, known: Mapping[str, Any]) -> None:
+        self.known = known
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:  # noqa: N802
+        """Replace the name of a whole number."""
+        value = self.known.get(node.id)
+        return ast.Constant(value) if type(value) is int else node
 
 
 def looked_up(root: Any, name: str) -> Any:

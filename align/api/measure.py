@@ -10,13 +10,13 @@ import paddle
 import torch
 
 from align.api import arguments, trained
-from align.api.entry import Entry, Given, looked_up
+from align.api.entry import Entry, Sample, looked_up
 from align.api.running import NO_PAIR, Models, called, cotangents_of, results, sides_of_function
+from align.api.verdict import SMALL
 from align.compare import constants
 from align.compare.pair_torch import TorchPairSide
 
 KINDS = ("forward", "gradient")
-SMALL = 1e-5  # relative: no constant in float32 makes a larger difference
 Numbers = dict[str, np.ndarray]
 
 
@@ -65,13 +65,13 @@ class _Use:
 
     def __init__(self, entry: Entry, ours: Callable | None, options: Mapping[str, Any], seed: int) -> None:
         self.entry, self.ours, self.options, self.seed = entry, ours, options, seed
-        self.givens = entry.inputs(np.random.default_rng(seed)) if entry.inputs else [Given("", ())]
+        self.givens = entry.inputs(np.random.default_rng(seed)) if entry.inputs else [Sample("", ())]
         self.models: Models | None = None
         if entry.kind == "layer":
             theirs = looked_up(torch, entry.torch)
             self.models = Models(entry, lambda: theirs(**options), seed)
 
-    def row(self, given: Given) -> dict[str, Any]:
+    def row(self, given: Sample) -> dict[str, Any]:
         """Return the errors of Paddle called as PyTorch, and by the recipe, in both dtypes."""
         found: dict[str, Any] = {}
         truth = self._reference("float64", given, (), None)

@@ -8,7 +8,7 @@ import paddle
 import torch
 from paddle.nn.layer.rnn import RNNBase
 
-from align.api.entry import Entry, Given
+from align.api.entry import Entry, Sample
 from align.cases.case import randomise
 from align.cases.pair import Pair
 from align.compare.pair_paddle import PaddlePairSide
@@ -25,7 +25,7 @@ def turned(side: Any, tensor: Any) -> Any:
     return tensor.permute(axes) if side.name == "torch" else tensor.transpose(axes)
 
 
-def called(side: Any, entry: Entry, function: Callable, given: Given, options: Mapping, names: Mapping) -> Any:
+def called(side: Any, entry: Entry, function: Callable, given: Sample, options: Mapping, names: Mapping) -> Any:
     """Call a function or layer; returns its Parts and the tensors that were given, which may have gradients."""
     arrays = [*given.arrays, *given.named.values()]
     leaves = [side.tensor(np.asarray(array), grad=True) for array in arrays]

@@ -22,11 +22,12 @@ SAME, CONSTANT, EDGES, DIFFERS, MISSING = (
     "missing",
 )
 VERDICTS = (SAME, CONSTANT, EDGES, DIFFERS, MISSING)
+SMALL = 1e-5  # relative: no constant in float32 makes a larger difference
 FLOORS, ULPS = 8, 2e-6  # in float32: times PyTorch's own error, and relative to the largest value at least
 
 
 @dataclass
-class Side:
+class Summary:
     """How one way of calling Paddle does over all uses: largest errors, and what does not agree."""
 
     forward: float | None = None
@@ -39,9 +40,9 @@ class Side:
     compared: int = 0
 
 
-def summary_of(line: dict[str, Any], way: str, limit: float = LIMIT) -> Side:
+def summary_of(line: dict[str, Any], way: str, limit: float = LIMIT) -> Summary:
     """Sum up "naive" or "recipe" over the uses of a measured line."""
-    side = Side()
+    side = Summary()
     for use in line["uses"]:
         found = use.get(way)
         if found is None or ("torch" in use and "forward" not in found and "refused" in found):
@@ -50,9 +51,7 @@ def summary_of(line: dict[str, Any], way: str, limit: float = LIMIT) -> Side:
         into = side.edges if use["edge"] else side.wrong
         side.compared += 1
         if "torch" in use:
-            if use["edge"]:
-                side.edges.append(f"{use['given']}: PyTorch refuses")
-            continue
+            continue  # what PyTorch refuses, nobody ports
         if "refused" in found:
             into.append(f"{name}: {found['refused']}")
             continue
@@ -60,17 +59,18 @@ def summary_of(line: dict[str, Any], way: str, limit: float = LIMIT) -> Side:
     return side
 
 
-def _judge(side: Side, use: dict, found: dict, name: str, into: list[str], limit: float) -> None:
+def _judge(side: Summary, use: dict, found: dict, name: str, into: list[str], limit: float) -> None:
     values = [found[kind] for kind in ("forward", "gradient")]
     if not use["edge"]:
         side.forward, side.gradient = (
             _larger(a, b) for a, b in zip((side.forward, side.gradient), values, strict=True)
         )
     wrong = [(kind, value) for kind, value in zip(("forward", "gradient"), values, strict=True) if _above(value, limit)]
-    if wrong and found.get("constants"):
-        side.constants += [text for text in found["constants"] if text not in side.constants]
+    like = use["edge"] and side.constants and all(value < SMALL for _, value in wrong)  # as the ordinary uses
+    if wrong and (found.get("constants") or like):
+        side.constants += [text for text in found.get("constants", []) if text not in side.constants]
     elif wrong:
-        kind, value = wrong[0]
+        kind, value = wrong[0] if wrong[0][1] > SMALL else wrong[-1]  # not a constant, if there is more
         into.append(f"{name}: {said(found.get(f'{kind} at', kind), value)}")
     single, floor = found.get("float32"), use.get("floor")
     if "refused32" in found:

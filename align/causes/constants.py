@@ -57,15 +57,22 @@ def measured(case: Pair, reference: Reference, check: str, float32: bool = False
     return replace(found, facts=reference.facts).only(case.layers)
 
 
-def called(case: Pair, reference: Reference) -> list[str]:
-    """Return the constants whose functions PyTorch's model calls, in the order of WAYS."""
+def called(case: Pair, reference: Reference, layer: str = "") -> list[str]:
+    """Return the constants whose functions PyTorch's model calls, or one of its layers, in the order of WAYS."""
     from align.compare.constants import WAYS, noted
 
     found: set[str] = set()
     side = torch_side_of(case)("float64")
     model = loaded(side, case, reference.seed, reference.weights)
-    with noted(found):
-        outputs_of(side, model, reference.inputs)
+    place = model.get_submodule(layer)
+    own = place.forward
+
+    def forward(*arguments, **options):
+        with noted(found):
+            return own(*arguments, **options)
+
+    place.forward = forward
+    outputs_of(side, model, reference.inputs)
     return [name for name in WAYS if name in found and name not in case.arithmetic]
 
 

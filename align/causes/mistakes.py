@@ -50,7 +50,7 @@ def _layer_plants(model, path, leaf, arguments, size):
     yield from stylegan2.layer_mistakes(leaf)
     if isinstance(leaf, nn.ReflectionPad2d | nn.ZeroPad2d | nn.ReplicationPad2d):
         yield from _pads(leaf)
-    if isinstance(leaf, nn.AvgPool2d | nn.MaxPool2d):
+    if isinstance(leaf, nn.AvgPool1d | nn.AvgPool2d | nn.AvgPool3d | nn.MaxPool1d | nn.MaxPool2d | nn.MaxPool3d):
         for name in ("ceil_mode", "count_include_pad"):
             if hasattr(leaf, name):
                 yield f"{name} {not getattr(leaf, name)}", put(**{name: not getattr(leaf, name)})

@@ -39,14 +39,15 @@ def find_cause(case, reference, check, blamed, tamper=None, seconds=SECONDS):
     found = _found(case, reference, check, blamed, tamper, seconds)
     if found["name"] != UNKNOWN or not isinstance(case, Pair) or blamed.what == "weight":
         return found
-    names = called(case, reference)  # a mistake beside the constants that Paddle's layer keeps in float32
-    if not names:
-        return found
-    both = _found(replace(case, arithmetic=(*case.arithmetic, *names)), reference, check, blamed, tamper, seconds)
-    tried = found["tried"] + both["tried"]
-    if both["name"] == UNKNOWN:
-        return found | {"tried": tried}
-    return both | {"name": f"{both['name']}, beside constants that Paddle keeps in float32", "tried": tried}
+    tried, known = found["tried"], set(reference.types)
+    inside = [called(case, reference, blamed.layer)] if blamed.what != "input" and blamed.layer in known else []
+    for names in filter(None, dict.fromkeys(map(tuple, [*inside, called(case, reference)]))):
+        # A mistake beside the constants that Paddle's layer keeps in float32.
+        both = _found(replace(case, arithmetic=(*case.arithmetic, *names)), reference, check, blamed, tamper, seconds)
+        tried += both["tried"]
+        if both["name"] != UNKNOWN:
+            return both | {"name": f"{both['name']}, beside constants that Paddle keeps in float32", "tried": tried}
+    return found | {"tried": tried}
 
 
 def _found(case, reference, check, blamed, tamper, seconds):

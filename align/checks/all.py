@@ -1,10 +1,11 @@
 """Run every check of the project, one after another; write one page and return one exit code.
 
-    python align/check_all.py [--quick] [--out DIR] [--only NAME ...]
+    python align/check_all.py [--quick] [--out DIR] [--only NAME ...] [--reprod-log DIR]
 
 Each runs in its own process and writes DIR/<name>.json and DIR/<name>.log; DIR/index.html shows them all. With --quick
-every check runs, each on fewer cases (QUICK), which the page says. Exit code: 0 all aligned, 1 something diverged, 2
-something could not be compared (and nothing diverged).
+every check runs, each on fewer cases (QUICK), which the page says. With --reprod-log the files that reviewers of a
+reproduction read are written for U-GAT-IT (align/checks/reproduction.py), and no check runs besides. Exit code: 0 all
+aligned, 1 something diverged, 2 something could not be compared (and nothing diverged).
 """
 
 import json
@@ -108,5 +109,19 @@ def main(argv=None):
     )
     parser.add_argument("--quick", action="store_true", help="run every check on fewer cases, within 4 minutes")
     running.add_device(parser)
+    parser.add_argument(
+        "--reprod-log", metavar="DIR", help="write both sides' results at every verification point, as reprod_log does"
+    )
     arguments = parser.parse_args(argv)
-    return running.run("check_all", lambda: check(arguments))
+    return running.run("check_all", lambda: log(arguments) if arguments.reprod_log else check(arguments))
+
+
+def log(arguments):
+    """Write the files of a reproduction's verification points; returns 0 if all of them agree, 1 if not."""
+    from align.checks.reproduction import written
+
+    running.use_device(arguments)
+    logs, passed = written(arguments.reprod_log)
+    for path in logs:
+        print(f"{path}: {path.read_text(encoding='utf-8').rstrip().splitlines()[-1]}")
+    return 0 if passed else failed("check_all", f"some results differ, see {arguments.reprod_log}", 1)

@@ -14,6 +14,7 @@ from align.compare.reference import NotComparable, by_key, outputs_of, repeats, 
 from align.compare.sides import paddle_side_of
 from align.compare.verdict import UNDETERMINED, Judge, blame, blame_message, in_order, structure, weight_rows
 from align.compare.views import Isolated, Propagated, Whole
+from align.report.api_row import line_about
 from paddle_ugatit.weights import WeightError
 
 
@@ -53,6 +54,8 @@ def check_case(case, reference, check, dtypes=("float64", "float32"), tamper=Non
         cause = _cause(case, reference, check, blamed, tamper)
     verdict = "not comparable" if problem else "diverged" if blamed else "aligned"
     blamed = blamed and {**asdict(blamed), "message": _message(case, reference, blamed), "cause": cause}
+    if blamed and isinstance(case, Pair):
+        blamed["more"] = line_about(blamed)
     notes = [problem] if problem else [line for line in (structure(rows), *dict.fromkeys(notes)) if line]
     return case_entry(case, reference.seed, verdict, "; ".join(notes), start, blamed, rows)
 

@@ -1,4 +1,4 @@
-"""Both sides' results in the files of Paddle's paper-reproduction guide, which reprod_log reads: `written`.
+"""Both sides' results in the files of Paddle's paper-reproduction guide, which reprod_log reads: `written`, `write`.
 
 NAME_paddle.npy and NAME_ref.npy hold a dictionary of arrays, NAME_diff.log what reprod_log's comparison prints. NAME is
 `forward` (outputs), `loss` (outputs without axes) or `bp_align` (gradients of inputs and parameters).
@@ -37,10 +37,18 @@ def written(folder: Path | str, check: str, case: Pair, reference: Reference) ->
         theirs, ours = values.setdefault(name, ({}, {}))
         theirs[f"{key.what}_{path}_{key.call}"] = np.asarray(array)
         ours[f"{key.what}_{path}_{key.call}"] = np.asarray(found[key])
+    return write(folder, values, case.limit)
+
+
+def write(folder: Path | str, values: dict[str, tuple[dict, dict]], limit: float) -> list[Path]:
+    """Write the files of each name: its arrays of PyTorch and of Paddle, by the same keys; returns the logs' paths.
+
+    Raises InputError if the folder cannot be written.
+    """
     folder = Path(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        return [_write(folder, name, *sides, case.limit) for name, sides in values.items()]
+        return [_write(folder, name, *sides, limit) for name, sides in values.items()]
     except OSError as error:
         raise InputError(f"{folder}: cannot be written: {error.strerror or error}") from error
 
@@ -67,7 +75,11 @@ def _write(folder, name, theirs, ours, limit):
     for key, array in theirs.items():
         other = ours[key]
         same = array.shape == other.shape
-        value = float(np.abs(array - other).mean()) if same and array.size else float("nan")
+        value = (
+            float(np.abs(np.asarray(array, float) - np.asarray(other, float)).mean())
+            if same and array.size
+            else float("nan")
+        )
         passed &= (fits := same and value <= limit)
         lines += [f"{key}: ", f"\tmean diff: check passed: {fits}, value: {value}"]
     lines.append("diff check passed" if passed else "diff check failed")

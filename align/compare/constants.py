@@ -17,7 +17,7 @@ import torch.nn.functional as F
 
 _avg_pools = {n: getattr(F, f"avg_pool{n}d") for n in (1, 2, 3)}
 _interpolate, _batch_norm, _own_softshrink = F.interpolate, F.batch_norm, F.softshrink
-_own_softplus = F.softplus
+_own_softplus, _own_rrelu = F.softplus, F.rrelu
 
 
 def single(value: float) -> float:
@@ -52,6 +52,12 @@ def _softshrink(input, lambd=0.5):
 
 def _softplus(input, beta=1.0, threshold=20.0):
     return _own_softplus(input, single(beta), single(threshold))
+
+
+def _rrelu(input, lower=1 / 8, upper=1 / 3, training=False, inplace=False):
+    if training:
+        return _own_rrelu(input, lower, upper, training)
+    return torch.where(input >= 0, input, input * single((single(lower) + single(upper)) / 2))
 
 
 def _selu(input, inplace=False):
@@ -180,7 +186,7 @@ def _of_functional(**functions: Callable) -> tuple:
 
 
 _NORMS = ("layer_norm", "batch_norm", "instance_norm", "group_norm")
-_SLOPES = {"elu": "alpha", "celu": "alpha", "leaky_relu": "negative_slope"}
+_SLOPES = {"elu": "alpha", "celu": "alpha", "leaky_relu": "negative_slope", "huber_loss": "delta"}
 WAYS = {
     "eps": Way("eps of a norm", _of_functional(**{name: _rounded(getattr(F, name), "eps") for name in _NORMS[:3]})),
     "eps of groups": Way("eps of a group norm", _of_functional(group_norm=_rounded(F.group_norm, "eps"))),
@@ -191,6 +197,7 @@ WAYS = {
     },
     "softplus": Way("beta and threshold of softplus", _of_functional(softplus=_softplus)),
     "softshrink": Way("the threshold of softshrink", _of_functional(softshrink=_softshrink)),
+    "rrelu": Way("the slope of rrelu", _of_functional(rrelu=_rrelu)),
     "selu": Way("alpha and scale of selu", _of_functional(selu=_selu)),
     "hardsigmoid": Way("the slope 1/6 of hardsigmoid (0.1666667)", _of_functional(hardsigmoid=_hardsigmoid)),
     "pool": Way(

@@ -20,6 +20,7 @@ import torch
 from align.cases import randomise
 from align.compare.paddle_side import PaddleSide
 from align.compare.reference import outputs_of, set_mode
+from align.compare.sides import paddle_side_of, torch_side_of
 from align.compare.torch_side import TorchSide
 from align.faults.catalogue import CASES, MODEL_FAULTS
 from align.faults.controls import CONTROLS
@@ -67,7 +68,7 @@ def _padiff():
 
     def differs(case, twin, model):
         """Run its default mode on the first call's inputs; its logs go beside the first folder of sys.path."""
-        theirs, ours = TorchSide("float32"), PaddleSide("float32")
+        theirs, ours = torch_side_of(case)("float32"), paddle_side_of(case)("float32")
         inputs = dict(zip("xyz", case.inputs(0)[0], strict=False))
         given = [{name: side.tensor(array) for name, array in inputs.items()} for side in (ours, theirs)]
         options = {"atol": 1e-5, "rtol": 1e-5}  # its defaults fail at any rounding error
@@ -139,6 +140,14 @@ def alarms_of(tool):
     return alarms, len(asked)
 
 
+def told(tool, case, twin, model):
+    """Return whether a tool says that two models differ: "caught" or "passed", or that it stopped."""
+    try:
+        return "caught" if tool(case, twin, model) else "passed"
+    except Exception as error:  # foreign code may raise anything
+        return f"stopped: {type(error).__name__}"
+
+
 def _answer(tool, case, tamper):
     theirs, ours = TorchSide("float32"), PaddleSide("float32")
     twin, model = theirs.build(case.build, 0), ours.build(case.build, 0)
@@ -150,15 +159,15 @@ def _answer(tool, case, tamper):
             tamper(model)
         set_mode(twin, case.training)
         set_mode(model, case.training)
-        return "caught" if tool(case, twin, model) else "passed"
-    except Exception as error:  # foreign code may raise anything
+    except Exception as error:  # as told() does
         return f"stopped: {type(error).__name__}"
+    return told(tool, case, twin, model)
 
 
 def _tensors(case, twin, model, seed=0):
     """Outputs and parameter gradients of both sides, by name."""
     found = []
-    for side, net in ((TorchSide("float32"), twin), (PaddleSide("float32"), model)):
+    for side, net in ((torch_side_of(case)("float32"), twin), (paddle_side_of(case)("float32"), model)):
         buffers = side.buffers(net)
         outputs = outputs_of(side, net, case.inputs(seed))
         side.set_buffers(net, buffers)

@@ -116,6 +116,7 @@ def case_line(case):
     if case["blamed"]:
         line += f"\n    first: {case['blamed']['message']}"
         line += cause_line(case["blamed"].get("cause"))
+        line += f"\n    more: {case['blamed']['more']}" if case["blamed"].get("more") else ""
         line += f"\n    {case['counts']['failed']} differ, {case['counts']['inherited']} more inherit it"
     if case["note"]:
         line += f"\n    {case['note']}"

@@ -214,6 +214,7 @@ def _blamed(blamed):
         "layer": layer_name(blamed),
         "where": f"call {blamed.get('call', 0)}, {blamed['what']}, {blamed['view']}",
         "message": blamed.get("message") or "",
+        "more": blamed.get("more") or "",
         "cause": name,
         "evidence": evidence,
     }

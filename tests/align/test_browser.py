@@ -36,6 +36,7 @@ def opened(page, tmp_path):
         text=True,
         timeout=120,
     )
+    (tmp_path / "dom.html").write_text(done.stdout)
     found = re.search(r'data-probe="([^"]*)"', done.stdout)
     console = [line for line in done.stderr.splitlines() if "CONSOLE" in line]
     return json.loads(found[1].replace("&quot;", '"')) if found else None, console

@@ -1,9 +1,11 @@
 """All checks as one: what one of them finds, or fails to do, decides the exit code."""
 
+import numpy as np
 import pytest
 
 from align.cases.initial import CASES as INITIAL
 from align.checks import all as check_all
+from align.checks import reproduction
 
 
 @pytest.mark.parametrize(
@@ -49,3 +51,30 @@ def test_a_check_that_fails_is_seen(tmp_path, capsys, monkeypatch):
     assert check_all.main(["--out", str(tmp_path), "--only", "data", "metric"]) == 1
     assert "DIVERGED: layer 3" in capsys.readouterr().out
     assert not (tmp_path / "data.json").exists()
+
+
+def test_the_files_of_every_verification_point(tmp_path, capsys, monkeypatch):
+    assert check_all.main(["--reprod-log", str(tmp_path)]) == 0
+    told = capsys.readouterr().out
+    for name in ("forward", "data", "metric", "loss", "lr", "bp_align", "train_align"):
+        assert f"{name}_diff.log: diff check passed" in told
+        sides = [np.load(tmp_path / f"{name}_{side}.npy", allow_pickle=True).tolist() for side in ("paddle", "ref")]
+        assert sides[0].keys() == sides[1].keys() and sides[0]
+    monkeypatch.setattr(reproduction, "STEPS", 1)
+    monkeypatch.setattr(reproduction, "NETWORKS", ("discriminator-local",))
+    own = reproduction.frechet.frechet_distance
+    monkeypatch.setattr(reproduction.frechet, "frechet_distance", lambda x, y: 1.01 * own(x, y))
+    assert check_all.main(["--reprod-log", str(tmp_path)]) == 1
+    said = capsys.readouterr()
+    assert "metric_diff.log: diff check failed" in said.out and "some results differ" in said.err
+
+
+def test_reprod_log_reads_those_files(tmp_path):
+    reprod_log = pytest.importorskip("reprod_log")
+    logs, passed = reproduction.written(tmp_path)
+    assert passed and len(logs) == 7
+    for log in logs:
+        helper, name = reprod_log.ReprodDiffHelper(), log.name.removesuffix("_diff.log")
+        helper.compare_info(*(helper.load_info(str(tmp_path / f"{name}_{side}.npy")) for side in ("ref", "paddle")))
+        helper.report(path=str(tmp_path / "again.log"))
+        assert "passed" in (tmp_path / "again.log").read_text()

@@ -29,7 +29,7 @@ def exact_elu(x, alpha=1.0):
 
 
 def exact_celu(x, alpha=1.0):
-    """With alpha in the tensor's dtype."""
+    """With alpha in the tensor's dtype; in PyTorch's own gradient 1/alpha is in float32."""
     alpha = paddle.full([], alpha, x.dtype)
     return paddle.where(x > 0, x, alpha * paddle.expm1(paddle.clip(x, max=0.0) / alpha))
 
@@ -43,7 +43,7 @@ def exact_selu(x):
 
 
 def exact_hardsigmoid(x):
-    """With 1/6 in the tensor's dtype."""
+    """With 1/6 in the tensor's dtype; in PyTorch's own gradient it is in float32."""
     return paddle.clip(x * paddle.full([], 1 / 6, x.dtype) + 0.5, 0.0, 1.0)
 
 
@@ -63,31 +63,26 @@ def softmin(x, dim=None):
     return F.softmax(-x, dim)
 
 
-def gelu_layer(approximate="none"):
-    """Paddle's argument is a boolean."""
-    return nn.GELU(approximate=approximate == "tanh")
+class Activation(nn.Layer):
+    """One of the functions above as a layer."""
 
-
-def thresholded(threshold, value):
-    """Paddle's layer has a value as well since 3.0; in 2.6 it is 0."""
-    return nn.ThresholdedReLU(threshold, value)
-
-
-class SlopeAtZero(nn.Layer):
-    """The leaky ReLU whose derivative at 0 is the slope."""
-
-    def __init__(self, slope: float) -> None:
+    def __init__(self, function, options) -> None:
         super().__init__()
-        self.slope = slope
+        self.function, self.options = function, options
 
-    def forward(self, x: paddle.Tensor) -> paddle.Tensor:
-        """Return x where x > 0, else slope x."""
-        return slope_at_zero(x, self.slope)
+    def forward(self, x):
+        """Return the function's value."""
+        return self.function(x, **self.options)
 
 
-def leaky_layer(negative_slope=0.01):
-    """The derivative at 0 is the slope, as in PyTorch."""
-    return SlopeAtZero(negative_slope)
+def as_layer(function):
+    """The recipe that makes a layer of a function."""
+
+    def layer(**options):
+        """As the function."""
+        return Activation(function, options)
+
+    return layer
 
 
 _OWN = "`layers/leaky_relu.py`: the derivative at 0 is PyTorch's"
@@ -136,15 +131,23 @@ TABLE = [
     ],
     Entry("nn.SiLU", "nn.Silu", "layer", LAYER),
     Entry("nn.Identity", "nn.Identity", "layer", LAYER),
-    Entry("nn.LeakyReLU", "nn.LeakyReLU", "layer", LAYER, ({"negative_slope": 0.2}, {}), recipe=leaky_layer, own=_OWN),
-    Entry("nn.ELU", "nn.ELU", "layer", LAYER, ({}, {"alpha": 0.7})),
-    Entry("nn.CELU", "nn.CELU", "layer", LAYER, ({}, {"alpha": 0.7})),
-    Entry("nn.SELU", "nn.SELU", "layer", LAYER),
-    Entry("nn.GELU", "nn.GELU", "layer", LAYER, ({}, {"approximate": "tanh"}), recipe=gelu_layer),
+    Entry(
+        "nn.LeakyReLU",
+        "nn.LeakyReLU",
+        "layer",
+        LAYER,
+        ({"negative_slope": 0.2}, {}),
+        recipe=as_layer(slope_at_zero),
+        own=_OWN,
+    ),
+    Entry("nn.ELU", "nn.ELU", "layer", LAYER, ({}, {"alpha": 0.7}), recipe=as_layer(exact_elu)),
+    Entry("nn.CELU", "nn.CELU", "layer", LAYER, ({}, {"alpha": 0.7}), recipe=as_layer(exact_celu)),
+    Entry("nn.SELU", "nn.SELU", "layer", LAYER, recipe=as_layer(exact_selu)),
+    Entry("nn.GELU", "nn.GELU", "layer", LAYER, ({}, {"approximate": "tanh"}), recipe=as_layer(gelu_as_named)),
     Entry("nn.Hardtanh", "nn.Hardtanh", "layer", LAYER, ({}, {"min_val": -0.5, "max_val": 0.5})),
-    Entry("nn.Hardsigmoid", "nn.Hardsigmoid", "layer", LAYER),
+    Entry("nn.Hardsigmoid", "nn.Hardsigmoid", "layer", LAYER, recipe=as_layer(exact_hardsigmoid)),
     Entry("nn.Softplus", "nn.Softplus", "layer", LAYER, ({}, {"beta": 1.3, "threshold": 2.0})),
-    Entry("nn.Softshrink", "nn.Softshrink", "layer", LAYER, ({}, {"lambd": 0.3})),
+    Entry("nn.Softshrink", "nn.Softshrink", "layer", LAYER, ({}, {"lambd": 0.3}), recipe=as_layer(exact_softshrink)),
     Entry("nn.Hardshrink", "nn.Hardshrink", "layer", LAYER, ({}, {"lambd": 0.3})),
     Entry(
         "nn.Threshold",
@@ -152,7 +155,7 @@ TABLE = [
         "layer",
         LAYER,
         ({"threshold": 0.1, "value": 0.0}, {"threshold": 0.1, "value": 0.5}),
-        recipe=thresholded,
+        recipe=as_layer(threshold),
     ),
     Entry("nn.RReLU", "nn.RReLU", "layer", LAYER),
     Entry("nn.GLU", "nn.GLU", "layer", GATED, ({}, {"dim": 1})),

@@ -51,9 +51,9 @@ def addcdiv(x, a, b, value=1):
 
 
 def clamp(x, min=None, max=None):
-    """Clip with bounds that are tensors of the same dtype, so that Paddle does not round them to float32."""
-    x = x if min is None else paddle.maximum(x, paddle.full([], min, x.dtype))
-    return x if max is None else paddle.minimum(x, paddle.full([], max, x.dtype))
+    """With bounds that are tensors of the same dtype, which Paddle 2.6 rounds otherwise; NaN stays NaN."""
+    x = x if min is None else paddle.where(x < min, paddle.full([], min, x.dtype), x)
+    return x if max is None else paddle.where(x > max, paddle.full([], max, x.dtype), x)
 
 
 def maximum_of(x, y):

@@ -40,33 +40,39 @@ def mean_of_map(n):
 
 def interpolated(x, size=None, scale_factor=None, mode="nearest", align_corners=None):
     """Weights of PyTorch's grid, computed in the dtype of the maps, as two products."""
-    if mode != "bilinear":
+    if mode not in ("bilinear", "bicubic"):
         return F.interpolate(x, size, scale_factor, mode, bool(align_corners), 0)
     height, width = size or [n * scale_factor for n in x.shape[2:]]
-    rows, columns = (_grid(n, m, align_corners, x.dtype) for n, m in zip(x.shape[2:], (height, width), strict=True))
+    rows, columns = (
+        _grid(n, m, align_corners, mode, x.dtype) for n, m in zip(x.shape[2:], (height, width), strict=True)
+    )
     return paddle.matmul(paddle.matmul(rows, x), columns, transpose_y=True)
 
 
-def _grid(length, size, corners, dtype):
+def _grid(length, size, corners, mode, dtype):
     places = (
         np.arange(size) * ((length - 1) / (size - 1)) if corners else (np.arange(size) + 0.5) * (length / size) - 0.5
     )
-    places = np.clip(places, 0, length - 1)
-    weights = np.maximum(1 - np.abs(places[:, None] - np.arange(length)), 0)
+    weights = np.zeros((size, length))
+    places = places if mode == "bicubic" else np.clip(places, 0, length - 1)
+    for step in range(-1, 3):  # beyond the border stands the border's own value
+        cells = np.floor(places) + step
+        np.add.at(
+            weights, (np.arange(size), np.clip(cells, 0, length - 1).astype(int)), _share(np.abs(places - cells), mode)
+        )
     return paddle.to_tensor(weights).astype(dtype)
 
 
+def _share(far, mode):
+    if mode == "bilinear":
+        return np.maximum(1 - far, 0)
+    near, a = far <= 1, -0.75
+    return np.where(near, ((a + 2) * far - (a + 3)) * far**2 + 1, a * (((far - 5) * far + 8) * far - 4))
+
+
 def padded_evenly(x, pad, mode="constant", value=0.0):
-    """By PyTorch's order for any number of axes: the last axis first, given from behind."""
-    if mode != "constant" or len(pad) == 2 * x.ndim:
-        return F.pad(x, list(pad), mode, value)
-    first = [0] * (2 * x.ndim - len(pad))
-    sides = [n for i in range(len(pad) // 2) for n in pad[len(pad) - 2 * i - 2 : len(pad) - 2 * i]]
-    return (
-        F.pad(x, [*first, *sides], mode, value, pad_from_left_axis=True)
-        if x.ndim < 3
-        else F.pad(x, list(pad), mode, value)
-    )
+    """With zeros for the axes that are not given, which Paddle 2.6 needs."""
+    return F.pad(x, [*pad, *[0] * (2 * (x.ndim - 2) - len(pad))], mode, value)
 
 
 def normed(x, normalized_shape, eps=1e-5):
@@ -108,8 +114,9 @@ def affine(theta, size, align_corners=False):
 
 
 def grouped(x, num_groups, eps=1e-5):
-    """With a weight of ones: without one, Paddle's gradient is wrong."""
-    return F.group_norm(x, num_groups, eps, paddle.ones([x.shape[1]], x.dtype), paddle.zeros([x.shape[1]], x.dtype))
+    """By its formula: without a weight, the gradient of Paddle's is wrong; with one of ones it is right."""
+    parts = x.reshape([x.shape[0], num_groups, -1])
+    return normed(parts, parts.shape[2:], eps).reshape(x.shape)
 
 
 def embedded(x, weight, padding_idx=None):

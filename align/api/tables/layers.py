@@ -1,170 +1,33 @@
 """Layers with weights, norms, pooling, padding, resizing."""
 
 import numpy as np
-import paddle
 from paddle import nn
 
 from align.api.entry import Entry
 from align.api.inputs import fixed, several, shaped, values
+from align.api.tables.layer_recipes import (
+    adaptive,
+    attention,
+    batch_norm,
+    conv,
+    counting_padding,
+    decoder_layer,
+    encoder_layer,
+    folded,
+    grouped,
+    instance_norm,
+    linear,
+    one_layer,
+    pairwise,
+    rooted_sums,
+    upsample,
+    weighted_norm,
+)
 
 SECTION = "Layers"
 MAPS = {1: shaped((2, 4, 9), (3, 4, 7)), 2: shaped((2, 4, 9, 9), (1, 4, 7, 8)), 3: shaped((2, 4, 5, 6, 5))}
 ROWS = shaped((4, 6), (2, 3, 6))
 TOKENS = several((2, 5, 8))
-
-
-def batch_norm(n):
-    """The recipe for n axes."""
-
-    def layer(num_features, eps=1e-5, momentum=0.1, affine=True):
-        """momentum is what is kept; the unbiased variance must be kept by hand."""
-        given = {} if affine else {"weight_attr": False, "bias_attr": False}
-        return UNBIASED[n](num_features, 1 - momentum, eps, **given)
-
-    return layer
-
-
-def unbiased(base):
-    """Return a batch norm of Paddle that keeps the running variance as PyTorch does."""
-
-    class Unbiased(base):
-        def forward(self, x):
-            if self.training:
-                axes, shape = [0, *range(2, x.ndim)], [1, -1] + [1] * (x.ndim - 2)
-                mean = x.mean(axes)
-                centred = x - mean.reshape(shape)
-                variance = (centred * centred).mean(axes)
-                count = x.size // x.shape[1]
-                new = 1 - self._momentum
-                self._mean.set_value((self._mean * self._momentum + mean * new).detach())
-                self._variance.set_value(
-                    (self._variance * self._momentum + variance * (new * count / (count - 1))).detach()
-                )
-                x = centred / paddle.sqrt(variance + paddle.full([], self._epsilon, x.dtype)).reshape(shape)
-                return x if self.weight is None else x * self.weight.reshape(shape) + self.bias.reshape(shape)
-            return super().forward(x)
-
-    return Unbiased
-
-
-UNBIASED = {n: unbiased(getattr(nn, f"BatchNorm{n}D")) for n in (1, 2, 3)}
-
-
-def instance_norm(n):
-    """The recipe for n axes."""
-
-    def layer(num_features, eps=1e-5, affine=False):
-        """Without weights unless they are asked for."""
-        given = {} if affine else {"weight_attr": False, "bias_attr": False}
-        return getattr(nn, f"InstanceNorm{n}D")(num_features, eps, **given)
-
-    return layer
-
-
-def counting_padding(n):
-    """The recipe for n axes."""
-
-    def layer(kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True):
-        """exclusive is the opposite of count_include_pad, and its default too."""
-        return getattr(nn, f"AvgPool{n}D")(
-            kernel_size, stride, padding, ceil_mode=ceil_mode, exclusive=not count_include_pad
-        )
-
-    return layer
-
-
-def upsample(size=None, scale_factor=None, mode="nearest", align_corners=False):
-    """align_mode=0 is PyTorch's grid; maps without height need another data format."""
-    formats = {"linear": "NCW", "trilinear": "NCDHW"}
-    return nn.Upsample(size, scale_factor, mode, bool(align_corners), 0, data_format=formats.get(mode, "NCHW"))
-
-
-def weighted_norm(normalized_shape, eps=1e-5, elementwise_affine=True):
-    """Weights are left out by attributes."""
-    given = {} if elementwise_affine else {"weight_attr": False, "bias_attr": False}
-    return nn.LayerNorm(normalized_shape, eps, **given)
-
-
-def grouped(num_groups, num_channels, eps=1e-5, affine=True):
-    """Weights are left out by attributes."""
-    given = {} if affine else {"weight_attr": False, "bias_attr": False}
-    return nn.GroupNorm(num_groups, num_channels, eps, **given)
-
-
-def one_layer(cell):
-    """The recipe for a kind of recurrent layer."""
-
-    def layer(input_size, hidden_size, num_layers=1, batch_first=True, bidirectional=False, **more):
-        """time_major is the opposite of batch_first, direction a word."""
-        direction = "bidirect" if bidirectional else "forward"
-        return cell(input_size, hidden_size, num_layers, direction, not batch_first, **more)
-
-    return layer
-
-
-def attention(embed_dim, num_heads, batch_first=True):
-    """Always batch first; weights are not averaged over the heads."""
-    return nn.MultiHeadAttention(embed_dim, num_heads)
-
-
-def encoder_layer(d_model, nhead, dim_feedforward=2048, dropout=0.1, batch_first=True, norm_first=False):
-    """normalize_before is PyTorch's norm_first."""
-    return nn.TransformerEncoderLayer(d_model, nhead, dim_feedforward, dropout, normalize_before=norm_first)
-
-
-def decoder_layer(d_model, nhead, dim_feedforward=2048, dropout=0.1, batch_first=True, norm_first=False):
-    """normalize_before is PyTorch's norm_first."""
-    return nn.TransformerDecoderLayer(d_model, nhead, dim_feedforward, dropout, normalize_before=norm_first)
-
-
-def linear(in_features, out_features, bias=True):
-    """With PyTorch's initial values; the weight is stored transposed."""
-    return nn.Linear(in_features, out_features, bias_attr=None if bias else False)
-
-
-def conv(n, transposed=False):
-    """The recipe for n axes."""
-
-    def layer(*sizes, bias=True, **more):
-        """bias_attr=False leaves the bias out."""
-        kind = getattr(nn, f"Conv{n}DTranspose" if transposed else f"Conv{n}D")
-        return kind(*sizes, **more, bias_attr=None if bias else False)
-
-    return layer
-
-
-class Functional(nn.Layer):
-    """A function with fixed arguments as a layer."""
-
-    def __init__(self, function, **options) -> None:
-        super().__init__()
-        self.function, self.options = function, options
-
-    def forward(self, *tensors):
-        """Call the function."""
-        return self.function(*tensors, **self.options)
-
-
-def pixel_distance(p=2.0, eps=1e-6, keepdim=False):
-    """The same, with other names."""
-    return nn.PairwiseDistance(p, eps, keepdim)
-
-
-def adaptive(n):
-    """The recipe for n axes."""
-
-    def layer(output_size):
-        """A mean over the whole map has an exact gradient; other sizes have none."""
-        if output_size == 1:
-            return Functional(lambda x: x.mean(list(range(-n, 0)), keepdim=True))
-        return getattr(nn, f"AdaptiveAvgPool{n}D")(output_size)
-
-    return layer
-
-
-def folded(output_size, kernel_size, stride=1, padding=0, dilation=1):
-    """The same, with plural names."""
-    return nn.Fold(output_size, kernel_size, stride, padding, dilation)
 
 
 def _ids(rng):
@@ -279,8 +142,12 @@ def _pools():
             MAPS[n],
             ({"output_size": 1}, {"output_size": 2}),
         )
-    yield Entry("nn.LPPool2d", "nn.LPPool2D", "layer", MAPS[2], ({"norm_type": 2, "kernel_size": 2},))
-    yield Entry("nn.LPPool1d", "nn.LPPool1D", "layer", MAPS[1], ({"norm_type": 2, "kernel_size": 2},))
+    yield Entry(
+        "nn.LPPool2d", "nn.LPPool2D", "layer", MAPS[2], ({"norm_type": 2, "kernel_size": 2},), recipe=rooted_sums
+    )
+    yield Entry(
+        "nn.LPPool1d", "nn.LPPool1D", "layer", MAPS[1], ({"norm_type": 2, "kernel_size": 2},), recipe=rooted_sums
+    )
 
 
 def _pads():
@@ -358,6 +225,9 @@ def _others():
         {"output_size": "output_sizes"},
         recipe=folded,
     )
+
+
+def _moved():
     yield Entry("nn.PixelShuffle", "nn.PixelShuffle", "layer", MAPS[2], ({"upscale_factor": 2},))
     yield Entry("nn.PixelUnshuffle", "nn.PixelUnshuffle", "layer", shaped((2, 3, 6, 8)), ({"downscale_factor": 2},))
     yield Entry("nn.ChannelShuffle", "nn.ChannelShuffle", "layer", MAPS[2], ({"groups": 2},))
@@ -377,9 +247,7 @@ def _others():
     for n in (2, 3):
         yield Entry(f"nn.Dropout{n}d", f"nn.Dropout{n}D", "layer", MAPS[n], ({"p": 0.3},))
     yield Entry("nn.CosineSimilarity", "nn.CosineSimilarity", "layer", fixed(_pair), ({}, {"dim": 0}))
-    yield Entry(
-        "nn.PairwiseDistance", "nn.PairwiseDistance", "layer", fixed(_pair), ({}, {"p": 3.0}), recipe=pixel_distance
-    )
+    yield Entry("nn.PairwiseDistance", "nn.PairwiseDistance", "layer", fixed(_pair), ({}, {"p": 3.0}), recipe=pairwise)
 
 
 def _recurrent():
@@ -437,4 +305,4 @@ def _recurrent():
     )
 
 
-TABLE = [*_others(), *_convolutions(), *_norms(), *_pools(), *_pads(), *_recurrent()]
+TABLE = [*_others(), *_moved(), *_convolutions(), *_norms(), *_pools(), *_pads(), *_recurrent()]

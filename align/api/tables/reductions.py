@@ -1,16 +1,18 @@
 """Functions over axes: sums, moments, extremes, sorting."""
 
+import math
+
 import numpy as np
 import paddle
 
-from align.api.entry import Entry, Given
+from align.api.entry import Entry, Sample
 from align.api.inputs import fixed, shaped, ties, values
 
 SECTION = "Sums, moments, extremes"
 AXES = ({}, {"dim": 1}, {"dim": (0, 2), "keepdim": True})
 AXIS = ({"dim": 1}, {"dim": -1, "keepdim": True})
 PLAIN = shaped((3, 4, 5), (2, 3, 1))
-LARGE = (1, 64, 256, 256)
+LARGE = (1, 64, 65536)  # a map of 64 channels
 
 
 def first_of_ties(x, dim=None, keepdim=False):
@@ -28,10 +30,11 @@ def last_of_ties(x, dim=None, keepdim=False):
 
 
 def centred_variance(x, dim=None, correction=1, keepdim=False):
-    """The mean square of the centred values, which is exact in float32 as well."""
-    count = x.size if dim is None else paddle.prod(paddle.to_tensor([x.shape[i] for i in _axes(dim)])).item()
-    centred = x - x.mean(dim, keepdim=True)
-    return (centred * centred).mean(dim, keepdim=keepdim) * (count / (count - correction))
+    """The mean square of the centred values, in float64 whatever the dtype."""
+    count = math.prod(x.shape[axis] for axis in _axes(dim))
+    wide = x.astype("float64")
+    centred = wide - wide.mean(dim, keepdim=True)
+    return ((centred * centred).mean(dim, keepdim=keepdim) * (count / (count - correction))).astype(x.dtype)
 
 
 def centred_deviation(x, dim=None, correction=1, keepdim=False):
@@ -80,8 +83,11 @@ def distance(x, y, p=2.0):
 
 
 def product(x, dim=None, keepdim=False):
-    """One axis after the other."""
-    return paddle.prod(x, dim, keepdim)
+    """One factor after the other, whose gradient is right at zeros too."""
+    result = 1.0
+    for factor in paddle.unbind(x.flatten() if dim is None else x, 0 if dim is None else dim):
+        result = factor * result
+    return result
 
 
 def _axes(dim):
@@ -90,7 +96,7 @@ def _axes(dim):
 
 def _spread(rng):
     """Ordinary shapes and edges, and a map on which float32 accumulates badly."""
-    large = Given(f"float32, {LARGE}", (values(rng, LARGE),), edge=True, single=True)
+    large = Sample("(1,64,65536)", (values(rng, LARGE),), edge=True, single=True)
     return [*PLAIN(rng), large]
 
 
