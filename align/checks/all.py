@@ -120,6 +120,7 @@ def log(arguments):
     """Write the files of a reproduction's verification points; returns 0 if all of them agree, 1 if not."""
     from align.checks.reproduction import written
 
+    prepare_folder(arguments.reprod_log)
     running.use_device(arguments)
     logs, passed = written(arguments.reprod_log)
     for path in logs:

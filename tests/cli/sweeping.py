@@ -18,7 +18,7 @@ from paddle_ugatit_command import TOOLS
 
 LONGEST = 15  # seconds of one call, also on a busy machine
 # Options whose paths are written; any other path is read, so a new output that is not named here fails the sweep.
-OUTPUTS = {"out", "destination", "preview", "json", "html", "sheet", "cache", "repro"}
+OUTPUTS = {"reprod_log", "out", "destination", "preview", "json", "html", "sheet", "cache", "repro"}
 NOT_UTF8 = os.fsdecode(b"caf\xe9")
 TEXTS = {"empty": "", "not UTF-8": NOT_UTF8, "too long": "x" * 5000, "absurd": "no such, \N{PILE OF POO}"}
 INTEGERS = {
@@ -43,6 +43,7 @@ CHECK_MAINS = {
     "align metric": ("align.faults.metric_command",),
     "align all": ("align.checks.all",),
     "align device": ("align.checks.device",),
+    "align api": ("align.api.command",),
     "align faults": ("align.faults.command",),
     "align mutants": ("align.mutants.command",),
     "align learning": ("align.checks.learning",),

@@ -47,6 +47,7 @@ USUAL = {
     "align metric": {},
     "align all": {"only": ["data"], "out": ["new/checks"]},
     "align device": {"config": ["none"]},
+    "align api": {"only": ["nn.ReLU"], "jobs": ["1"]},
     "align faults": {"only": ["16"], "seeds": ["0"]},
     "align mutants": {"sample": ["1"], "out": ["new/mutants"]},
     "align learning": {"data": ["given/data"], "config": ["given/tiny.yaml"], "out": ["new/learning"], "seeds": ["0"]},
