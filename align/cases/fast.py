@@ -89,6 +89,7 @@ CASES = [
     _pad("border-large", (1, 3, 33, 40), 3),
     _pad("border-very-large", (1, 2, 210, 37), 1),
     _pad("border-overlap", (2, 3, 4, 40), 3),
+    _pad("border-of-two", (2, 3, 35, 33), 2),
     # A border, and an upsampling before it, within the convolution.
     _fused("fused", (2, 128, 8, 12)),
     _fused("fused-not-by-size", (2, 128, 7, 8)),

@@ -140,4 +140,9 @@ SMALL = {
     "iteration": 6,
     "batch_size": 2,
 }
-TRAINING = TrainingCase("stylegan2", SMALL, styles)
+TRAINING = TrainingCase(
+    "stylegan2",
+    SMALL,
+    styles,
+    variants={"path lengths": {"path_every": 1, "path_decay": 0.7, "mean_decay": 0.9}},  # whose running mean then acts
+)

@@ -1,11 +1,10 @@
 """Likely mistakes in StyleGAN2, made in PyTorch's twin: in a layer, around layers, and in a step (MISTAKES)."""
 
-from dataclasses import replace
-
 import torch
 import torch.nn.functional as F
 from torch.nn.grad import conv2d_input, conv2d_weight
 
+from align.causes.steps import ADAM, attached, keeping, options, rates, replaced
 from align.planting import put, run
 from torch_ref import losses
 from torch_ref.layers import twice_differentiable as smooth
@@ -81,31 +80,11 @@ def _filter_gradient_cut(theirs):
 
 
 def _with(name, replacement):
-    """Plant: during a step, `replacement` takes the place of a function of the trainer's module."""
-
-    def plant(theirs):
-        step = theirs.step
-
-        def stepped(*arguments, **named):
-            right = getattr(training, name)
-            setattr(training, name, replacement)
-            try:
-                return step(*arguments, **named)
-            finally:
-                setattr(training, name, right)
-
-        theirs.step = stepped
-
-    return plant
+    return replaced(name, lambda right: replacement)
 
 
 def _config(**changes):
-    """Plant: other options, for the steps only."""
-
-    def plant(theirs):
-        theirs.config = replace(theirs.config, **changes)
-
-    return plant
+    return options(lambda config: changes)
 
 
 def _mean_moved_first(theirs):
@@ -141,6 +120,16 @@ def _penalty_of_real_images(theirs):
 
 # Name -> (what differs first, plant).
 MISTAKES = {
+    "both networks at one learning rate": ("learning rate", rates(lambda right: dict.fromkeys(right, right["gen"]))),
+    "the gradient penalty in every step": ("loss", _config(penalty_every=1)),
+    "the gradient penalty times the steps between two": (
+        "loss",
+        options(lambda config: {"penalty_weight": config.penalty_weight * config.penalty_every}),
+    ),
+    "the gradient penalty halved": ("loss", options(lambda config: {"penalty_weight": config.penalty_weight / 2})),
+    "the gradient penalty with weight 1": ("loss", _config(penalty_weight=1.0)),
+    "path lengths in every step": ("loss", _config(path_every=1)),
+    **{f"path_decay {decay}": ("loss", _config(path_decay=decay)) for decay in (0.0, 0.9, 0.999)},
     "the hinge's sign not inverted": ("loss", _with("SIGN", 1)),
     "the gradient penalty of real images alone": ("loss", _penalty_of_real_images),
     "the gradient penalty centred at 1": (
@@ -158,6 +147,8 @@ MISTAKES = {
     "the second derivative through the first filter lost": ("moment1", _filter_gradient_cut),
     **{f"mean_decay {decay}": ("parameter", _config(mean_decay=decay)) for decay in (0.9, 0.99, 0.999)},
     "running means never copied": ("parameter", _config(copy_until=0)),
+    "the generator keeps the gradient of the discriminator's step": ("moment1", attached(keeping("gen", "dis"))),
+    **ADAM,
 }
 
 

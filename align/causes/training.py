@@ -2,17 +2,19 @@
 
 A mistake is named only if every number that check_training compares (losses, rates, parameters, moments, spectral-norm
 vectors) then agrees with Paddle's within its limit, up to one step beyond the first that differed, and does so again in
-a second training: other weights and images and, for U-GAT-IT, another size, batch and schedule, run to its end if it is
-the learning rate that differs.
+a second training: other weights and images, another batch and another size (SMALLER, OTHER) and, for U-GAT-IT, another
+schedule, run to its end if it is the learning rate that differs.
 """
 
-from copy import copy
+from contextlib import ExitStack
 from dataclasses import replace
+from unittest.mock import patch
 
 import torch
 
 from align.cases import TRAINING
-from align.causes import stylegan2
+from align.causes import adain_training, sagan_training, stylegan2
+from align.causes.steps import ADAM, optimiser, schedule
 from align.compare.paddle_side import PaddleSide
 from align.compare.torch_side import TorchSide
 from align.compare.training import compared, one_step, paddle_state, started, torch_state
@@ -20,6 +22,11 @@ from align.compare.verdict import UNKNOWN
 from torch_ref import losses
 
 SMALLER = {"ch": 2, "img_size": 24, "global_layers": 5, "local_layers": 3}  # of the second training of U-GAT-IT
+OTHER = {  # of that of the other systems
+    "adain": {"img_size": 32, "load_size": 32},
+    "sagan": {"img_size": 16, "z_dim": 7},
+    "stylegan2": {"latent_dim": 6},
+}
 
 
 def find_training_cause(config, step, seed, tamper, trainers, steps, first, before, system="ugatit"):
@@ -33,7 +40,7 @@ def find_training_cause(config, step, seed, tamper, trainers, steps, first, befo
     found = _paddle_states(*place, tamper, trainers, sides, system)
     mistakes = MISTAKES if system == "ugatit" else OTHERS.get(system, {})
     order = sorted(mistakes, key=lambda name: mistakes[name][0] != first)
-    second = _Second(config, first, seed, tamper, trainers, sides, system)
+    second = _Second(config, last, first, seed, tamper, trainers, sides, system)
     for number, name in enumerate(order, 1):
         try:
             after = _distance(found, _twin_states(*place, mistakes[name][1], trainers, sides, system))
@@ -47,8 +54,9 @@ def find_training_cause(config, step, seed, tamper, trainers, steps, first, befo
 class _Second:
     """A second training, in which a cause must hold as well before it is named."""
 
-    def __init__(self, config, first, seed, tamper, trainers, sides, system):
-        steps = 2
+    def __init__(self, config, steps, first, seed, tamper, trainers, sides, system):
+        if system in OTHER:
+            config = replace(config, batch_size=config.batch_size + config.accumulate, **OTHER[system])
         if system == "ugatit":
             # A small rate, since with a large one rounding errors grow too fast for a whole schedule.
             rates = first == "learning rate"
@@ -103,16 +111,6 @@ def _distance(found, states):
 # The mistakes: each changes a trainer in place.
 
 
-def _adam(kind=torch.optim.Adam, **wrong):
-    def plant(theirs):
-        for name, optimizer in theirs.optimizers.items():
-            right = {"betas": (0.5, 0.999), "weight_decay": theirs.config.weight_decay}
-            group = optimizer.param_groups[0]
-            theirs.optimizers[name] = kind(group["params"], group["lr"], **(right | wrong))
-
-    return plant
-
-
 def _no_decay(leaf):
     def plant(theirs):
         for kind, optimizer in theirs.optimizers.items():
@@ -147,16 +145,6 @@ def _uncorrected(optimizer, step):
         step()
 
     return stepped
-
-
-def _rate(change):
-    def plant(theirs):
-        config = copy(theirs.config)
-        right = config.lr_at
-        object.__setattr__(config, "lr_at", lambda step: right(change(step)))
-        theirs.config = config
-
-    return plant
 
 
 def _update(function):
@@ -258,9 +246,18 @@ def _other_direction(theirs):
 
 
 def _twice(theirs):
-    for name, net in theirs.networks.items():
-        if name.startswith("dis"):
-            net.forward = lambda x, net=net, right=net.forward: (right(x), right(x))[1]
+    """Plant: all passes of a discriminator in a half are made, and then once more; the later ones count."""
+    _passes(("real", "fake", "real", "fake"))(theirs)
+    half, nets = theirs._generator_losses, [net for name, net in theirs.networks.items() if name.startswith("dis")]
+
+    def generator_losses(real_a, real_b):
+        with ExitStack() as stack:
+            for net in nets:
+                twice = lambda x, right=net.forward: (right(x), right(x))[1]  # noqa: E731
+                stack.enter_context(patch.object(net, "forward", twice))
+            return half(real_a, real_b)
+
+    theirs._generator_losses = generator_losses
 
 
 def _cam(loss):
@@ -296,25 +293,27 @@ MISTAKES = {
     "discriminators get the translations of the other direction": ("loss", _other_direction),
     "CAM loss by least squares": ("loss", _cam(losses.least_squares)),
     "CAM loss summed for its mean": ("loss", _cam(_summed)),
-    "learning rate never decays": ("learning rate", _rate(lambda step: 1)),
-    "learning rate a step early": ("learning rate", _rate(lambda step: step + 1)),
-    "learning rate a step late": ("learning rate", _rate(lambda step: step - 1)),
+    "learning rate never decays": ("learning rate", schedule(lambda step: 1)),
+    "learning rate a step early": ("learning rate", schedule(lambda step: step + 1)),
+    "learning rate a step late": ("learning rate", schedule(lambda step: step - 1)),
     **{
-        f"learning rate by epochs of {n} steps": ("learning rate", _rate(lambda step, n=n: (step - 1) // n * n + 1))
+        f"learning rate by epochs of {n} steps": ("learning rate", schedule(lambda step, n=n: (step - 1) // n * n + 1))
         for n in (2, 3, 4, 5, 10)
     },
-    "AdamW: decoupled decay": ("moment1", _adam(torch.optim.AdamW)),
-    "no weight decay": ("moment1", _adam(weight_decay=0.0)),
-    **{f"beta1 {beta:g}": ("moment1", _adam(betas=(beta, 0.999))) for beta in (0.9, 0.0)},
-    **{f"beta2 {beta:g}": ("moment2", _adam(betas=(0.5, beta))) for beta in (0.99, 0.9)},
+    "AdamW: decoupled decay": ("moment1", optimiser(torch.optim.AdamW)),
+    "no weight decay": ("moment1", optimiser(weight_decay=0.0)),
+    **ADAM,
     **{f"no weight decay of {leaf}": ("moment1", _no_decay(leaf)) for leaf in ("rho", "bias", "gamma", "beta")},
     "gradients accumulate over the steps": ("moment1", _update(_accumulating)),
     "generators keep the gradient of the discriminators' step": ("moment1", _update(_kept_from_discriminators)),
     "gradients zero where there are none": ("moment1", _zero_gradients),
     "eps not corrected": ("parameter", _eps_uncorrected),
-    **{f"eps {eps:g}": ("parameter", _adam(eps=eps)) for eps in (1e-4, 1e-5, 1e-6, 1e-7, 1e-10, 1e-12)},
     "rho never clipped": ("parameter", _clip(())),
     "rho clipped before the step": ("parameter", _clip_first),
     **{f"rho of {name} alone clipped": ("parameter", _clip((name,))) for name in ("genA2B", "genB2A")},
 }
-OTHERS = {"stylegan2": stylegan2.MISTAKES}  # of the other systems
+OTHERS = {  # of the other systems
+    "adain": adain_training.MISTAKES,
+    "sagan": sagan_training.MISTAKES,
+    "stylegan2": stylegan2.MISTAKES,
+}

@@ -15,7 +15,7 @@ from align.planting import in_force
 from paddle_ugatit.data import folders, transforms
 from paddle_ugatit.data.transforms import MARGIN, Choice
 
-_train_pixels, _test_pixels, _to_input = transforms.train_pixels, transforms.test_pixels, transforms.to_input
+_train_pixels, _to_input = transforms.train_pixels, transforms.to_input
 _draw_choice, _draw_order = transforms.draw_choice, transforms.draw_order
 
 
@@ -70,10 +70,6 @@ def _crop_at_size(picture, size, choice):
     return np.asarray(picture.resize((size, size), Image.Resampling.BILINEAR))
 
 
-def _offsets_swapped(picture, size, choice):
-    return _train_pixels(picture, size, Choice(choice.flip, choice.left, choice.top))
-
-
 def _bgr(pixels):
     return _to_input(pixels[..., ::-1])
 
@@ -101,10 +97,6 @@ def _same_order(n, seed, domain, *key):
     return _draw_order(n, seed, 0, *key)
 
 
-def _every_second(n, *key):
-    return _draw_order(n, *key) // 2 * 2
-
-
 def _swapped_batch(self, step):
     real_a, real_b = (stream.batch(step) for stream in self.streams)
     return real_a, real_b[:, :, :, ::-1]
@@ -116,22 +108,17 @@ FAULTS = [
     ),
     _fault(58, "bicubic for bilinear", "_resized", _filtered(Image.Resampling.BICUBIC), "bicubic filter for bilinear"),
     _fault(0, "nearest for bilinear", "_resized", _filtered(Image.Resampling.NEAREST), "nearest filter for bilinear"),
-    _fault(0, "box for bilinear", "_resized", _filtered(Image.Resampling.BOX), "unknown"),
     _fault(59, "BGR for RGB", "to_input", _bgr, "BGR for RGB"),
     _fault(60, "range [0,1]", "to_input", _scaled(255), "range [0,1]"),
     _fault(60, "range [0,255]", "to_input", _scaled(1), "range [0,255]"),
     _fault(60, "ImageNet's mean and deviation", "to_input", _imagenet, "ImageNet's mean and deviation"),
-    _fault(60, "x/128 - 1", "to_input", _scaled(128, 1), "unknown"),
     _fault(61, "truncation for rounding", "_resized", _truncated, "truncation for rounding"),
     _fault(62, "crop before resize", "train_pixels", _crop_at_size, "crop before resize"),
     _fault(0, "crop before flip", "train_pixels", _flip_last, "crop before flip"),
     _fault(0, "no flip", "train_pixels", _no_flip, "no flip"),
-    _fault(0, "top and left swapped", "train_pixels", _offsets_swapped, "unknown"),
-    _fault(0, "enlarged by 29 for 30", "MARGIN", 29, "unknown"),
     _fault(0, "flipped a third of the time", "draw_choice", _rarely_flipped, "", "random choices"),
     _fault(0, "last offset never drawn", "draw_choice", _edge_never_drawn, "", "random choices"),
     _fault(0, "A and B in the same order", "draw_order", _same_order, "", "random choices"),
-    _fault(0, "not a permutation", "draw_order", _every_second, "", "random choices"),
     DataFault(0, "B mirrored", ((folders.TrainingData, "batch", _swapped_batch),), "", "training batches"),
 ]
 CONTROLS = [_fault(0, "x/127.5 - 1", "to_input", _scaled(127.5, 1), "")]

@@ -3,22 +3,17 @@
 They are numbered as in the catalogue, 0 if they are not there.
 """
 
-import math
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-
-import paddle
-from paddle import nn
 
 from align.cases import initial as init_cases
 from align.checks.initial import SEEDS, check_case
 from align.compare.paddle_side import PaddleSide
 from align.planting import in_force
-from paddle_ugatit.layers import convolution, norm, spectral_norm
-from paddle_ugatit.layers import twice_differentiable as smooth
+from paddle_ugatit.layers import convolution, norm
 from paddle_ugatit.models import stylegan2
 
-_parameter, _normalize = norm._parameter, spectral_norm.F.normalize
+_parameter = norm._parameter
 
 
 @dataclass(frozen=True)
@@ -40,20 +35,12 @@ class InitFault:
             yield replace(case, build=self.build) if self.build else case
 
 
-def _uniform_attribute(bound):
-    return paddle.ParamAttr(initializer=nn.initializer.Uniform(-bound, bound))
-
-
 def _derived_weight(layer):
     return layer.weight_orig * 1
 
 
 def _rho_a_half(layer, num_features, value):
     return _parameter(layer, num_features, 0.5 if value == 0 else value)
-
-
-def _not_normalised(x, axis, epsilon):
-    return x
 
 
 _NORMAL, _DEFAULT = "Kaiming normal, Paddle's default for a convolution", "uniform by fan_in, PyTorch's default"
@@ -76,14 +63,6 @@ FAULTS = [
         ((*_INIT, lambda fan_in: None),),
     ),
     InitFault(
-        55,
-        "Paddle's default initialisation left, discriminator",
-        "discriminator-local",
-        "model.1.bias",
-        "constant 0",
-        ((*_INIT, lambda fan_in: None),),
-    ),
-    InitFault(
         56,
         "N(0, 0.02) written to the derived weight",
         "discriminator-gaussian",
@@ -93,35 +72,11 @@ FAULTS = [
     ),
     InitFault(
         0,
-        "bound sqrt(6 / fan_in) for sqrt(1 / fan_in)",
-        "discriminator-local",
-        "model.1.weight_orig",
-        "Kaiming uniform",
-        ((*_INIT, lambda fan_in: _uniform_attribute(math.sqrt(6 / fan_in))),),
-    ),
-    InitFault(
-        55,
-        "StyleGAN2's convolutions by PyTorch's default",
-        "stylegan2-discriminator",
-        "blocks.0.conv_res.weight",
-        _DEFAULT,
-        ((smooth, "_kaiming", lambda weight, fan_in: None),),
-    ),
-    InitFault(
-        0,
         "StyleGAN2's noise not silent at first",
         "stylegan2-generator",
         "blocks.0.to_noise1.weight",
         _NORMAL,
         ((stylegan2, "_silent", lambda layer: layer),),
-    ),
-    InitFault(
-        0,
-        "u and v not normalised",
-        "discriminator-local",
-        "model.1.weight_u",
-        "unknown",
-        ((spectral_norm.F, "normalize", _not_normalised),),
     ),
 ]
 

@@ -30,7 +30,6 @@ FAULTS = [
     local(2, "running statistics not loaded", "conv-bn-eval", "1", _not_loaded),
     local(13, "momentum's meaning inverted", "conv-bn", "1", put(momentum=0.9), backward=None),
     local(14, "eps given in momentum's place", "conv-bn", "1", put(momentum=1e-5, eps=0.1)),
-    local(14, "eps 1e-3 in a batch norm", "conv-bn", "1", put(eps=1e-3)),
     local(17, "average pool counts the padding", "average-pool", "", _padding_counted),
     local(18, "max pool without ceil_mode", "max-pool", "", _floor),
     local(19, "pad order top, bottom, left, right", "zero-pad", "", put(padding=(3, 0, 1, 2))),

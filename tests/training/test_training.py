@@ -62,7 +62,7 @@ def test_a_bias_that_only_decay_moves_is_watched(how):
 PLANTED = {fault.name: fault for fault in training_faults.FAULTS}
 
 
-@pytest.mark.parametrize("name", ["beta1 0.9", "no weight decay", "AdamW for Adam"])
+@pytest.mark.parametrize("name", ["beta1 0.9", "no decay of rho", "AdamW for Adam"])
 def test_wrong_optimiser_is_found(name):
     with PLANTED[name].planted() as tamper:
         found, blamed = verdict(tamper=tamper)
@@ -72,7 +72,7 @@ def test_wrong_optimiser_is_found(name):
 FAULTS = {  # name -> what is blamed first
     "translated before real": "loss",
     "an extra discriminator pass": "loss",
-    "rho never clipped": "parameter",
+    "rho clipped before the step": "parameter",
     "fakes of the wrong direction": "loss",
     "cam loss by least squares": "loss",
     "gradients accumulate": "moment1",
