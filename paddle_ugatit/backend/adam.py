@@ -35,7 +35,8 @@ class Adam(paddle.optimizer.Adam):
     def step(self) -> None:
         """Update all parameters that have a gradient."""
         parameters = [p for p in self._parameter_list if not p.stop_gradient and p.grad is not None]
-        if not parameters or any(map(device.on_cpu, parameters)):
+        special = any(p.regularizer is not None for p in parameters)  # with a penalty of its own
+        if special or not parameters or any(map(device.on_cpu, parameters)):
             super().step()
         elif not self._overflowed():
             self._update(parameters, [p.grad for p in parameters])
@@ -59,7 +60,7 @@ class Adam(paddle.optimizer.Adam):
             for parameter, gradient in zip(parameters, gradients, strict=True):
                 _C_ops.sgd_(gradient, rate, parameter, None, False)  # gradient - rate * parameter, in place
         moment1, moment2, *powers = ([self._get_accumulator(name, p) for p in parameters] for name in _STATE)
-        rates = [self._global_learning_rate()] * len(parameters)
+        rates = [self._create_param_lr(pair) for pair in zip(parameters, gradients, strict=True)]
         # Paddle 3.3 has AMSGrad's largest moments too, and whether to use them.
         recent = not paddle.__version__.startswith("2.")
         largest: list[Any] = [None] if recent else []
