@@ -7,6 +7,7 @@ from typing import Any
 
 import paddle
 from paddle import _C_ops
+from paddle.base.layer_helper import LayerHelper
 
 from paddle_ugatit.backend import device
 
@@ -34,9 +35,8 @@ class Adam(paddle.optimizer.Adam):
     def step(self) -> None:
         """Update all parameters that have a gradient."""
         parameters = [p for p in self._parameter_list if not p.stop_gradient and p.grad is not None]
-        held = self._accumulators.get("moment1", {})
-        begun = all(parameter.name in held for parameter in parameters)  # Paddle itself makes the state
-        if not parameters or not begun or any(map(device.on_cpu, parameters)):
+        special = any(p.regularizer is not None for p in parameters)  # with a penalty of its own
+        if special or not parameters or any(map(device.on_cpu, parameters)):
             super().step()
         elif not self._overflowed():
             self._update(parameters, [p.grad for p in parameters])
@@ -51,13 +51,16 @@ class Adam(paddle.optimizer.Adam):
         return overflowed
 
     def _update(self, parameters: list[paddle.Tensor], gradients: list[paddle.Tensor]) -> None:
+        # As Paddle's own step does, of which the first must be no other: a resumed run would differ.
+        self.helper = LayerHelper(type(self).__name__)
         self._create_global_learning_rate()
+        self._create_accumulators(paddle.static.default_main_program().global_block(), parameters)
         if self._decay:
             rate = paddle.full([1], -self._decay, parameters[0].dtype)
             for parameter, gradient in zip(parameters, gradients, strict=True):
                 _C_ops.sgd_(gradient, rate, parameter, None, False)  # gradient - rate * parameter, in place
         moment1, moment2, *powers = ([self._get_accumulator(name, p) for p in parameters] for name in _STATE)
-        rates = [self._global_learning_rate()] * len(parameters)
+        rates = [self._create_param_lr(pair) for pair in zip(parameters, gradients, strict=True)]
         # Paddle 3.3 has AMSGrad's largest moments too, and whether to use them.
         recent = not paddle.__version__.startswith("2.")
         largest: list[Any] = [None] if recent else []

@@ -21,8 +21,21 @@ def constant(value: float, like: paddle.Tensor) -> paddle.Tensor:
 
 
 @lru_cache
+def _kept_vector(value: float, dtype: Any, _device: str) -> paddle.Tensor:
+    return paddle.full([1], value, dtype)
+
+
+@lru_cache
 def _kept_constant(value: float, dtype: Any, _device: str) -> paddle.Tensor:
     return paddle.full([], value, dtype)
+
+
+def sloped(x: paddle.Tensor, slope: float) -> paddle.Tensor:
+    """Return x where x > 0, else slope x, by a single kernel; the derivative at 0 is the slope; any shape.
+
+    It is Paddle's operation for a learned slope: that for a number has the derivative 1 at 0.
+    """
+    return _C_ops.prelu(x, _kept_vector(slope, x.dtype, paddle.get_device()), "NCHW", "all")
 
 
 def unit_vector(x: paddle.Tensor, eps: float) -> paddle.Tensor:

@@ -3,6 +3,7 @@
 import paddle
 from paddle import nn
 
+from paddle_ugatit.backend.compat import sloped
 from paddle_ugatit.layers.fast import dispatch, leaky_relu
 
 
@@ -19,7 +20,7 @@ class LeakyReLU(nn.Layer):
     def forward(self, x: paddle.Tensor) -> paddle.Tensor:
         if dispatch.taken("leaky", x):
             return leaky_relu.leaky_relu(x, self.slope)
-        if not dispatch.is_twice_differentiable():
-            return paddle.maximum(x, x * self.slope)  # where both are 0, Paddle takes the derivative of the second
+        if paddle.in_dynamic_mode() and not dispatch.is_twice_differentiable():
+            return sloped(x, self.slope)
         one = paddle.ones_like(x.detach())
         return x * paddle.where(x.detach() > 0, one, one * self.slope)  # a product has a second derivative

@@ -23,6 +23,8 @@ from paddle_ugatit.layers.fast import dispatch, reflection, winograd
 # switches and names of ways, which tests/layers/test_fast.py tries.
 ELSEWHERE = (
     "place",
+    "on_cpu",
+    "autocasting",
     "dtype",
     "in_dynamic_mode",
     "want_",

@@ -31,14 +31,25 @@ def test_lockstep(options):
     assert verdict(6, **options) == ("aligned", None)
 
 
-def test_wgan_gp_in_lockstep():
-    """The public default: the discriminator makes a second step, for the penalty, after the first has changed it."""
-    entries = list(lockstep(dataclasses.replace(SMALL, adv_loss="wgan-gp"), 4, system="sagan"))
-    assert [entry["verdict"] for entry in entries] == ["aligned"] * 4
-    rows = [row for entry in entries for row in entry["rows"]]
-    assert sum(row["slot"] == "d_penalty" for row in rows) == 4
+@pytest.fixture(scope="module")
+def penalised():
+    """Entries of steps by the public default: the discriminator makes a second one, for the penalty, after the first
+    has changed it.
+    """
+    return list(lockstep(dataclasses.replace(SMALL, adv_loss="wgan-gp"), 4, system="sagan"))
+
+
+@pytest.mark.cpu_path  # the bound is that of the sums on a CPU: 9.1e-11; those of the plain formulas come to 1.003e-10
+def test_wgan_gp_differs_by_rounding_alone(penalised):
+    rows = [row for entry in penalised for row in entry["rows"]]
     # The gradient of a key's bias is zero but for decay and rounding: a moment of it is held to a share of its layer's.
     assert max(row["error"] for row in rows if not row["layer"].endswith("key_conv")) < 1e-10
+
+
+def test_wgan_gp_in_lockstep(penalised):
+    assert [entry["verdict"] for entry in penalised] == ["aligned"] * 4
+    rows = [row for entry in penalised for row in entry["rows"]]
+    assert sum(row["slot"] == "d_penalty" for row in rows) == 4
     planted = lambda gradients: (gradients * gradients).sum([1, 2, 3]).mean()  # noqa: E731
     with patch.object(sagan, "unit_gradient_penalty", planted):
         assert verdict(1, adv_loss="wgan-gp")[0] == "diverged"
