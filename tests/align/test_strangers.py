@@ -39,6 +39,7 @@ def test_rates_that_are_not_reached_are_seen(monkeypatch, capsys):
     assert strangers.chosen(5, 0) == strangers.chosen(5, 0) or len(strangers.chosen(5, 0)) == 5
 
 
+@pytest.mark.slow
 def test_every_model_without_a_bug_is_aligned():
     for name in MODELS:
         nothing = strangers.Bug(name, "nothing", "", (), lambda model: None)

@@ -49,6 +49,22 @@ def same_rank(x, y):
     return paddle.matmul(x, y)
 
 
+def one_by_one(x):
+    """One matrix after the other: the gradient of several at once is wrong."""
+    found = [paddle.linalg.eigh(matrix) for matrix in paddle.unbind(x)]
+    return paddle.stack([values for values, _ in found]), paddle.stack([vectors for _, vectors in found])
+
+
+def values_one_by_one(x):
+    """One matrix after the other: the gradient of several at once is wrong."""
+    return paddle.stack([paddle.linalg.eigvalsh(matrix) for matrix in paddle.unbind(x)])
+
+
+def only_values(x):
+    """By svd, in Paddle 2.6."""
+    return paddle.linalg.svd(x)[1]
+
+
 def _symmetric(rng):
     drawn = values(rng, (3, 4, 4))
     return [("(3,4,4)", [drawn @ drawn.swapaxes(1, 2) + 2 * np.eye(4)])]
@@ -134,9 +150,9 @@ TABLE = [
         recipe=singular_values,
         own="Fréchet distances use SciPy's roots of matrices",
     ),
-    Entry("linalg.svdvals", "linalg.svdvals", inputs=shaped((5, 3), edges=False, empty=False)),
-    Entry("linalg.eigh", "linalg.eigh", inputs=fixed(_symmetric)),
-    Entry("linalg.eigvalsh", "linalg.eigvalsh", inputs=fixed(_symmetric)),
+    Entry("linalg.svdvals", "linalg.svdvals", inputs=shaped((5, 3), edges=False, empty=False), recipe=only_values),
+    Entry("linalg.eigh", "linalg.eigh", inputs=fixed(_symmetric), recipe=one_by_one),
+    Entry("linalg.eigvalsh", "linalg.eigvalsh", inputs=fixed(_symmetric), recipe=values_one_by_one),
     Entry("linalg.solve", "linalg.solve", inputs=fixed(_system)),
     Entry("linalg.solve_triangular", "linalg.triangular_solve", inputs=fixed(_triangle), uses=({"upper": True},)),
     Entry("linalg.matrix_power", "linalg.matrix_power", inputs=fixed(_square), uses=({"n": 3}, {"n": -1})),

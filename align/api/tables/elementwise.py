@@ -95,6 +95,46 @@ def sinc(x):
     return paddle.sin(scaled) / scaled
 
 
+def logistic(x):
+    """Under nn.functional in Paddle 2.6."""
+    return paddle.nn.functional.sigmoid(x)
+
+
+def between(x, y, weight):
+    """By its formula, which has a gradient of the weight too."""
+    return x + weight * (y - x)
+
+
+def near(x, y):
+    """By its formula, which broadcasts."""
+    return (x - y).abs() <= 1e-8 + 1e-5 * y.abs()
+
+
+def scaled_by_powers(x, exponents):
+    """By a power in the dtype of x; in PyTorch the gradient at negative whole exponents is 0, which is wrong."""
+    return x * paddle.pow(paddle.full([], 2.0, x.dtype), exponents.astype(x.dtype))
+
+
+def unchanged(x):
+    """Nothing is to be done."""
+    return x * 1
+
+
+def floored_remainder(x, y):
+    """The remainder with the sign of the divisor, by its formula."""
+    return x - paddle.floor(x / y) * y
+
+
+def with_sign(x, y):
+    """By the sign of the second."""
+    return x.abs() * paddle.where(y < 0, -paddle.ones_like(y), paddle.ones_like(y))
+
+
+def broadcast_angle(x, y):
+    """With both broadcast before, which Paddle 2.6 does not do."""
+    return paddle.atan2(x + paddle.zeros_like(y), y + paddle.zeros_like(x))
+
+
 def _lerp(rng):
     shapes = [(4, 6), (4, 6), (4, 6)]
     return [("(4,6)", [values(rng, shape) for shape in shapes])]
@@ -113,9 +153,7 @@ def _whole(rng):
 
 
 TABLE = [
-    *each(
-        "abs acos asin atan tanh sin cos tan sinh cosh asinh exp expm1 erf sigmoid square neg", elementwise("within 1")
-    ),
+    *each("abs acos asin atan tanh sin cos tan sinh cosh asinh exp expm1 erf square neg", elementwise("within 1")),
     *each("ceil floor round trunc frac sign sgn isnan isinf isfinite deg2rad rad2deg i0", elementwise()),
     *each("log log2 log10 log1p sqrt rsqrt reciprocal lgamma", elementwise("positive")),
     Entry("digamma", "digamma", inputs=elementwise("positive"), limit=SERIES),
@@ -146,7 +184,7 @@ TABLE = [
     ),
     Entry("true_divide", "divide", inputs=elementwise("positive", 2)),
     Entry("floor_divide", "floor_divide", inputs=elementwise(domains=("", "positive"))),
-    Entry("remainder", "remainder", inputs=elementwise(domains=("", "positive"))),
+    Entry("remainder", "remainder", inputs=elementwise(domains=("", "positive")), recipe=floored_remainder),
     Entry("fmod", "mod", inputs=elementwise(domains=("", "positive")), recipe=fmod),
     Entry(
         "pow", "pow", inputs=elementwise("positive"), uses=({"exponent": 2.0}, {"exponent": 0.3}), recipe=absolute_power
@@ -158,8 +196,8 @@ TABLE = [
         uses=({"exponent": 2.0}, {"exponent": 0.3}),
         recipe=absolute_power,
     ),
-    *each("maximum minimum fmax fmin atan2 hypot copysign logaddexp nextafter heaviside", elementwise(count=2)),
-    Entry("lerp", "lerp", inputs=fixed(_lerp)),
+    *each("maximum minimum fmax fmin hypot logaddexp nextafter heaviside", elementwise(count=2)),
+    Entry("lerp", "lerp", inputs=fixed(_lerp), recipe=between),
     Entry("addcmul", "", inputs=elementwise(count=3), uses=({"value": 0.7},), recipe=addcmul),
     Entry("addcdiv", "", inputs=elementwise("positive", 3), uses=({"value": 0.7},), recipe=addcdiv),
     Entry(
@@ -172,16 +210,24 @@ TABLE = [
     Entry("clip", "clip", inputs=elementwise(), uses=({"min": -1.0, "max": 1.0},), recipe=clamp),
     Entry("where", "where", inputs=fixed(_where)),
     Entry("xlogy", "", inputs=elementwise("positive", 2), recipe=xlogy),
-    Entry("real", "real", inputs=elementwise()),
+    Entry("real", "real", inputs=elementwise(), recipe=unchanged),
     *each("not_equal greater_equal less_equal", elementwise(count=2)),
     Entry("equal", "equal_all", inputs=elementwise(count=2)),
     Entry("eq", "equal", inputs=elementwise(count=2)),
     Entry("gt", "greater_than", inputs=elementwise(count=2)),
     Entry("lt", "less_than", inputs=elementwise(count=2)),
-    Entry("isclose", "isclose", inputs=elementwise(count=2)),
+    Entry("atan2", "atan2", inputs=elementwise(count=2), recipe=broadcast_angle),
+    Entry("copysign", "copysign", inputs=elementwise(count=2), recipe=with_sign),
+    Entry("sigmoid", "sigmoid", inputs=elementwise("within 1"), recipe=logistic),
+    Entry("isclose", "isclose", inputs=elementwise(count=2), recipe=near),
     *each("bitwise_and bitwise_or bitwise_xor gcd lcm", fixed(_whole)),
     *each("logical_and logical_or logical_xor", elementwise(count=2)),
-    Entry("ldexp", "ldexp", inputs=fixed(lambda rng: [("(4,6)", [values(rng, (4, 6)), rng.integers(-3, 4, (4, 6))])])),
+    Entry(
+        "ldexp",
+        "ldexp",
+        inputs=fixed(lambda rng: [("(4,6)", [values(rng, (4, 6)), rng.integers(-3, 4, (4, 6))])]),
+        recipe=scaled_by_powers,
+    ),
     Entry("polar", "polar", inputs=several((4, 6), (4, 6), domain="positive")),
     Entry("complex", "complex", inputs=several((4, 6), (4, 6))),
 ]

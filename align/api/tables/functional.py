@@ -119,6 +119,11 @@ def grouped(x, num_groups, eps=1e-5):
     return normed(parts, parts.shape[2:], eps).reshape(x.shape)
 
 
+def flattened(tensors):
+    """By concat, which has a gradient."""
+    return paddle.concat([x.reshape([-1]) for x in tensors])
+
+
 def embedded(x, weight, padding_idx=None):
     """Without padding_idx, which makes zeros of that row in Paddle; in PyTorch it only stops its gradient."""
     if padding_idx is None:
@@ -288,5 +293,11 @@ TABLE = [
     ),
     Entry(_F + "dropout", _F + "dropout", inputs=shaped((4, 6)), uses=({"p": 0.3, "training": False},)),
     Entry(_F + "alpha_dropout", _F + "alpha_dropout", inputs=shaped((4, 6)), uses=({"p": 0.3, "training": False},)),
-    Entry("nn.utils.parameters_to_vector", "nn.utils.parameters_to_vector", inputs=several((4, 6), (3,)), listed=True),
+    Entry(
+        "nn.utils.parameters_to_vector",
+        "nn.utils.parameters_to_vector",
+        inputs=several((4, 6), (3,)),
+        listed=True,
+        recipe=flattened,
+    ),
 ]

@@ -52,6 +52,14 @@ def cross_entropy(x, y, weight=None, reduction="mean", ignore_index=-100, label_
     return each.sum() / weights.sum() if reduction == "mean" else _reduced(each, reduction)
 
 
+def likelihood(x, y, reduction="mean", ignore_index=-100):
+    """By its formula: an ignore_index among the classes makes Paddle end its process."""
+    kept = (y != ignore_index).astype(x.dtype)
+    chosen = paddle.where(y == ignore_index, paddle.zeros_like(y), y)
+    each = -paddle.take_along_axis(x, chosen.unsqueeze(1), 1).squeeze(1) * kept
+    return each.sum() / kept.sum() if reduction == "mean" else _reduced(each, reduction)
+
+
 def binary(x, y, weight=None, reduction="mean"):
     """Logarithms of no less than -100, as in PyTorch."""
     floor = paddle.full([], -100.0, x.dtype)
@@ -70,7 +78,7 @@ def gaussian(x, y, var, full=False, eps=1e-6, reduction="mean"):
     """By its formula."""
     var = paddle.maximum(var, paddle.full([], eps, var.dtype))
     each = 0.5 * (paddle.log(var) + (x - y) ** 2 / var)
-    return _reduced(each + 0.5 * np.log(2 * np.pi) if full else each, reduction)
+    return _reduced(each + paddle.full([], 0.5 * np.log(2 * np.pi), x.dtype) if full else each, reduction)
 
 
 def margin_of_classes(x, y, p=1, margin=1.0, reduction="mean"):
@@ -210,6 +218,7 @@ TABLE = [
         _F + "nll_loss",
         inputs=fixed(_logarithms),
         uses=({}, {"reduction": "sum"}, {"ignore_index": 1}),
+        recipe=likelihood,
     ),
     Entry(
         _F + "binary_cross_entropy",
@@ -275,7 +284,9 @@ TABLE = [
         _ENTROPY,
         recipe=as_layer(cross_entropy),
     ),
-    Entry("nn.NLLLoss", "nn.NLLLoss", "layer", fixed(_logarithms), ({}, {"reduction": "sum"})),
+    Entry(
+        "nn.NLLLoss", "nn.NLLLoss", "layer", fixed(_logarithms), ({}, {"reduction": "sum"}), recipe=as_layer(likelihood)
+    ),
     Entry("nn.BCELoss", "nn.BCELoss", "layer", fixed(_probabilities), REDUCED, recipe=as_layer(binary)),
     Entry(
         "nn.BCEWithLogitsLoss",

@@ -63,8 +63,29 @@ def lower_median(x, dim=-1, keepdim=False):
 
 
 def both_sorted(x, dim=-1, descending=False):
-    """Two calls: Paddle's sort returns values only."""
-    return paddle.sort(x, dim, descending, stable=True), paddle.argsort(x, dim, descending, stable=True)
+    """Paddle's sort returns values only; those of argsort's places have the gradient too."""
+    places = paddle.argsort(x, dim, descending)
+    return paddle.take_along_axis(x, places, dim), places
+
+
+def steps(x, dim=-1):
+    """The difference of two slices."""
+    count = x.shape[dim]
+    later, earlier = (paddle.slice(x, [dim % x.ndim], [i], [count - 1 + i]) for i in (1, 0))
+    return later - earlier
+
+
+def area(x):
+    """Half of the sums of neighbours."""
+    return (x[..., 1:] + x[..., :-1]).sum(-1) / 2
+
+
+def shortened(x, p, dim, maxnorm):
+    """Slices longer than the norm are scaled, with PyTorch's 1e-7 in the dtype of x."""
+    axes = [axis for axis in range(x.ndim) if axis != dim]
+    norms = ((x.abs() ** p).sum(axes, keepdim=True)) ** paddle.full([], 1 / p, x.dtype)
+    scale = maxnorm / (norms + paddle.full([], 1e-7, x.dtype))
+    return x * paddle.where(norms > maxnorm, scale, paddle.ones_like(norms))
 
 
 def summed_norm(x, p=2.0, dim=None, keepdim=False):
@@ -172,14 +193,15 @@ TABLE = [
     Entry("any", "any", inputs=fixed(_booleans), uses=({}, {"dim": 1})),
     Entry("bincount", "bincount", inputs=fixed(_counted)),
     Entry("histc", "histogram", inputs=shaped((20,), edges=False), uses=({"bins": 5, "min": -1, "max": 1},)),
-    Entry("diff", "diff", inputs=PLAIN, uses=({}, {"dim": 1})),
-    Entry("trapezoid", "trapezoid", inputs=PLAIN),
+    Entry("diff", "diff", inputs=PLAIN, uses=({}, {"dim": 1}), recipe=steps),
+    Entry("trapezoid", "trapezoid", inputs=PLAIN, recipe=area),
     Entry(
         "renorm",
         "renorm",
         inputs=shaped((3, 4, 5)),
         uses=({"p": 2, "dim": 1, "maxnorm": 1.0},),
         names={"maxnorm": "max_norm"},
+        recipe=shortened,
     ),
     Entry(
         "dist",

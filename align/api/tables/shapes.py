@@ -51,13 +51,41 @@ def added_index(x, dim, index, source):
 
 
 def products(*vectors):
-    """As one list."""
-    return paddle.cartesian_prod(list(vectors))
+    """By meshgrid."""
+    return paddle.stack([grid.flatten() for grid in paddle.meshgrid(*vectors)], 1)
 
 
 def placed_diagonal(x):
     """By a product, since Paddle's has no gradient."""
     return x.unsqueeze(-1) * paddle.eye(x.shape[-1], dtype=x.dtype)
+
+
+def ceil_pieces(x, chunks, dim=0):
+    """Pieces as long as PyTorch's, of which there may be fewer."""
+    length = x.shape[dim]
+    size = -(-length // chunks)
+    return paddle.split(x, [size] * (length // size) + [length % size] * (length % size > 0), dim)
+
+
+def uneven_pieces(x, indices_or_sections, dim=0):
+    """The first pieces are longer by one where the length cannot be divided."""
+    size, more = divmod(x.shape[dim], indices_or_sections)
+    return paddle.split(x, [size + (i < more) for i in range(indices_or_sections)], dim)
+
+
+def side_by_side(tensors):
+    """By concat."""
+    return paddle.concat(tensors, 1)
+
+
+def one_below_another(tensors):
+    """By concat."""
+    return paddle.concat(tensors, 0)
+
+
+def behind_one_another(tensors):
+    """By stack."""
+    return paddle.stack(tensors, 2)
 
 
 def _three(*shapes):
@@ -112,10 +140,10 @@ def _placed(rng):
 TABLE = [
     Entry("cat", "concat", inputs=_three((3, 4), (2, 4)), listed=True),
     Entry("stack", "stack", inputs=_three((3, 4), (3, 4)), uses=({}, {"dim": 1}), listed=True),
-    *[
-        Entry(name, name, inputs=_three((3, 4), (3, 4)), listed=True)
-        for name in ("hstack", "vstack", "dstack", "column_stack")
-    ],
+    Entry("hstack", "hstack", inputs=_three((3, 4), (3, 4)), listed=True, recipe=side_by_side),
+    Entry("vstack", "vstack", inputs=_three((3, 4), (3, 4)), listed=True, recipe=one_below_another),
+    Entry("dstack", "dstack", inputs=_three((3, 4), (3, 4)), listed=True, recipe=behind_one_another),
+    Entry("column_stack", "column_stack", inputs=_three((3, 4), (3, 4)), listed=True, recipe=side_by_side),
     Entry(
         "split",
         "split",
@@ -124,13 +152,14 @@ TABLE = [
         names={"split_size_or_sections": "num_or_sections"},
         recipe=pieces_of_size,
     ),
-    Entry("chunk", "chunk", inputs=PLAIN, uses=({"chunks": 2, "dim": 1}, {"chunks": 3, "dim": 2})),
+    Entry("chunk", "chunk", inputs=PLAIN, uses=({"chunks": 2, "dim": 1}, {"chunks": 3, "dim": 2}), recipe=ceil_pieces),
     Entry(
         "tensor_split",
         "tensor_split",
         inputs=PLAIN,
         uses=({"indices_or_sections": 4, "dim": 2},),
         names={"indices_or_sections": "num_or_indices"},
+        recipe=uneven_pieces,
     ),
     Entry("unbind", "unbind", inputs=PLAIN, uses=({}, {"dim": 2})),
     Entry("reshape", "reshape", inputs=PLAIN, uses=({"shape": (-1, 3)},)),
