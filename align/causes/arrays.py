@@ -67,13 +67,14 @@ def array_causes(reference, truth, found, failing, layer):
         return
     if all(np.isfinite(array[key]).all() for key in failing for array in (truth, found)):
         yield from _scaled(reference, truth, found, failing)
-    if all(_shuffled(truth[key], found[key]) for key in failing):
-        yield "the same values in another order, as of a reshape for a transpose", {key: found[key] for key in failing}
     for name, change in _TURNS.items():
         if all(change(truth[key]) is not None for key in failing):
             yield name, {key: change(truth[key]) for key in failing}
     yield from _exchanged(truth, failing)
     yield from _as_nhwc(reference, truth, failing)
+    # Any order: so after every order that has a name.
+    if all(_shuffled(truth[key], found[key]) for key in failing):
+        yield "the same values in another order, as of a reshape for a transpose", {key: found[key] for key in failing}
     yield from _other_tensors(reference, truth, found, failing)
 
 

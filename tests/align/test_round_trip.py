@@ -71,7 +71,7 @@ def test_the_command_without_files(tmp_path, capsys, monkeypatch):
     report = tmp_path / "report.json"
     assert round_trip.main(["--json", str(report)]) == 0
     said = capsys.readouterr().out.splitlines()
-    assert len(said) == 3 and said[-1].startswith("ALIGNED: round_trip: ")
+    assert len(said) == 4 and said[-1].startswith("ALIGNED: round_trip: ")
     noted = json.loads(report.read_text())
     assert noted["check"] == "round_trip" and [case["name"] for case in noted["cases"]] == list(few)
     assert "Conversion: PaddleGAN" in render([noted])
