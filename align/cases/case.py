@@ -57,7 +57,9 @@ def chosen(cases, names):
     """Return the cases with these names, or all of them without names. Raises ValueError for an unknown name."""
     unknown = [name for name in names if name not in cases]
     if unknown:
-        raise ValueError(f"unknown case {', '.join(name[:100] for name in unknown[:10])}; choose from {', '.join(cases)}")
+        raise ValueError(
+            f"unknown case {', '.join(name[:100] for name in unknown[:10])}; choose from {', '.join(cases)}"
+        )
     return [cases[name] for name in names] if names else list(cases.values())
 
 
