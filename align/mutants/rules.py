@@ -25,6 +25,7 @@ OUTSIDE = {  # module or folder, relative to the package -> why parity says noth
     "training/diverged.py": "only raises errors",
     "training/lock.py": "files on a disk",
     "training/loss_file.py": "a table of losses on a disk",
+    "training/plan.py": "an estimate that is printed before a run, held to real runs by its test",
     "training/records.py": "logs",
     "training/resuming.py": "only raises errors",
     "training/stopping.py": "signals",
