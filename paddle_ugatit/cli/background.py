@@ -26,9 +26,11 @@ from paddle_ugatit.backend.errors import InputError
 from paddle_ugatit.formats import atomic
 from paddle_ugatit.training import lock
 from paddle_ugatit.training.checkpoints import Checkpoints
+from paddle_ugatit.training.stopping import STOPPING
 
 CONSOLE = "console.txt"  # what the process prints, in the run's folder
 _ROOT = Path(__file__).resolve().parents[2]
+_DEAF = 10.0  # seconds after which a process is asked again to end: one that is just starting may not hear it
 _START = 120.0  # seconds within which a process takes the folder
 _WIDTH, _HEIGHT, _MARGIN = 640, 200, 12  # of the curves, pixels
 _COLOURS = {"g_loss": (180, 90, 30), "d_loss": (40, 40, 200), "loss": (180, 90, 30)}  # blue, green, red
@@ -97,10 +99,15 @@ def stop(out: Path | str) -> None:
     if there is None:
         print(f"{out}: nobody trains here")
         return
-    os.kill(there.pid, signal.SIGINT)
+    log, asked = Path(out) / "log.txt", 0.0
+    before = log.read_text(encoding="utf-8").count(STOPPING)
     while _runs(Path(out)):
+        heard = log.read_text(encoding="utf-8").count(STOPPING) > before  # to ask twice would end it at once
+        if not heard and time.monotonic() - asked > _DEAF:
+            os.kill(there.pid, signal.SIGINT)
+            asked = time.monotonic()
         time.sleep(0.2)
-    print(_last_line(Path(out) / "log.txt"))
+    print(_last_line(log))
 
 
 def _runs(out: Path) -> bool:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
+STOPPING = "stopping after this iteration with a checkpoint"
 INTERRUPTED, LATE = 1, 2  # why a run is to stop
 
 
@@ -53,4 +54,4 @@ class Stopping:
         if self.asked:
             raise KeyboardInterrupt
         self.asked = True
-        self.say("stopping after this iteration with a checkpoint; interrupt again to stop at once, without one")
+        self.say(f"{STOPPING}; interrupt again to stop at once, without one")

@@ -52,6 +52,17 @@ def test_a_long_run_is_stopped_with_a_checkpoint_and_goes_on(tmp_path, data, cap
     background.stop(out)
 
 
+def test_a_process_that_does_not_hear_is_asked_again(tmp_path, data, monkeypatch):
+    out, asked, ask = tmp_path / "run", [], os.kill
+    background.train(out, "demo", data, f"{TINY} iteration=100000")
+    while not (out / "losses.csv").exists():
+        time.sleep(0.1)
+    monkeypatch.setattr(background, "_DEAF", 0.5)
+    monkeypatch.setattr(background.os, "kill", lambda *given: ask(*given) if asked else asked.append(given))
+    background.stop(out)
+    assert asked and lock.living(out) is None and list((out / "checkpoints").glob("0*"))
+
+
 def test_the_stop_button_ends_the_watching_only(tmp_path, data, capsys, monkeypatch):
     def pressed(news):
         raise KeyboardInterrupt
