@@ -119,9 +119,7 @@ def _smaller(config: RunOptions) -> RunOptions:
 def _timed(config: RunOptions) -> tuple[float, int]:
     """Return the seconds of an iteration, and the bytes that it holds besides weights, moments and gradients."""
     system = start.system_of(config)
-    rng = np.random.default_rng(0)
-    shape = (config.batch_size, 3, config.img_size, config.img_size)
-    batch = [paddle.to_tensor(rng.uniform(-1, 1, shape).astype("float32")) for _ in config.domains]
+    batch = plan.random_batch(config)
     _finished(system.step(*batch))  # makes the moments
     started = time.perf_counter()
     _finished(system.step(*batch))

@@ -130,12 +130,17 @@ def answer() -> None:
     print(json.dumps([measure(trained()[name].config.from_dict(options)) for options in configs]))
 
 
+def random_batch(config: RunOptions) -> list[paddle.Tensor]:
+    """Return random images of each domain, (B,3,S,S) in [-1,1], for a step that is only measured."""
+    rng = np.random.default_rng(0)
+    shape = (config.batch_size, 3, config.img_size, config.img_size)
+    return [paddle.to_tensor(rng.uniform(-1, 1, shape).astype("float32")) for _ in config.domains]
+
+
 def measure(config: RunOptions) -> int:
     """Return the bytes that a step holds at once by the plain formulas, besides weights, moments and gradients."""
     system = start.system_of(config)
-    rng = np.random.default_rng(0)
-    shape = (config.batch_size, 3, config.img_size, config.img_size)
-    batch = [paddle.to_tensor(rng.uniform(-1, 1, shape).astype("float32")) for _ in config.domains]
+    batch = random_batch(config)
     gc.collect()  # what an earlier system has left
     held = allocated() + 2 * BYTES * sum(
         _size(p) for kind in system.optimizers for _, p in system.named_parameters(kind)
