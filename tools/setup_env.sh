@@ -12,6 +12,7 @@ ROOT=$(CDPATH='' cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd -P)
 LOGS="$ROOT/work/outputs/setup"
 DEFAULT_PADDLE=3.3.1
 TORCH=$(sed -n '/^torch==/p' "$ROOT/requirements-cpu.txt")
+WEIGHTS=$(sed -n 's/^# --no-deps //p' "$ROOT/requirements-cpu.txt")
 TORCH_CPU_INDEX=https://download.pytorch.org/whl/cpu
 ENVIRONMENT_GB=3  # measured: 1.8 GB installed, the rest for pip's own copies
 
@@ -139,6 +140,10 @@ lend_openmp() {  # FOLDER ; slim images lack libgomp.so.1, which Paddle needs an
     if [ -d "$1/openmp" ]; then export LD_LIBRARY_PATH="$1/openmp${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"; fi
 }
 
+install_weights() {  # trained weights of others, which nothing but one option needs
+    run_pip weights --no-deps "$WEIGHTS" || say "  $(pip_failure "$WEIGHTS" weights)"
+}
+
 check_imports() {  # MODULE... ; what pip calls installed may still not load
     local module message
     for module in "$@"; do
@@ -171,6 +176,7 @@ prepare_environment() {  # FOLDER FINGERPRINT PADDLE BORROWED MODULE...
     fi
     say unfinished >"$folder/.setup-state"
     if [ "$state" != "$want without-torch" ]; then install_base "$folder" "$paddle" "$borrowed" "$@"; fi
+    install_weights
     if [ -z "$borrowed" ] || ! imports torch; then install_torch || HAVE_TORCH=no; fi
     lend_openmp "$folder"
     check_imports paddle "$@"
