@@ -19,10 +19,10 @@ def _pad(name, maps, padding):
     return Case(f"fast-{name}", build, [maps], "y[-i] = x[i]", _PAD, "ReflectionPad2D")
 
 
-def _fused(name, maps, upsample=False):
+def _fused(name, maps, upsample=False, bias=False):
     def build(L):
         before = [L.Upsample()] if upsample else []
-        return L.Chain(*before, L.ReflectionPad2D(1), L.Conv2D(maps[1], 64, 3, bias=False))
+        return L.Chain(*before, L.ReflectionPad2D(1), L.Conv2D(maps[1], 64, 3, bias=bias))
 
     return Case(f"fast-{name}", build, [maps], "W * reflected x", "layers/sequential.py", "Sequential")
 
@@ -51,6 +51,8 @@ CASES = [
     plain_case("conv", lambda L: L.Conv2D(8, 4, 3), [_MAPS], _CONV, "Conv2D"),
     plain_case("border", lambda L: L.ReflectionPad2D(3), [_MAPS], _PAD, "ReflectionPad2D"),
     plain_case("adailn", lambda L: L.AdaILN(8), _PAIR, _NORM, "AdaILN"),
+    plain_case("adailn-initial", lambda L: L.AdaILN(8, revision="initial"), _PAIR, _NORM, "AdaILN"),
+    plain_case("adailn-tensorflow", lambda L: L.AdaILN(8, revision="tensorflow"), _PAIR, _NORM, "AdaILN"),
     plain_case("iln", lambda L: L.ILN(8), [_MAPS], _NORM, "ILN"),
     plain_case("adain", lambda L: L.AdaIN(), [_MAPS, (2, 8, 5, 6)], _NORM, "AdaIN"),
     plain_case("batch-norm", lambda L: L.BatchNorm2D(8), [_MAPS], "layers/batch_norm.py", "BatchNorm2D"),
@@ -92,6 +94,7 @@ CASES = [
     _pad("border-of-two", (2, 3, 35, 33), 2),
     # A border, and an upsampling before it, within the convolution.
     _fused("fused", (2, 128, 8, 12)),
+    _fused("fused-with-bias", (1, 128, 8, 12), bias=True),
     _fused("fused-not-by-size", (2, 128, 7, 8)),
     _fused("fused-twice", (1, 128, 4, 6), upsample=True),
     _fused("fused-twice-not-by-size", (1, 128, 3, 5), upsample=True),

@@ -11,9 +11,10 @@ aligned, 1 diverged, 2 not comparable or bad usage.
 
 import itertools
 import time
+from contextlib import nullcontext
 from dataclasses import asdict, replace
 
-from align.cases import LOCKSTEPS, TRAINING
+from align.cases import LOCKSTEPS, PLAIN, TRAINING
 from align.cases.runs import RUNS
 from align.causes.training import find_training_cause
 from align.checks import running
@@ -29,6 +30,7 @@ from align.compare.training import compared, first_difference, one_step, paddle_
 from align.compare.verdict import Row
 from align.report.document import case_line, entry, finish
 from paddle_ugatit.cli import command
+from paddle_ugatit.layers.fast.dispatch import plain
 from paddle_ugatit.layers.norm import REVISIONS
 from paddle_ugatit.training.diverged import DivergedError
 
@@ -40,7 +42,7 @@ def lockstep(config, steps, seed=0, tamper=None, trainers=None, system="ugatit",
 
     `tamper(trainer)` plants a fault and `trainers` (PyTorch's, Paddle's) replace those of the system, in tests. With
     `causes`, the cause of a difference is searched for (align/causes/training.py). `name` is what reports call it, by
-    default the system.
+    default the system; by one that ends with PLAIN, Paddle takes the plain formulas of a GPU.
     """
     case, torch_side, paddle_side = TRAINING[system], TorchSide("float64"), PaddleSide("float64")
     name = name or system
@@ -58,7 +60,8 @@ def lockstep(config, steps, seed=0, tamper=None, trainers=None, system="ugatit",
         try:
             with on_side("PyTorch"):
                 wanted = torch_state(theirs, one_step(theirs, torch_side, *given))
-            rows = _compared_with_paddle(case, ours, paddle_side, given, wanted, step)
+            with plain() if name.endswith(PLAIN) else nullcontext():
+                rows = _compared_with_paddle(case, ours, paddle_side, given, wanted, step)
         except NotComparable as error:
             yield _entry(name, options, step, [], time.perf_counter() - start) | {"note": str(error)}
             return

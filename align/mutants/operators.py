@@ -51,7 +51,14 @@ SWAPPED |= {other: one for one, other in SWAPPED.items()} | {"ReLU": "ReLU6", "r
 BUILT_IN = {"max", "min", "any", "all"}  # of SWAPPED, where they are no attribute
 SYMMETRIC = {"maximum", "minimum", "add", "multiply", "isclose", "array_equal", "samefile", "logical_and", "logical_or"}
 SYMMETRIC |= {"min", "max", "gcd"}
-SYMMETRIC |= {"hinge", "l1", "least_squares"}  # of losses: 1 - sign * logit, absolute and squared differences
+SYMMETRIC |= {
+    "hinge",
+    "l1",
+    "least_squares",
+    "psnr",
+    "ssim",
+    "style_loss",
+}  # of losses: 1 - sign * logit, absolute and squared differences
 SYMMETRIC |= {"_centre", "block_kid", "frechet_distance", "mmd2"}  # of metrics: distances between two sets
 # Calls whose arguments have types of their own, so that swapping or dropping them is an error and no mistake.
 TYPED = {"isinstance", "issubclass", "getattr", "setattr", "hasattr", "super", "cast", "zip", "dict", "partial"}

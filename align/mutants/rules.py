@@ -54,10 +54,13 @@ SPEED = {  # numbers that decide how fast a result is there and not what it is: 
 CHOOSING = {"mirrored", "taken", "whole_is_less"}
 WRITING = {"keep", "keep_every", "log_freq", "print_freq", "save_freq"}  # options of what a run leaves behind
 WRITING |= {"PUBLISHED", "REWARDS", "SCHEMA", "_SOURCE"}  # texts and numbers that reports quote
+WRITING |= {"versions"}  # noted in checkpoints
 WRITING |= {"_GAP", "_LABEL"}  # of pictures for a reader, in pixels
 LIMITS = {
     "LEAST",
+    "LOSSES",  # training/sagan.py: the names that are accepted
     "SMALLEST",
+    "_HEIF",  # data/kinds.py: files of which it is said what would read them
     "_LARGEST",
     "_LARGEST_LIST",
     "_LOOKED_AT",
@@ -68,7 +71,19 @@ LIMITS = {
     "_RATIO",
     "_REPORTED",
 }  # only of guards, notes
-SPEAKING = {"_note", "note", "print", "progress", "Progress", "say", "to_stderr", "warn", "write_text"}  # calls
+SPEAKING = {
+    "_keep_waiting",
+    "_note",
+    "note",
+    "print",
+    "progress",
+    "Progress",
+    "say",
+    "to_stderr",
+    "warn",
+    "write_text",
+}  # calls
+NAMING = {"where"}  # arguments that errors and notes call a thing by
 DESCRIBING = {"__repr__", "__str__", "about", "extra_repr", "label", "reason", "shown"}  # functions
 DESCRIBING |= {"_versions", "described", "figure", "figure_row", "lines"}  # sentences and pictures for a reader
 CASTING = {"TypeVar", "cast"}  # of typing
@@ -90,7 +105,16 @@ def reason(node: ast.AST, parents: Sequence[ast.AST]) -> str:
             return name
     if isinstance(node, ast.keyword) and node.arg in PARAMETERS:
         return PARAMETERS[node.arg]
-    return ""
+    return PARAMETERS.get(_defaulted(node, parents[-1]), "") if parents else ""
+
+
+def _defaulted(node: ast.AST, within: ast.AST) -> str:
+    """Return the parameter whose default a node is, "" if it is none."""
+    if not isinstance(within, ast.arguments):
+        return ""
+    last = [*within.posonlyargs, *within.args][-len(within.defaults) :] if within.defaults else []
+    pairs = [*zip(last, within.defaults, strict=True), *zip(within.kwonlyargs, within.kw_defaults, strict=True)]
+    return next((parameter.arg for parameter, default in pairs if default is node), "")
 
 
 def called(node: ast.AST) -> str:
@@ -113,7 +137,13 @@ def _is_message(node: ast.AST, parents: Sequence[ast.AST]) -> bool:
         return bool(_names(node) & WRITING)
     if isinstance(node, ast.IfExp):  # which of two sentences is said
         return _is_message(node.body, ()) and _is_message(node.orelse, ())
-    return isinstance(node, ast.JoinedStr) or called(node) in SPEAKING or _assigns(node, WRITING)
+    return isinstance(node, ast.JoinedStr) or called(node) in SPEAKING or _joins(node) or _assigns(node, WRITING)
+
+
+def _joins(call: ast.AST) -> bool:
+    """Whether a call puts a sentence together: ", ".join(...)."""
+    between = getattr(getattr(call, "func", None), "value", None)
+    return called(call) == "join" and isinstance(between, ast.Constant) and " " in str(between.value)
 
 
 def _says(call: ast.AST) -> bool:
@@ -121,8 +151,8 @@ def _says(call: ast.AST) -> bool:
 
 
 def speaks(argument: ast.expr) -> bool:
-    """Return whether an argument is the function that shows progress, or says something to the user."""
-    return isinstance(argument, ast.Name) and argument.id in SPEAKING
+    """Return whether an argument is the function that shows progress or says something, or what errors call a thing."""
+    return isinstance(argument, ast.Name) and argument.id in SPEAKING | NAMING
 
 
 def _appends_note(call: ast.AST) -> bool:

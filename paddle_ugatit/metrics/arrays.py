@@ -100,15 +100,14 @@ def layout_of(array: np.ndarray, path: Path) -> Layout | None:
         colours, notes = _grey, ["grey images"]
     else:
         return None
+    if array.dtype == np.uint8:
+        return Layout(lambda image: np.ascontiguousarray(colours(image)), ", ".join(notes))
     scale, offset, said = _range(array, path)
-    notes += [said] if said else []
-    return Layout(lambda image: _bytes(colours(image), scale, offset), ", ".join(notes))
+    return Layout(lambda image: _bytes(colours(image), scale, offset), ", ".join([*notes, said]))
 
 
 def _range(array: np.ndarray, path: Path) -> tuple[float, float, str]:
     """The scale and offset that bring the values to 0 ... 255."""
-    if array.dtype == np.uint8:
-        return 1.0, 0.0, ""
     parts = [array[start : start + _CHUNK] for start in range(0, len(array), _CHUNK)]
     low, high = min(float(part.min()) for part in parts), max(float(part.max()) for part in parts)
     if array.dtype.kind == "f":
@@ -135,6 +134,4 @@ def _channels_first(image: np.ndarray) -> np.ndarray:
 
 
 def _bytes(image: np.ndarray, scale: float, offset: float) -> np.ndarray:
-    if image.dtype == np.uint8:
-        return np.ascontiguousarray(image)
     return np.rint(image.astype(np.float64) * scale + offset).astype(np.uint8)

@@ -52,7 +52,7 @@ def neighbours(fake: np.ndarray, real: np.ndarray, k: int = NEIGHBOURS) -> Neigh
     k = min(k, len(fake) - 1, len(real) - 1)
     radius_fake, radius_real = _radii(fake, k), _radii(real, k)
     recalled, precise = np.zeros(len(real), bool), np.zeros(len(fake), bool)
-    nearest, distance = np.zeros(len(fake), int), np.zeros(len(fake))
+    nearest, distance = np.empty(len(fake), int), np.empty(len(fake))
     for start, squares in _distances(fake, real):
         stop = start + len(squares)
         precise[start:stop] = (squares <= radius_real).any(1)

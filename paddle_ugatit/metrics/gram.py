@@ -46,7 +46,8 @@ def gram_sums(
     size = block_size(n, m)
     blocks = [(start, min(start + size, n)) for start in range(0, n, size)]
     blocks += [(start, min(start + size, n + m)) for start in range(n, n + m, size)]
-    ones, room = np.ones(size, x.dtype), np.empty((2, size * size), x.dtype)
+    ones = np.ones(size, x.dtype)
+    room = np.empty_like(ones, shape=(2, size * size))
     centre = _centre(x, y)
     for i, (top, bottom) in enumerate(blocks):
         left = _rows(x, y, top, bottom) * x.dtype.type(gamma(x.shape[1]))

@@ -49,7 +49,7 @@ class KeptAttributes:
         for column, name in enumerate(ATTRIBUTES):
             np.add.at(self._found[name], (images[:, column], translated[:, column]), 1)
             for row in np.flatnonzero(images[:, column] != translated[:, column]):
-                key = (name, int(images[row, column]), int(translated[row, column]))
+                key = (name, images[row, column], translated[row, column])
                 shown = self._examples.setdefault(key, [])
                 if len(shown) < EXAMPLES:
                     shown.append(np.concatenate(pairs[row][:2]).round().clip(0, 255).astype(np.uint8))

@@ -17,7 +17,7 @@ from paddle_ugatit.layers.norm import AdaIN
 from paddle_ugatit.layers.reflection_pad import ReflectionPad2D
 from paddle_ugatit.layers.upsample import Upsample
 
-TAPS = (3, 10, 17, 30)  # positions of relu1_1, relu2_1, relu3_1 and relu4_1 in the encoder
+TAPS = {3, 10, 17, 30}  # positions of relu1_1, relu2_1, relu3_1 and relu4_1 in the encoder
 SMALLEST = 9  # pixels a side; of fewer the encoder leaves one, which has no border to reflect and no variance
 
 

@@ -66,12 +66,11 @@ def layout(layer: nn.Layer) -> dict[str, Rule]:
 
 def rules_of(layer: nn.Layer) -> dict[str, Rule | None]:
     """Return what `layout` does, with None for an entry that has no rule."""
-    rules = {}
-    for path, owner in layer.named_sublayers(include_self=True):
-        parameters, buffers = owner.named_parameters("", False), owner.named_buffers("", False)
-        for leaf, tensor in [*parameters, *buffers]:
-            rules[f"{path}.{leaf}" if path else leaf] = _rule(owner, leaf, tuple(tensor.shape))
-    return {key: rules.get(key) for key in layer.state_dict()}
+    owners, rules = dict(layer.named_sublayers(include_self=True)), {}
+    for key, tensor in layer.state_dict().items():
+        path, _, leaf = key.rpartition(".")
+        rules[key] = _rule(owners.get(path), leaf, tuple(tensor.shape))
+    return rules
 
 
 def _all_rules() -> Iterator[tuple[type[nn.Layer], dict[str, str]]]:
@@ -80,7 +79,7 @@ def _all_rules() -> Iterator[tuple[type[nn.Layer], dict[str, str]]]:
         yield from system.checkpoints.RULES.items()
 
 
-def _rule(owner: nn.Layer, leaf: str, shape: tuple[int, ...]) -> Rule | None:
+def _rule(owner: nn.Layer | None, leaf: str, shape: tuple[int, ...]) -> Rule | None:
     for kind, leaves in _all_rules():
         if isinstance(owner, kind) and leaf in leaves:
             transpose = leaves[leaf] == TRANSPOSE

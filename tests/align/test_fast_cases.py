@@ -9,14 +9,15 @@ from unittest.mock import patch
 import paddle
 import pytest
 
-from align.cases import CASES, fast
+from align.cases import CASES, LOCKSTEPS, PLAIN, TRAINING, fast
 from align.checks.layers import check_case
+from align.checks.training import lockstep
 from align.compare.paddle_side import PaddleSide
 from align.compare.reference import measure
 from align.compare.torch_side import TorchSide
 from align.compare.views import Propagated, as_list
 from align.planting import run
-from paddle_ugatit.layers import reflection_pad
+from paddle_ugatit.layers import norm, reflection_pad, spectral_norm
 from paddle_ugatit.layers.fast import dispatch, reflection, winograd
 
 # Conditions that no case on a CPU can make otherwise: the device, the dtype, graphs that need no gradient, and the
@@ -192,3 +193,21 @@ def test_a_fault_of_the_plain_formula_is_found_where_no_gpu_is():
             if case.name in ("plain-border", "fast-border-small"):
                 verdicts[case.name] = check_case(case, measure(case, TorchSide, 0), "forward")["verdict"]
     assert verdicts == {"plain-border": "diverged", "fast-border-small": "aligned"}
+
+
+def test_every_system_is_trained_by_plain_formulas():
+    assert {name for name in LOCKSTEPS if name.endswith(PLAIN)} == {f"{system} {PLAIN}" for system in TRAINING}
+
+
+@pytest.mark.parametrize(
+    ("system", "module", "function", "wrong"),
+    [
+        ("ugatit", norm, "_normalised", lambda right: lambda x, *more: right(x * x, *more)),
+        ("sagan", spectral_norm, "replace_buffer", lambda right: lambda layer, name, x: right(layer, name, 2 * x)),
+    ],
+)
+def test_a_fault_of_a_plain_formula_is_found_in_training(system, module, function, wrong, monkeypatch):
+    monkeypatch.setattr(module, function, wrong(getattr(module, function)))
+    small, names = TRAINING[system].small, (system, f"{system} {PLAIN}")
+    verdicts = [list(lockstep(small, 2, system=system, name=name))[-1]["verdict"] for name in names]
+    assert verdicts == ["aligned", "diverged"]

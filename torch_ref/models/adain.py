@@ -11,7 +11,7 @@ from torch import nn
 
 from torch_ref.layers.norm import AdaIN
 
-TAPS = (3, 10, 17, 30)  # positions of relu1_1, relu2_1, relu3_1 and relu4_1 in the encoder
+TAPS = {3, 10, 17, 30}  # positions of relu1_1, relu2_1, relu3_1 and relu4_1 in the encoder
 SMALLEST = 9  # pixels a side; of fewer the encoder leaves one, which has no border to reflect and no variance
 
 
