@@ -2,8 +2,8 @@
 
 Contents: autocasting, precision_of_now, full, in_float32, keeps_dtype. "Half" is float16 or bfloat16. Paddle's
 `auto_cast` casts the operands of some operations to half, among them every matrix product, and leaves others in
-whatever dtype arrives. So a formula that must not lose digits, or that overflows at 65504 in float16, is computed in float32 explicitly. Functions
-with float32 or float64 arguments outside of `auto_cast` are called as they are.
+whatever dtype arrives. So a formula that must not lose digits, or that overflows at 65504 in float16, is computed in
+float32 explicitly. Functions with float32 or float64 arguments outside of `auto_cast` are called as they are.
 """
 
 import functools
