@@ -5,7 +5,7 @@ python tools/bench.py iteration --device cpu [--branch gpu] [--size 256] [--ch 2
 What takes long on a GPU can so be counted without one: `--branch gpu` takes the ways that a GPU takes, which is the
 default. Kernels are those that Paddle's profiler sees, forward, backward and of the optimisers; `views` of them only
 look at memory in another shape, for which a GPU launches none. A synchronisation is a moment at which Python asks for
-a value. On a GPU, time is measured between two synchronisations, and memory is the allocator's peak.
+a value. On a GPU, time is measured between two synchronisations. Memory is the peak of Paddle's tensors.
 """
 
 import argparse
@@ -104,8 +104,14 @@ def branch_of(name: str) -> Iterator[None]:
         yield
 
 
-def iteration(config: Config, branch: str) -> tuple[Counts, float]:
-    """Return the counts of the third iteration of a run, and the seconds of the host for a later one."""
+def iteration(config: Config, branch: str, turns: int = 5) -> tuple[Counts, float]:
+    """Return the counts of the third iteration of a run, and the seconds of the host for the fastest of `turns` later.
+
+    Its first two iterations are not counted, so that everything that is made once has been made. Raises ValueError if
+    `turns` is less than 1.
+    """
+    if turns < 1:
+        raise ValueError(f"at least one iteration must be timed, got {turns}")
     trainer, shape = Trainer(config), [config.batch_size, config.img_ch, config.img_size, config.img_size]
 
     def once() -> None:
@@ -117,7 +123,7 @@ def iteration(config: Config, branch: str) -> tuple[Counts, float]:
         with counting() as counts:
             once()
         seconds = []
-        for _ in range(5):
+        for _ in range(turns):
             start = time.perf_counter()
             once()
             seconds.append(time.perf_counter() - start)
@@ -133,24 +139,33 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--ch", type=int, default=64, metavar="N", help="channels of the first layer (64)")
     parser.add_argument("--n-res", type=int, default=4, metavar="N", help="residual blocks (4)")
     parser.add_argument("--full", action="store_true", help="the full generator instead of the light one")
+    parser.add_argument("--recompute", action="store_true", help="compute the generators' blocks again in the backward")
+    parser.add_argument("--turns", type=int, default=5, metavar="N", help="iterations that are timed, 1 or more (5)")
     arguments = parser.parse_args(argv)
     try:
         used = device.choose(arguments.device)
         config = Config(light=not arguments.full, ch=arguments.ch, n_res=arguments.n_res, img_size=arguments.size)
+        config = config.replaced(recompute=arguments.recompute)
+        counts, seconds = iteration(config, arguments.branch, arguments.turns)
     except (UsageError, ValueError) as error:
         print(f"bench: {error}", file=sys.stderr)
         return 2
-    counts, seconds = iteration(config, arguments.branch)
-    kind = "full" if arguments.full else "light"
+    kind = ("full" if arguments.full else "light") + " recomputing" * arguments.recompute
     print(f"iteration: {kind} model, ch {arguments.ch}, {arguments.size} px, on {used}, ways of a {arguments.branch}")
     print("| kernels | of these views | synchronisations | bytes between host and device | seconds |")
     print("|---|---|---|---|---|")
     numbers = counts.kernels.total(), counts.views(), counts.synchronisations.total(), counts.bytes
     print(f"| {' | '.join(map(str, numbers))} | {seconds:.3f} |")
     print("most frequent: " + ", ".join(f"{name} {count}" for name, count in counts.kernels.most_common(12)))
-    if used.startswith("gpu"):
-        print(f"peak of the allocator: {paddle.device.cuda.max_memory_allocated() / 2**30:.2f} GiB")
+    print(f"peak of Paddle's tensors: {_peak() / 2**30:.2f} GiB")
     return 0
+
+
+def _peak() -> int:
+    """The most bytes that tensors have held at once in this process, on the device where Paddle computes."""
+    if device.on_gpu():
+        return int(paddle.device.cuda.max_memory_allocated())
+    return int(paddle.base.core.host_memory_stat_peak_value("Allocated", 0))
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from align.report.document import entry
 ELSEWHERE = {
     "accumulate": "no public option; the update is that of the whole batch, see run.py",
     "ema": "no public option; the running mean has a twin in run.py",
+    "recompute": "no public option; the gradients are the same bits",
     **dict.fromkeys(("seed", "workers", "strict", "deterministic"), "which numbers are drawn, and how they are read"),
     "amp": "mixed precision, on a GPU alone",
     **dict.fromkeys(("log_freq", "print_freq", "save_freq", "keep", "keep_every"), "when files are written"),

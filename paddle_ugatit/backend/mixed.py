@@ -1,13 +1,14 @@
 """Float32 where automatic mixed precision would compute in half precision: statistics, norms, losses, small sums.
 
-Contents: autocasting, full, in_float32, keeps_dtype. "Half" is float16 or bfloat16. Paddle's `auto_cast` casts the
-operands of some operations to half, among them every matrix product, and leaves others in whatever dtype arrives. So a
-formula that must not lose digits, or that overflows at 65504 in float16, is computed in float32 explicitly. Functions
-with float32 or float64 arguments outside of `auto_cast` are called as they are.
+Contents: autocasting, precision_of_now, full, in_float32, keeps_dtype. "Half" is float16 or bfloat16. Paddle's
+`auto_cast` casts the operands of some operations to half, among them every matrix product, and leaves others in
+whatever dtype arrives. So a formula that must not lose digits, or that overflows at 65504 in float16, is computed in
+float32 explicitly. Functions with float32 or float64 arguments outside of `auto_cast` are called as they are.
 """
 
 import functools
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any, TypeVar, cast
 
 import paddle
@@ -25,6 +26,13 @@ def autocasting() -> bool:
         return False
     tracer = _dygraph_tracer()
     return tracer is not None and tracer._amp_level != core.AmpLevel.O0
+
+
+def precision_of_now() -> Callable[[], AbstractContextManager]:
+    """Return what makes contexts in which operations compute in the mixed precision of now, or without any."""
+    if not autocasting():
+        return functools.partial(paddle.amp.auto_cast, enable=False)
+    return functools.partial(paddle.amp.auto_cast, dtype=_dygraph_tracer()._amp_dtype)
 
 
 def full(x: paddle.Tensor) -> paddle.Tensor:

@@ -30,8 +30,8 @@ exit code: 0 done, 1 the input or output is bad or training diverged, 2 bad usag
 """
 
 LIGHTER = (
-    "less is needed with light=true, a smaller ch or img_size, batch_size=1, accumulate=N for a batch in N parts, or "
-    "amp=bfloat16 (amp=float16 on a V100)"
+    "less is needed with light=true, a smaller ch or img_size, batch_size=1, accumulate=N for a batch in N parts, "
+    "recompute=true (U-GAT-IT), or amp=bfloat16 (amp=float16 on a V100)"
 )
 
 

@@ -12,6 +12,7 @@ from paddle_ugatit.layers.channels import channel_shift
 from paddle_ugatit.layers.convolution import Conv2D
 from paddle_ugatit.layers.fast import dispatch
 from paddle_ugatit.layers.fast.bordered import bordered_conv
+from paddle_ugatit.layers.recompute import recomputed
 from paddle_ugatit.layers.reflection_pad import ReflectionPad2D
 from paddle_ugatit.layers.upsample import Upsample
 
@@ -48,7 +49,12 @@ def _watched(layer: nn.Layer) -> bool:
 
 
 class Sequential(nn.Sequential):
-    """Apply layers in order; the shapes are those of the layers."""
+    """Apply layers in order; the shapes are those of the layers. With `recompute` no map between them is kept."""
+
+    recompute = False  # see layers/recompute.py
 
     def forward(self, x: paddle.Tensor) -> paddle.Tensor:
+        return recomputed(self._applied, x) if self.recompute else self._applied(x)
+
+    def _applied(self, x: paddle.Tensor) -> paddle.Tensor:
         return chain(x, *self)

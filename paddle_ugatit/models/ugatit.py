@@ -16,6 +16,7 @@ from paddle_ugatit.layers.convolution import Conv2D
 from paddle_ugatit.layers.leaky_relu import LeakyReLU
 from paddle_ugatit.layers.linear import Linear
 from paddle_ugatit.layers.norm import ILN, AdaILN, InstanceNorm2D, require_revision
+from paddle_ugatit.layers.recompute import recomputed
 from paddle_ugatit.layers.reflection_pad import ReflectionPad2D
 from paddle_ugatit.layers.sequential import Sequential, chain
 from paddle_ugatit.layers.spectral_norm import iterating_spectral_norm, spectral_norm
@@ -76,6 +77,8 @@ class ResnetBlock(nn.Layer):
 class ResnetAdaILNBlock(nn.Layer):
     """Decoder residual block whose AdaILNs take gamma and beta: (B,C,H,W), (B,C), (B,C) -> (B,C,H,W)."""
 
+    recompute = False  # see ResnetGenerator.recompute_blocks
+
     def __init__(self, dim: int, revision: str = "current"):
         super().__init__()
         self.revision, tensorflow = revision, revision == "tensorflow"
@@ -88,10 +91,13 @@ class ResnetAdaILNBlock(nn.Layer):
         self.norm2 = AdaILN(dim, revision=revision)
 
     def forward(self, x: paddle.Tensor, gamma: paddle.Tensor, beta: paddle.Tensor) -> paddle.Tensor:
-        out = self.norm1(chain(x, self.pad1, self.conv1), gamma, beta)
-        out = self.norm2(chain(out, self.relu1, self.pad2, self.conv2), gamma, beta)
+        out = recomputed(self._branch, x, gamma, beta) if self.recompute else self._branch(x, gamma, beta)
         # quirk: the initial revision has no skip here.
         return out if self.revision == "initial" else out + x
+
+    def _branch(self, x: paddle.Tensor, gamma: paddle.Tensor, beta: paddle.Tensor) -> paddle.Tensor:
+        out = self.norm1(chain(x, self.pad1, self.conv1), gamma, beta)
+        return self.norm2(chain(out, self.relu1, self.pad2, self.conv2), gamma, beta)
 
 
 def upsampling(ngf: int, output_nc: int, revision: str) -> Sequential:
@@ -187,6 +193,15 @@ class ResnetGenerator(nn.Layer):
         for i in range(self.n_blocks):
             x = getattr(self, f"UpBlock1_{i + 1}")(x, gamma, beta)
         return full(self.UpBlock2(x)), cam_logit, heatmap
+
+    def recompute_blocks(self) -> None:
+        """Have the residual blocks and the upsampling compute their activations again in the backward pass.
+
+        That takes less memory and more time, for the same gradients.
+        """
+        for layer in self.sublayers():
+            if isinstance(layer, Sequential | ResnetAdaILNBlock):
+                layer.recompute = True
 
     def _attend(self, x: paddle.Tensor) -> tuple[paddle.Tensor, paddle.Tensor]:
         if not self.tensorflow:

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import paddle
+from paddle import nn
 
 from paddle_ugatit.backend.errors import InputError
 from paddle_ugatit.layers.fast.dispatch import plain
@@ -151,15 +152,25 @@ def measure(config: RunOptions) -> int:
 
 
 def _most_allocated(system: TrainedSystem, batch: list[paddle.Tensor]) -> int:
-    """The most that is allocated when a layer of a step ends, before the gradients are, which are counted apart."""
-    most = 0
+    """The most that is allocated when a layer of a step ends, or the gradient of what it returned is there.
 
-    def look(*_: typing.Any) -> None:
+    The gradients of parameters are left out, which are counted apart.
+    """
+    most = 0
+    parameters = [p for kind in system.optimizers for _, p in system.named_parameters(kind)]
+
+    def look(_: typing.Any = None) -> None:
         nonlocal most
-        most = max(most, allocated())
+        if (now := allocated()) > most:
+            most = max(most, now - BYTES * sum(_size(p) for p in parameters if p.grad is not None))
+
+    def ended(_layer: nn.Layer, _inputs: typing.Any, output: typing.Any) -> None:
+        look()
+        if isinstance(output, paddle.Tensor) and not output.stop_gradient:
+            output.register_hook(look)
 
     hooks = [
-        layer.register_forward_post_hook(look)
+        layer.register_forward_post_hook(ended)
         for network in system.networks.values()
         for layer in network.sublayers(include_self=True)
     ]

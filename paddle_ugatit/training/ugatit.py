@@ -71,6 +71,10 @@ class Config(RunOptions):
     cycle_weight: float = 10.0  # of the cycle loss
     identity_weight: float = 10.0  # of the identity loss
     cam_weight: float = 1000.0  # of the generators' CAM loss
+    recompute: bool = False  # compute the generators' blocks once more in the backward pass, for less memory
+
+    # The gradients are the same, so a run may be resumed with the other value.
+    FREE: typing.ClassVar[tuple[str, ...]] = (*RunOptions.FREE, "recompute")
 
     LEAST: typing.ClassVar[dict[str, int]] = {
         **RunOptions.LEAST,
@@ -144,6 +148,9 @@ class Trainer:
             "disLA": Discriminator(config.img_ch, config.ch, config.local_layers, **variant),
             "disLB": Discriminator(config.img_ch, config.ch, config.local_layers, **variant),
         }
+        if config.recompute:
+            for name in self.averaged:
+                self.networks[name].recompute_blocks()
         self.optimizers = {kind: self._adam(kind) for kind in ("gen", "dis")}
 
     def _adam(self, kind: str) -> Adam:
