@@ -40,6 +40,9 @@ ALIGN_ARROWS = {
     "bench": ("checks", "compare", "cases", "report", "planting"),
     "examples": (),
 }
+# The arrows inside paddle_ugatit besides those of models: what a room must not import. Only cli imports
+# deploy, which puts networks into files.
+PRODUCT_ARROWS = {"deploy": ("cli", "metrics", "training")}
 COMMANDS = {"make_checkpoint.py", "record_reference.py", "layer_table.py", "page.py"}  # and every check_*.py
 MAX_COMMAND_LINES = 40
 
@@ -82,9 +85,18 @@ def arrow_faults(path: Path, source: str) -> list[str]:
             sibling = module.startswith(models + ".") and not inside(module, f"{models}.{name}")
             if sibling and name != "__init__":
                 faults.append(f"system {name} must not import system {module}")
+        if room == "paddle_ugatit" and inside(module, room):
+            faults += product_arrow_faults(path, module)
         if room == "align" and inside(module, "align"):
             faults += align_arrow_faults(path, module)
     return sorted(set(faults))
+
+
+def product_arrow_faults(path: Path, module: str) -> list[str]:
+    """Whether a file of paddle_ugatit may import `module`, as far as PRODUCT_ARROWS say."""
+    here, there = path.with_suffix("").parts[1], (module.split(".") + [""])[1]
+    forbidden = there in PRODUCT_ARROWS.get(here, ()) or (there == "deploy" and here not in ("deploy", "cli"))
+    return [f"paddle_ugatit/{here} must not import {module}"] if forbidden else []
 
 
 def align_arrow_faults(path: Path, module: str) -> list[str]:
@@ -241,6 +253,9 @@ def test_a_shared_name_is_found():
         ("align/check_all.py", "from align.check_forward import main"),
         ("paddle_ugatit/models/ugatit.py", "from paddle_ugatit.training import trainer"),
         ("paddle_ugatit/models/ugatit.py", "from .. import data"),
+        ("paddle_ugatit/models/ugatit.py", "from paddle_ugatit.deploy import graph"),
+        ("paddle_ugatit/deploy/graph.py", "from paddle_ugatit.cli import command"),
+        ("paddle_ugatit/deploy/graph.py", "import paddle_ugatit.training.loop"),
         ("paddle_ugatit/models/ugatit.py", "from ..data import folders"),
         ("paddle_ugatit/models/sagan.py", "from paddle_ugatit.models.ugatit import ResnetGenerator"),
         ("paddle_ugatit/models/sagan.py", "from . import ugatit"),
@@ -257,6 +272,8 @@ def test_a_forbidden_import_is_found(path, source):
         ("paddle_ugatit/losses.py", "import paddle\nimport torchlike"),
         ("paddle_ugatit/models/ugatit.py", "import paddle_ugatit.layers.norm\nfrom ..layers import norm"),
         ("paddle_ugatit/models/__init__.py", "from paddle_ugatit.models.ugatit import ResnetGenerator"),
+        ("paddle_ugatit/cli/export.py", "from paddle_ugatit.deploy import graph"),
+        ("paddle_ugatit/deploy/graph.py", "from paddle_ugatit.layers import norm"),
         ("align/check_forward.py", "import paddle\nimport torch\nfrom align.cases import CASES"),
         ("align/check_faults.py", "from align.faults.command import main"),
         ("align/checks/layers.py", "import align\nfrom align.causes import search\nfrom align.report import page"),

@@ -48,6 +48,7 @@ PLACES = {
 USUAL = {
     "train": {"config": ["given/tiny.yaml"], "data": ["given/data"], "out": ["new/run"], "options": []},
     "translate": {"weights": ["given/ugatit.pdparams"], "input": ["given/pictures"], "out": ["new/out"]},
+    "export": {"weights": ["given/ugatit.pdparams"], "out": ["new/out"]},
     "convert": {"source": ["given/sagan.pdparams"], "destination": ["new/x.pt"]},
     "eval-kid": {
         "fake": ["given/fake.npy"],

@@ -1,0 +1,144 @@
+"""Export a trained network as an ONNX file, for ONNX Runtime, browsers or OpenVINO, and prove that it is right."""
+
+import argparse
+import importlib.util
+from collections.abc import Sequence
+from pathlib import Path
+
+from paddle_ugatit import formats
+from paddle_ugatit.backend import device
+from paddle_ugatit.backend.errors import InputError, UsageError, one_line
+from paddle_ugatit.backend.progress import size, to_stderr
+from paddle_ugatit.cli import command
+from paddle_ugatit.data.inputs import collect
+from paddle_ugatit.deploy.check import PictureCheck
+from paddle_ugatit.deploy.compressed import KINDS
+from paddle_ugatit.deploy.exports import export_generator, write_proved
+from paddle_ugatit.deploy.onnx_file import require_fitting
+from paddle_ugatit.deploy.proof import Exported
+from paddle_ugatit.inference.sheets import GENERATORS
+from paddle_ugatit.models.ugatit import ResnetGenerator
+from paddle_ugatit.weights import load_networks
+from paddle_ugatit.weights.pretrained import PRETRAINED, pretrained
+
+FORMATS = ("onnx",)
+SIDES = (5, 2048)  # pixels of --size
+EXAMPLES = """\
+examples:
+  python tools/export.py --weights faces --out export
+  python tools/export.py --weights faces --out export --picture --check work/outputs/faces/testA
+  python tools/export.py --weights selfie2anime_params_1000000.pt --out export --picture --weights-as float16
+  python tools/export.py --weights run/latest.pdparams --out export --direction b2a --size 256
+
+Writes DIR/a2b.onnx, or b2a.onnx; -picture, the size and the kind of weights are added to its name. Neither the package
+onnx nor PyTorch is needed. The model takes an image (batch,3,height,width) in [-1,1] and returns translated, cam_logit
+and heatmap; with --picture it takes and returns pixels, uint8 (batch,height,width,3), of any size, as translate does.
+Every file is read back and proved before it takes its place: computed in float64 it must equal the network up to 1e-12,
+and ONNX Runtime, where it is installed, must be as exact in float32 as the network is (docs/deploy.md).
+
+exit code: 0 exported and proved, 1 the proof failed or the input or output is bad, 2 bad usage, 130 interrupted
+"""
+
+
+def parse(argv: Sequence[str] | None, program: str) -> argparse.Namespace:
+    """Return the command line's arguments."""
+    parser = command.parser(program, __doc__, EXAMPLES)
+    parser.add_argument(
+        "--weights",
+        metavar="FILE",
+        required=True,
+        help=f"checkpoint (TensorFlow: or its folder), a generator, or {', '.join(PRETRAINED)}",
+    )
+    parser.add_argument("--out", metavar="DIR", required=True, help="folder for the files; made if it does not exist")
+    parser.add_argument("--direction", choices=GENERATORS, default="a2b", help="from which domain to which (a2b)")
+    parser.add_argument("--picture", action="store_true", help="a model of uint8 pixels of any size, in and out")
+    parser.add_argument(
+        "--weights-as", choices=KINDS, default="float32", help="how weights are stored; they compute in float32"
+    )
+    parser.add_argument(
+        "--size", type=int, metavar="N", help="fix height and width to N pixels (a full model: always its own)"
+    )
+    parser.add_argument(
+        "--check", nargs="+", metavar="FILE|DIR|GLOB", help="images on which the file is compared with translate"
+    )
+    parser.add_argument(
+        "--revision",
+        choices=("current", "initial", "tensorflow"),
+        help="of the networks, if the file does not say (current)",
+    )
+    parser.add_argument("--device", metavar="NAME", default="cpu", help="where the proof is computed (%(default)s)")
+    return parser.parse_args(argv)
+
+
+def load(arguments: argparse.Namespace) -> ResnetGenerator:
+    """Return the generator of the direction. Raises InputError if the file has none."""
+    wanted = GENERATORS[arguments.direction][0]
+    networks = load_networks(pretrained(arguments.weights), "float32", arguments.revision, (wanted, ""))
+    network = networks.get(wanted, networks.get(""))
+    if network is None:
+        raise InputError(f"{arguments.weights}: lacks {wanted}")
+    if not isinstance(network, ResnetGenerator):
+        raise InputError(f"{arguments.weights}: holds a {type(network).__name__}, not a generator of U-GAT-IT")
+    return network
+
+
+def file_name(arguments: argparse.Namespace) -> str:
+    """Return the name of the file without a suffix."""
+    parts = [arguments.direction, "picture" * arguments.picture, str(arguments.size or "")]
+    parts.append(arguments.weights_as if arguments.weights_as != "float32" else "")
+    return "-".join(filter(None, parts))
+
+
+def about_file(path: Path, exported: Exported) -> str:
+    """Return a line on a file that was written."""
+    shown = [
+        f"{value.name} {value.dtype} ({','.join(map(str, value.shape))})"
+        for value in (*exported.graph.inputs, *exported.graph.outputs)
+    ]
+    count = len(exported.graph.inputs)
+    return f"{path}: {size(path.stat().st_size)}, {', '.join(shown[:count])} -> {', '.join(shown[count:])}"
+
+
+def export(arguments: argparse.Namespace) -> None:
+    """Do what the command line asks for."""
+    command.require(arguments, size=SIDES)
+    device.choose(arguments.device)
+    pictures = collect(arguments.check, [arguments.out], to_stderr) if arguments.check else []
+    path = Path(arguments.out, f"{file_name(arguments)}.onnx")
+    network = load(arguments)
+    require_fitting(path, stored_bytes(network, arguments.weights_as))
+    try:
+        exported = export_generator(network, arguments.picture, arguments.size, arguments.weights_as)
+    except ValueError as error:
+        raise UsageError(f"{arguments.weights}: {error}") from error
+    exported.graph.metadata |= {
+        "direction": arguments.direction,
+        "sha256": formats.sha256(formats.file_of(pretrained(arguments.weights))),
+    }
+    command.prepare_outputs(str(path))
+    side = arguments.size if network.light else network.img_size
+    said: list[str] = []
+
+    def check(written: Path) -> None:
+        if pictures:
+            compared = PictureCheck(written, network, side)
+            said.extend(compared.line(picture) for picture, _ in pictures)
+
+    proof = write_proved(path, exported, check)
+    print(one_line(about_file(path, exported)))
+    for line in [*proof.lines(), *said]:
+        print(one_line(line))
+    if importlib.util.find_spec("onnxruntime") is None:
+        print("not run in float32: onnxruntime is not installed (pip install onnxruntime)")
+
+
+def stored_bytes(network: ResnetGenerator, kind: str) -> int:
+    """Return about how many bytes the weights of a network take as `kind`."""
+    share = {"float32": 4, "float16": 2, "int8": 1}[kind]
+    return sum(share * int(parameter.size) for parameter in network.parameters())
+
+
+def main(argv: Sequence[str] | None = None, program: str = "export") -> int:
+    """Run the command line and return the exit code."""
+    arguments = parse(argv, program)
+    return command.run(program, lambda: export(arguments), "no file was replaced")

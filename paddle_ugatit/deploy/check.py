@@ -1,0 +1,98 @@
+"""An exported generator on pictures, against what tools/translate.py makes of them.
+
+Contents: Levels, PictureCheck. ONNX Runtime computes the file, or run.py in float32 where that is not installed.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from paddle import nn
+from PIL import Image
+
+from paddle_ugatit.backend.errors import InputError
+from paddle_ugatit.data.images import ImageError, read_picture
+from paddle_ugatit.data.transforms import test_pixels, to_input, to_pixels
+from paddle_ugatit.deploy.onnx_file import read_onnx
+from paddle_ugatit.deploy.proof import Arrays, Runtime, network_of
+from paddle_ugatit.deploy.run import run
+from paddle_ugatit.formats.checkpoint import FilePath
+from paddle_ugatit.inference.translate import generate, require_size
+from paddle_ugatit.models.ugatit import ResnetGenerator
+
+LARGEST = 1024  # pixels: a longer side is reduced to it
+MOST = 1  # level by which a value may differ, since both round what float32 leaves of it
+
+
+@dataclass(frozen=True)
+class Levels:
+    """By how many levels of 255 two images differ, at most and on average, and in what share of their values."""
+
+    largest: int
+    mean: float
+    share: float
+
+    @classmethod
+    def of(cls, one: np.ndarray, other: np.ndarray) -> "Levels":
+        """Return the difference of two images, uint8 of one shape."""
+        away = np.abs(one.astype(int) - other.astype(int))
+        return cls(int(away.max()), float(away.mean()), float((away > 0).mean()))
+
+    def __str__(self) -> str:
+        return f"at most {self.largest} levels, {self.mean:.4f} on average, in {100 * self.share:.3f} % of the values"
+
+
+class PictureCheck:
+    """Compares a file with its network on pictures; `side` is the size to which they are resized first, if any."""
+
+    def __init__(self, path: FilePath, network: ResnetGenerator, side: int | None) -> None:
+        self.graph = read_onnx(path)
+        self.runtime = Runtime.of(path)
+        self.network, self.side = network, side
+        self.same_weights = network_of(network, self.graph, "float32")
+        self.compressed = self.graph.metadata.get("weights", "float32") != "float32"
+        self.pixels = self.graph.inputs[0].name == "picture"
+
+    def line(self, path: Path) -> str:
+        """Return a line on a picture. Raises InputError if the file differs from its network by more than a level."""
+        pixels = self.read(path)
+        found = self.translated(pixels)
+        with_same = Levels.of(found, by_network(self.same_weights, pixels))
+        height, width = pixels.shape[:2]
+        line = f"{path} ({width}x{height}): differs from translate by {with_same}"
+        if with_same.largest > MOST:
+            raise InputError(f"{line}: the file is wrong")
+        if self.compressed:
+            line += f"; from the weights in float32 by {Levels.of(found, by_network(self.network, pixels))}"
+        return line
+
+    def read(self, path: Path) -> np.ndarray:
+        """Read a picture at the size at which it is compared: uint8 (H,W,3). Raises ImageError if that cannot be."""
+        picture = read_picture(path)
+        if self.side is not None:
+            return test_pixels(picture, self.side)
+        if (longest := max(picture.size)) > LARGEST:
+            width, height = (max(1, round(size * LARGEST / longest)) for size in picture.size)
+            picture = picture.resize((width, height), Image.Resampling.BILINEAR)
+        try:
+            require_size(self.network, picture.height, picture.width)
+        except InputError as error:
+            raise ImageError(f"{path}: {error}") from error
+        return np.array(picture)
+
+    def translated(self, pixels: np.ndarray) -> np.ndarray:
+        """Return what the file makes of an image: uint8 (H,W,3) -> uint8 (H,W,3)."""
+        if self.pixels:
+            return self.computed({"picture": pixels[None]})["translated"][0]
+        height, width = pixels.shape[:2]
+        image = np.pad(to_input(pixels), ((0, 0), (0, -height % 4), (0, -width % 4)), "reflect")
+        return to_pixels(self.computed({"image": image[None]})["translated"][0, :, :height, :width])
+
+    def computed(self, inputs: Arrays) -> Arrays:
+        """Return the file's outputs."""
+        return self.runtime.run(inputs) if self.runtime else run(self.graph, inputs)
+
+
+def by_network(network: nn.Layer, pixels: np.ndarray) -> np.ndarray:
+    """Return what `translate` makes of an image: uint8 (H,W,3) -> uint8 (H,W,3)."""
+    return to_pixels(generate(network, to_input(pixels)[None])[0][0])

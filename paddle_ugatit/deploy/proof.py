@@ -1,0 +1,209 @@
+"""The proof of an export: what a written file computes, against the network that it was made from.
+
+Contents: Exported, Proof, prove. The file is read back. Computed in float64 it must equal the network in float64 up to
+1e-12; and ONNX Runtime, where it is installed, must be as close to that in float32 as the network itself is in float32,
+up to a factor of 4. The weights are those of the file, the inputs are random. Some networks enlarge rounding errors
+beyond that, such as the initial revision's on small maps: then both bounds are 4 times what a change of every weight by
+one unit in its last place makes of the results.
+"""
+
+import contextlib
+import copy
+import importlib.util
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+from paddle import nn
+
+from paddle_ugatit.backend.errors import InputError
+from paddle_ugatit.data.transforms import random_bits
+from paddle_ugatit.deploy.compressed import stored
+from paddle_ugatit.deploy.graph import Graph, as_float64
+from paddle_ugatit.deploy.onnx_file import read_onnx
+from paddle_ugatit.deploy.run import run
+from paddle_ugatit.formats.checkpoint import FilePath
+from paddle_ugatit.inference.translate import evaluating
+from paddle_ugatit.layers.fast import dispatch
+
+EXACT = 1e-12  # relative, in float64
+FACTOR = 4  # times the rounding error of the network itself
+_DRAWS = 4  # of changed weights
+_ULP = {"float32": 2.0**-23, "float64": 2.0**-52}
+
+Arrays = dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A graph, and the network that it must equal.
+
+    `compute` returns what the network makes of inputs, in the dtype of its weights, under the names of the graph's
+    values; pixels as levels before they are rounded. `inputs` are those of the proof, in float32, int64 or uint8.
+    """
+
+    graph: Graph
+    network: nn.Layer
+    compute: Callable[[nn.Layer, Arrays], Arrays]
+    inputs: list[Arrays]
+
+
+@dataclass
+class Proof:
+    """The relative errors by output: in float64, of the network in float32, and in ONNX Runtime (None: not installed).
+
+    `shaken` is what a unit in the last place of float64 in every weight makes, if that had to be measured.
+    """
+
+    double: dict[str, float] = field(default_factory=dict)
+    floor: dict[str, float] = field(default_factory=dict)
+    runtime: dict[str, float] | None = None
+    shaken: dict[str, float] = field(default_factory=dict)
+
+    def bound(self, name: str) -> float:
+        """Return how large an error in float64 may be."""
+        return max(EXACT, FACTOR * self.shaken.get(name, 0.0))
+
+    def faults(self) -> list[str]:
+        """Return a line for each error that is too large; none if the file is proved."""
+        wrong = [
+            f"{name} is off by {error:.1e} in float64, more than {self.bound(name):.1e}"
+            for name, error in self.double.items()
+            if not error <= self.bound(name)
+        ]
+        for name, error in (self.runtime or {}).items():
+            if not error <= FACTOR * self.floor[name]:
+                own = f"{FACTOR} times the network's own {self.floor[name]:.1e}"
+                wrong.append(f"{name} is off by {error:.1e} in ONNX Runtime, more than {own}")
+        return wrong
+
+    def lines(self) -> list[str]:
+        """Return what was measured, a line for each output."""
+        lines = []
+        for name, error in self.double.items():
+            found = (self.runtime or {}).get(name)
+            ran = "" if found is None else f", in ONNX Runtime {found:.1e}"
+            lines.append(
+                f"{name}: off by {error:.1e} in float64{ran} (the network itself in float32: {self.floor[name]:.1e})"
+            )
+        return lines
+
+
+def prove(path: FilePath, exported: Exported) -> Proof:
+    """Measure how far the file at `path` is from the network.
+
+    Raises InputError if the network itself gives NaN, or if the file cannot be computed at all.
+    """
+    graph = read_onnx(path)
+    double, single = network_of(exported.network, graph, "float64"), network_of(exported.network, graph, "float32")
+    exact, proof, runtime = as_float64(graph), Proof(), Runtime.of(path)
+    cases = []
+    for inputs in exported.inputs:
+        widened = {name: _as(array, "float64") for name, array in inputs.items()}
+        wanted = _computed(exported, double, widened)
+        require_finite(wanted)
+        for plain in (False, True):
+            _note(proof.floor, _computed(exported, single, inputs, plain), wanted, _ULP["float32"])
+        try:
+            found = run(exact, widened, wanted)
+        except ValueError as error:
+            raise InputError(f"{path}: the graph cannot be computed: {error}") from error
+        _note(proof.double, found, wanted)
+        if runtime:
+            proof.runtime = proof.runtime or {}
+            _note(proof.runtime, runtime.run(inputs), wanted)
+        cases.append((widened, wanted))
+    if proof.faults():
+        _shake(proof, exported, double, cases)
+    return proof
+
+
+def _shake(proof: Proof, exported: Exported, network: nn.Layer, cases: list[tuple[Arrays, Arrays]]) -> None:
+    """Measure what units in the last place of the weights make of the results, and note it as rounding errors."""
+    before = {name: parameter.numpy() for name, parameter in network.named_parameters()}
+    for errors, ulp in ((proof.shaken, _ULP["float64"]), (proof.floor, _ULP["float32"])):
+        for draw in range(_DRAWS):
+            for number, (name, parameter) in enumerate(network.named_parameters()):
+                signs = (random_bits(draw, number, count=before[name].size) >> np.uint64(63)).astype(np.float64) * 2 - 1
+                parameter.set_value(before[name] * (1 + ulp * signs.reshape(before[name].shape)))
+            for inputs, wanted in cases:
+                _note(errors, _computed(exported, network, inputs), wanted)
+    for name, parameter in network.named_parameters():
+        parameter.set_value(before[name])
+
+
+def network_of(network: nn.Layer, graph: Graph, dtype: str) -> nn.Layer:
+    """Return a copy of a network in float32 or float64, with the weights that a graph holds."""
+    copied = copy.deepcopy(network)
+    copied.to(dtype=dtype)
+    parameters = dict(copied.named_parameters())
+    for name, parameter in parameters.items():
+        if f"{name}.float16" in graph.arrays or f"{name}.int8" in graph.arrays:
+            parameter.set_value(stored(graph, name).astype(dtype))
+    return copied
+
+
+def require_finite(arrays: Arrays) -> None:
+    """Raise InputError if a network returned NaN or infinity."""
+    for array in arrays.values():
+        if not np.isfinite(array).all():
+            raise InputError("the network gives NaN: its weights are damaged")
+
+
+def _computed(exported: Exported, network: nn.Layer, inputs: Arrays, plain: bool = False) -> Arrays:
+    """Return what a network makes of inputs, by the plain formulas of its layers if `plain`."""
+    with dispatch.plain() if plain else contextlib.nullcontext(), evaluating(network):
+        return exported.compute(network, inputs)
+
+
+def _as(array: np.ndarray, dtype: str) -> np.ndarray:
+    return array.astype(dtype) if array.dtype == np.float32 else array
+
+
+def _note(errors: dict[str, float], found: Arrays, wanted: Arrays, least: float = 0.0) -> None:
+    """Keep the largest error of each value so far."""
+    for name, array in found.items():
+        errors[name] = max(errors.get(name, 0.0), least, relative_error(array, wanted[name]))
+
+
+def relative_error(found: np.ndarray, wanted: np.ndarray) -> float:
+    """Return the largest difference over the largest value; pixels may differ by half a level from what they round.
+
+    It is infinite if shapes differ, or if there is NaN.
+    """
+    if found.shape != wanted.shape or not np.isfinite(found).all():
+        return float("inf")
+    away = np.abs(found.astype(np.float64) - wanted)
+    if found.dtype == np.uint8:
+        away = np.maximum(away - 0.5, 0)
+    largest = float(np.abs(wanted).max())
+    return float(away.max()) / largest if largest else float(away.max())
+
+
+class Runtime:
+    """A file in ONNX Runtime, on one thread of the CPU."""
+
+    def __init__(self, path: FilePath) -> None:
+        """Load the file. Raises InputError if ONNX Runtime does not take it, ImportError if that is not installed."""
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level, options.intra_op_num_threads = 3, 1
+        self.path = path
+        try:
+            self.session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # its errors have no class in common but this
+            raise InputError(f"{path}: ONNX Runtime does not load it: {error}") from error
+
+    @classmethod
+    def of(cls, path: FilePath) -> "Runtime | None":
+        """Return the file in ONNX Runtime, None if that is not installed."""
+        return cls(path) if importlib.util.find_spec("onnxruntime") else None
+
+    def run(self, inputs: Arrays) -> Arrays:
+        """Return all outputs by name. Raises InputError if ONNX Runtime fails."""
+        names = [output.name for output in self.session.get_outputs()]
+        try:
+            return dict(zip(names, self.session.run(names, inputs), strict=True))
+        except Exception as error:
+            raise InputError(f"{self.path}: ONNX Runtime does not run it: {error}") from error
