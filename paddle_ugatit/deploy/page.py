@@ -16,7 +16,7 @@ from paddle_ugatit.formats.html import environment
 
 ORT_VERSION = "1.30.0"  # the script and the WebAssembly file must be of one version, and the page was tested with this
 _SCRIPT, _WASM = "dist/ort.wasm.bundle.min.mjs", "dist/ort-wasm-simd-threaded.wasm"
-_FOLDER = Path(__file__).parent / "page"
+_FOLDER = Path(__file__).parent / "templates"
 SIDES = (64, 96, 128, 192, 256, 384, 512)  # pixels that the page offers; beyond, a browser takes minutes
 LARGEST = SIDES[-1]
 
