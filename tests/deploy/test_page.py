@@ -13,7 +13,7 @@ from paddle_ugatit.deploy.page import ORT_VERSION, PageFacts, Runtime, page, rea
 from tests.deploy.browser import CHROMIUM, Browser
 
 in_browser = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")
-IDLE = "document.body.dataset.state === 'idle'"
+IDLE = "document.body?.dataset.state === 'idle'"
 # Inverts a picture, and shows as its heatmap the numbers from the upper left to the lower right.
 STUB = """
 export const env = { wasm: {} };
@@ -211,7 +211,7 @@ def test_without_a_camera_there_is_a_sentence(opened):
 def test_a_damaged_network_is_a_sentence(tmp_path):
     with Browser(tmp_path / "profile") as browser:
         browser.open(written(tmp_path, model=b"not a network"))
-        browser.until("document.getElementById('status').textContent.includes('cannot be run in this browser')")
+        browser.until("document.getElementById('status')?.textContent.includes('cannot be run in this browser')")
         assert "not a model" in status(browser) and browser.console == []
 
 
