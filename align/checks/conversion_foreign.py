@@ -62,6 +62,9 @@ def _converted(states: foreign_files.States) -> list[Row]:
         wrapped = foreign_files.WRAPPED[name].make({"": states["disGB"]})
         found, _ = weights.convert(Checkpoint(wrapped, "torch"), "torch", "file")
         rows += same_states(f"{name}: converted", _in_order(found.networks[""]), _in_order(states["disGB"]))
+    wrapped = {"": states["disGB"] | {"model.1.num_batches_tracked": np.ones((), np.int64)}}
+    found, _ = weights.convert(Checkpoint(wrapped, "torch"), "torch", "file")
+    rows.append(same("a counter of a norm without one", list(found.networks[""]), list(states["disGB"])))
     older = {name: {key: a for key, a in _states("SAGAN")[name].items() if "num_b" not in key} for name in "GD"}
     found, lines = weights.convert(Checkpoint({"": foreign_files.flat(older)}, "torch"), "torch", "file")
     counters = [key for state in found.networks.values() for key in state if key.endswith("num_batches_tracked")]

@@ -138,21 +138,32 @@ def kinds_of_sets(seed):
         paths = written(root / "set", images)
         listed = f"\n  set/{paths[2].name}  \n   \n{paths[0]}\n\n"
         (root / "list.txt").write_bytes(b"\xef\xbb\xbf" + listed.encode())
-        for name, array in {"images": pixels, "features": features, "pooled": features[:, :, None, None]}.items():
+        first = pixels.transpose(0, 3, 1, 2) / 255
+        for name, array in {
+            "images": pixels,
+            "first": first,
+            "features": features,
+            "pooled": features[:, :, None, None],
+        }.items():
             np.save(root / f"{name}.npy", array)
         digests = [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths]
-        opened = {name: sources.open_set(str(root / name)) for name in ("set", "list.txt", "images.npy")}
-        order = {"set": (0, 1, 2), "list.txt": (2, 0), "images.npy": (0, 1, 2)}
+        opened = {name: sources.open_set(str(root / name)) for name in ("set", "list.txt", "images.npy", "first.npy")}
+        order = {"set": (0, 1, 2), "list.txt": (2, 0), "images.npy": (0, 1, 2), "first.npy": (0, 1, 2)}
+        notes = {"first.npy": "channels first, 3x40x30, floats from 0 to 1"}
         for name, found in opened.items():
             wanted = [images[i].tolist() for i in order[name]]
             yield same(name, "images", [found.image(i).tolist() for i in range(len(found))], wanted, _SOURCES)
             yield same(
-                name, "kind, note, path", (found.kind, found.note, found.path), ("images", "", root / name), _SOURCES
+                name,
+                "kind, note, path",
+                (found.kind, found.note, found.path),
+                ("images", notes.get(name, ""), root / name),
+                _SOURCES,
             )
             labels = [found.label(i) for i in range(len(found))]
             names = {"set": [path.name for path in paths], "list.txt": [str(paths[i]) for i in (2, 0)]}
             yield same(name, "labels", labels, names.get(name, ["[0]", "[1]", "[2]"]), _SOURCES)
-            if name != "images.npy":
+            if not name.endswith(".npy"):
                 yield same(name, "digests", found.contents(), [digests[i] for i in order[name]], _SOURCES)
         kind = f"{pixels.dtype.str}{pixels.shape[1:]}".encode()
         wanted = [hashlib.sha256(kind + image.tobytes()).hexdigest() for image in images]

@@ -27,6 +27,7 @@ from align.compare.verdict import Row
 from align.report.document import entry
 from paddle_ugatit.backend.compat import default_dtype
 from paddle_ugatit.backend.errors import InputError
+from paddle_ugatit.data.faces.folder import make_dataset
 from paddle_ugatit.systems import trained
 from paddle_ugatit.training import adain, distributed, frozen, options, precision, start
 
@@ -71,7 +72,7 @@ def _differences() -> list[Row]:
     rows.append(same("harmless differences", one.harmless_differences(other), free))
     names = ["workers", "log_freq", "print_freq", "save_freq", "keep", "keep_every", "eval_every"]
     names += ["eval_features", "eval_weights", "strict"]
-    rows.append(same("options that are free", sorted(type(one).FREE), sorted(names)))
+    rows.append(same("options that are free", sorted(type(one).FREE), sorted([*names, "recompute"])))
     style = type(TRAINING["stylegan2"].small).FREE
     return [*rows, same("those of StyleGAN2", sorted(style), sorted([*names, "truncation"]))]
 
@@ -133,6 +134,24 @@ def _notes() -> list[Row]:
     rows.append(same("other state", {s: t.scalars for s, t in made.items()}, {s: {} for s in made}))
     still = [parameter.stop_gradient for parameter in made["adain"].networks["encoder"].parameters()]
     return [*rows, same("the encoder is frozen", set(still), {True})]
+
+
+def _evaluations() -> list[Row]:
+    """What measures the KID of a run: none unless asked for, by what features, on which images."""
+    config, rows = TRAINING["ugatit"].small.replaced(eval_every=1), []
+    with tempfile.TemporaryDirectory() as folder:
+        make_dataset(folder, train=1, test=2, size=32, seed=0)
+        missing = str(Path(folder, "weights.pth"))
+        rows.append(same("never", start.evaluation_of(config.replaced(eval_every=0), folder, list), None))
+        for kind, wanted in (("auto", "faces"), ("pixels", "pixels")):
+            found = start.evaluation_of(config.replaced(eval_features=kind), folder, list)
+            rows.append(same(f"features: {kind}", found.extractor.kind, wanted))
+            shapes = {domain: images.shape for domain, images in found.tests.items()}
+            size = (2, 3, config.img_size, config.img_size)
+            rows.append(same(f"images: {kind}", shapes, {"A": size, "B": size}))
+        given = config.replaced(eval_weights=missing)  # Inception's, as weights of others are named
+        rows.append(_refused("weights that are not there", lambda: start.evaluation_of(given, folder, list)))
+    return rows
 
 
 def _processes() -> list[Row]:
@@ -269,6 +288,7 @@ def _calls(system: str) -> list[Row]:
 PARTS: dict[str, tuple[str, Callable[[], list[Row]]]] = {  # name -> the file that it is about, its rows
     "options": ("options", _options),
     "initial weights": ("start", _weights),
+    "evaluations": ("start", _evaluations),
     "filters of AdaIN": ("adain", _filters),
     **{f"calls of a step, {system}": (system, partial(_calls, system)) for system in CALLS},
     "endings": ("loop", ending_rows),

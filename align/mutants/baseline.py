@@ -18,7 +18,7 @@ from paddle_ugatit.formats import atomic
 
 Unit = list[str]  # check, case, dtype
 SURVEY, LONGEST = "survey", 900.0  # seconds for a group of units
-SIGNATURES = "init defaults"  # it looks at what is defined on import, and calls nothing
+DEFAULTS = "init defaults"  # reads the defaults of constructors, and calls nothing
 # Folders of align of which no unit's verdict depends; causes are searched for after it.
 _NOT_RUN = {"report", "faults", "causes", "bench", "examples", "recordings"}
 CHECKS = ("forward", "backward", "init", "training", "data", "round_trip", "metric")  # the commands
@@ -43,6 +43,8 @@ class Baseline:
         if mutant.loaded or not groups and within & set(self.imported.get(mutant.path, ())):
             users = {mutant.path, *near.importers(mutant.path)}
             groups = [group for group, files in self.lines.items() if users & files.keys()]
+        if mutant.operator == "default" and DEFAULTS in self.units:
+            groups = list(dict.fromkeys([*groups, DEFAULTS]))
         found = [unit for group in groups for unit in self.units[group]]
         return sorted(found, key=lambda unit: self.seconds[name_of(unit)])
 
@@ -117,6 +119,6 @@ def _measured(
             told = result if isinstance(result, str) else result["problem"]
             raise UsageError(f"{group} is not aligned without any mutant: {told}")
         found.seconds |= result["seconds"]
-        found.lines[group] = found.imported if group == SIGNATURES else result["lines"]
+        found.lines[group] = result["lines"]
         tell(done, len(groups))
     return found

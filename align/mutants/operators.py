@@ -59,7 +59,8 @@ SYMMETRIC |= {
     "ssim",
     "style_loss",
 }  # of losses: 1 - sign * logit, absolute and squared differences
-SYMMETRIC |= {"_centre", "block_kid", "frechet_distance", "mmd2"}  # of metrics: distances between two sets
+SYMMETRIC |= {"_centre", "block_kid", "frechet_distance", "kid", "mmd2"}  # of metrics: distances between two sets
+SYMMETRIC |= {"_difference", "default_subset_size"}  # likewise: of which the square or the size is taken, the smaller
 # Calls whose arguments have types of their own, so that swapping or dropping them is an error and no mistake.
 TYPED = {"isinstance", "issubclass", "getattr", "setattr", "hasattr", "super", "cast", "zip", "dict", "partial"}
 CONVERTING = {"float", "str", "bool", "list", "tuple", "dict", "iter", "set", "frozenset", "Path", "super", "sorted"}
@@ -236,7 +237,7 @@ class _Finder:
     def _statement(self, node: ast.stmt, parents: tuple[ast.AST, ...]) -> Iterator[Change]:
         if isinstance(node, ast.With):
             for item in node.items:
-                if item.optional_vars is None:
+                if item.optional_vars is None and rules.called(item.context_expr) not in rules.SPEAKING:
                     text = "__import__('contextlib').nullcontext()"
                     yield "context", *self.text.span(item.context_expr), text
         if isinstance(node, ast.Return | ast.Assign) and isinstance(node.value, ast.Tuple) and len(node.value.elts) > 1:

@@ -43,6 +43,8 @@ SPEED = {  # numbers that decide how fast a result is there and not what it is: 
     "_BLOCK",  # metrics/frechet.py: rows computed at a time
     "_CHUNK",  # metrics/arrays.py, face_features.py: images taken at a time
     "ahead",  # metrics/features.py: images read before they are needed
+    "_PLACEHOLDER",  # metrics/sources.py: in the place of an image whose features are left out
+    "_orders",  # data/folders.py: orders of epochs, drawn again where they are not kept
     "_FIRST",  # metrics/gram.py: samples whose mean is taken off, which cancels
     "BATCH_SIZE",  # metrics/features.py
     "maxsize",
@@ -73,6 +75,8 @@ LIMITS = {
 }  # only of guards, notes
 SPEAKING = {
     "_keep_waiting",
+    "beside",
+    "listed",
     "_note",
     "note",
     "print",
@@ -88,7 +92,13 @@ DESCRIBING = {"__repr__", "__str__", "about", "extra_repr", "label", "reason", "
 DESCRIBING |= {"_versions", "described", "figure", "figure_row", "lines"}  # sentences and pictures for a reader
 CASTING = {"TypeVar", "cast"}  # of typing
 PARAMETERS = {"stacklevel": "message", "strict": "guard", "maxsize": "cache"}  # keyword -> rule
-PARAMETERS |= {"allow_pickle": "guard", "copy": "cache", "ahead": "cache"}
+PARAMETERS |= {
+    "exist_ok": "guard",
+    "ignore_errors": "guard",
+    "allow_pickle": "guard",
+    "copy": "cache",
+    "ahead": "cache",
+}
 PARAMETERS |= {"set_to_zero": "cache"}  # of clear_grad: a step that gives every parameter a gradient ends the same
 
 
@@ -172,6 +182,8 @@ def _is_guard(node: ast.AST, parents: Sequence[ast.AST]) -> bool:
     if isinstance(node, ast.Try):  # a call for its errors alone, which are told otherwise
         only = len(node.body) == 1 and isinstance(node.body[0], ast.Expr) and not node.orelse and not node.finalbody
         return only and all(_is_guard(handler, ()) for handler in node.handlers)
+    if isinstance(node, ast.With):  # a file that is opened to see whether it can be written
+        return isinstance(node.body[0], ast.Pass)
     if isinstance(node, ast.FunctionDef):
         return node.name.lstrip("_").startswith("require")
     if isinstance(node, ast.Expr):
@@ -231,5 +243,5 @@ def _assigns(node: ast.AST, names: set[str]) -> bool:
     if isinstance(node, ast.Assign) and len(node.targets) == 1:
         target = node.targets[0]
         parts = target.elts if isinstance(target, ast.Tuple) else [target]
-        return all(getattr(part, "id", "") in names for part in parts)
+        return all(getattr(part, "id", getattr(part, "attr", "")) in names for part in parts)
     return isinstance(node, ast.AnnAssign | ast.AugAssign) and getattr(node.target, "id", "") in names

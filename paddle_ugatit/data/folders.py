@@ -207,7 +207,7 @@ class TrainingData:
     def close(self) -> None:
         """Stop the workers. Afterwards `batch` still works, but `iterate` does not if there were workers."""
         if self._pool is not None:
-            self._pool.shutdown(wait=True, cancel_futures=True)
+            self._pool.shutdown(cancel_futures=True)
 
     def __enter__(self) -> "TrainingData":
         return self

@@ -1,6 +1,6 @@
 """One HTML file that translates pictures in a browser, offline: the network, what runs it and the page, all in it.
 
-Contents: ORT_VERSION, Runtime, read_runtime, PageFacts, page. The page begins a worker with onnxruntime-web, which is
+Contents: ORT_VERSION, BrowserRuntime, read_runtime, PageFacts, page. The page begins a worker with onnxruntime-web, which is
 taken from a folder that npm has installed and is not part of this package.
 """
 
@@ -22,7 +22,7 @@ LARGEST = SIDES[-1]
 
 
 @dataclass(frozen=True)
-class Runtime:
+class BrowserRuntime:
     """What runs a network in a browser: a JavaScript module and its WebAssembly file."""
 
     script: str
@@ -38,7 +38,7 @@ class PageFacts:
     light: bool
 
 
-def read_runtime(folder: Path | str) -> Runtime:
+def read_runtime(folder: Path | str) -> BrowserRuntime:
     """Read onnxruntime-web from the folder that npm has made for it.
 
     Raises InputError if the folder does not hold version ORT_VERSION, whole.
@@ -52,12 +52,12 @@ def read_runtime(folder: Path | str) -> Runtime:
     if (name, version) != ("onnxruntime-web", ORT_VERSION):
         raise InputError(f"{folder}: holds {name} {version}, the page needs onnxruntime-web {ORT_VERSION}: {get}")
     try:
-        return Runtime(Path(folder, _SCRIPT).read_text(encoding="utf-8"), Path(folder, _WASM).read_bytes())
+        return BrowserRuntime(Path(folder, _SCRIPT).read_text(encoding="utf-8"), Path(folder, _WASM).read_bytes())
     except (OSError, ValueError) as error:
         raise InputError(f"{folder}: cannot be read whole ({error}): {get}") from error
 
 
-def page(model: bytes, facts: PageFacts, runtime: Runtime, title: str, about: str) -> str:
+def page(model: bytes, facts: PageFacts, runtime: BrowserRuntime, title: str, about: str) -> str:
     """Return the page as text, the same for the same arguments.
 
     `model` is an ONNX file that takes uint8 pictures (1,H,W,3) and returns `translated`, likewise, and `heatmap`

@@ -128,7 +128,7 @@ def _pictures(rng: np.random.Generator) -> np.ndarray:
         step = -(-299 // side)
         patches = rng.uniform(-1, 1, (8, 3, side, side)) * rng.uniform(0, 1, (8, 1, 1, 1))
         picture += np.kron(patches, np.ones((step, step)))[:, :, :299, :299]
-    return np.clip(picture + rng.uniform(-0.6, 0.6, (8, 3, 1, 1)), -1, 1).astype(np.float32)
+    return (picture + rng.uniform(-0.6, 0.6, (8, 3, 1, 1))).clip(-1, 1).astype(np.float32)
 
 
 def write_random(path: Path | str, narrow: int = 1, seed: int = 0) -> None:

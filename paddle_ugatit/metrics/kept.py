@@ -74,7 +74,7 @@ class KeptAttributes:
         return {
             name: float(table.trace() / table.sum())
             for name, table in tables.items()
-            if name not in _UNTOLD and table.sum()
+            if name not in _UNTOLD and table.any()
         }
 
     def confusions(self) -> list[tuple[Confusion, int, int]]:

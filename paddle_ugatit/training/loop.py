@@ -271,7 +271,7 @@ class Run:
         system, model, average = self.system, self.system.model, self.average
         files = {
             WEIGHTS: lambda: state.weights_checkpoint(system.networks, model, WEIGHTS),
-            REST: lambda: Checkpoint(self._rest(), "paddle", {}),
+            REST: lambda: Checkpoint(self._rest(), "paddle"),
         }
         if average:
             files[MEAN] = lambda: state.weights_checkpoint(average.networks, model, MEAN)

@@ -22,7 +22,6 @@ _OWN_LEAF = ".module.weight_bar"
 _COUNTERS = {"total_ops", "total_params", "n_averaged"}  # added by tools that count operations or average weights
 # torch.nn.utils.parametrizations.spectral_norm: weight becomes parametrizations.weight.original, 0._u and 0._v.
 _PARAMETRIZED = re.compile(r"(?:(.*)\.)?parametrizations\.(\w+)\.(?:(original)|\d+\._([uv]))")
-_AVERAGES = {"ema", "ema_model", "model_ema", "ema_state_dict", "state_dict_ema", "params_ema", "ema_params"}
 _GENERIC = {"state_dict", "model_state_dict", "model_state", "model", "net", "network", "networks", "params", "weights"}
 _GENERIC |= {"module", "generator", "gen", "netg", "net_g", "discriminator", "dis", "netd", "net_d"}
 _DEEPEST = 8  # prefixes in one key
@@ -58,7 +57,7 @@ def _names() -> set[str]:
 
 def _without_average(part: str) -> str:
     """Return the name without the mark of a running mean: "genA2B_ema" -> "genA2B", "ema" -> ""."""
-    if part.lower() in _AVERAGES:
+    if part.lower() == "ema":
         return ""
     return re.sub(r"^(ema|avg)_|_(ema|avg)$", "", part, flags=re.IGNORECASE)
 

@@ -72,6 +72,7 @@ def test_a_fault_in_a_run_is_found_in_its_file(name):
 AROUND = {  # part -> what is planted
     "options": (options, "_number", lambda value: value),
     "initial weights": (start.paddle, "seed", lambda seed: None),
+    "evaluations": (start, "default_kind", lambda folder, weights=None: "pixels"),
     "filters of AdaIN": (adain, "CENTRED", np.ones((3, 3))),
     "calls of a step, ugatit": (ugatit.Trainer, "update", lambda self, kind: None),
     "calls of a step, adain": (adain.AdaINTrainer, "_update", lambda self: None),

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from paddle_ugatit.backend.errors import InputError
-from paddle_ugatit.deploy.page import ORT_VERSION, PageFacts, Runtime, page, read_runtime
+from paddle_ugatit.deploy.page import ORT_VERSION, PageFacts, BrowserRuntime, page, read_runtime
 from tests.deploy.browser import CHROMIUM, Browser
 
 in_browser = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")
@@ -33,7 +33,8 @@ export const InferenceSession = { create: async (model) => {
 def written(folder, model=b"M"):
     path = folder / "page.html"
     path.write_text(
-        page(model, PageFacts(64, 5, True), Runtime(STUB, b"wasm"), "Photo <b>to</b> anime", "made by a test"), "utf-8"
+        page(model, PageFacts(64, 5, True), BrowserRuntime(STUB, b"wasm"), "Photo <b>to</b> anime", "made by a test"),
+        "utf-8",
     )
     return path
 
@@ -216,13 +217,13 @@ def test_a_damaged_network_is_a_sentence(tmp_path):
 
 
 def test_a_full_network_takes_its_own_size_alone():
-    text = page(b"M", PageFacts(256, 256, False), Runtime(STUB, b"w"), "Title", "")
+    text = page(b"M", PageFacts(256, 256, False), BrowserRuntime(STUB, b"w"), "Title", "")
     assert text.count("<option") == 1 and '<option value="256" selected>' in text
-    assert text == page(b"M", PageFacts(256, 256, False), Runtime(STUB, b"w"), "Title", "")
+    assert text == page(b"M", PageFacts(256, 256, False), BrowserRuntime(STUB, b"w"), "Title", "")
 
 
 def test_text_of_the_runtime_does_not_end_its_element():
-    text = page(b"M", PageFacts(64, 5, True), Runtime(STUB, b"w"), "Title", "<script>")
+    text = page(b"M", PageFacts(64, 5, True), BrowserRuntime(STUB, b"w"), "Title", "<script>")
     assert text.count("</script>") == 6 and "&lt;script&gt;" in text
 
 
