@@ -6,6 +6,7 @@
     python tools/bench.py savings --size 128       our iteration, and its cost without each of its savings
     python tools/bench.py infer --size 256         one image through the generator, PyTorch's, ours, ONNX Runtime's
     python tools/bench.py kid                      KID, compared with torch-fidelity on the same features
+    python tools/bench.py powers                   power iterations of a step, layer by layer and by shape
     python tools/bench.py memory                   what an image takes in `translate`, and the estimate of it
 
 Each variant runs in its own processes, one at a time, since the settings must be made before a framework is loaded; the
@@ -43,7 +44,10 @@ KEEP_BUFFERS = AS_IT_COMES | {
 }
 SIDE = [sys.executable, str(ROOT / "align" / "bench" / "side.py")]  # one side of a comparison, in its own process
 # These have options of their own; PyTorch may be imported in the first.
-SCRIPTS = {"kid": ROOT / "align" / "bench" / "metric.py", "memory": ROOT / "align" / "bench" / "memory.py"}
+SCRIPTS = {
+    name: ROOT / "align" / "bench" / file
+    for name, file in {"kid": "metric.py", "memory": "memory.py", "powers": "powers.py"}.items()
+}
 COUNTING = ROOT / "align" / "bench" / "counting.py"  # for "iteration" with a device
 PLAIN, OURS, WITHOUT = "PyTorch, as published", "ours", "without: "
 BASES = PLAIN, OURS  # ratios are relative to the first of these that was measured
@@ -199,7 +203,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     example = "example: python tools/bench.py iteration --size 256 --only published ours"
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0], epilog=example)
     parser.add_argument(
-        "what", choices=["runtime", "iteration", "savings", "infer", "kid", "memory"], help="what to measure"
+        "what", choices=["runtime", "iteration", "savings", "infer", "kid", "memory", "powers"], help="what to measure"
     )
     parser.add_argument("--device", metavar="NAME", help="count instead, on cpu or gpu; with --help of its own")
     parser.add_argument("--size", type=int, default=128, metavar="N", help="image size (128)")

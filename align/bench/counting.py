@@ -6,6 +6,9 @@ What takes long on a GPU can so be counted without one: `--branch gpu` takes the
 default. Kernels are those that Paddle's profiler sees, forward, backward and of the optimisers; `views` of them only
 look at memory in another shape, for which a GPU launches none. A synchronisation is a moment at which Python asks for
 a value. On a GPU, time is measured between two synchronisations. Memory is the peak of Paddle's tensors.
+
+On a CPU the kernels compute within that time, which they do not on a GPU: the host's time is that outside of kernels,
+and what the profiler takes. The least that so many kernels ask of the host is the time of a chain of as many additions.
 """
 
 import argparse
@@ -35,12 +38,14 @@ READS = ("numpy", "item", "tolist", "__array__", "__bool__", "__float__", "__int
 
 
 class Counts:
-    """What was counted: `kernels`, name -> number; `synchronisations`, name of the method -> number; `bytes`."""
+    """What was counted: `kernels`, name -> number, and the `seconds` in them; `synchronisations`, name of the method ->
+    number; `bytes`.
+    """
 
     def __init__(self) -> None:
         self.kernels: Counter[str] = Counter()
         self.synchronisations: Counter[str] = Counter()
-        self.bytes = 0
+        self.bytes, self.seconds = 0, 0.0
         self._depth = 0
 
     def views(self) -> int:
@@ -95,6 +100,7 @@ def counting() -> Iterator[Counts]:
         for ending in KERNEL:
             if node.name.endswith(ending):
                 counts.kernels[node.name.removesuffix(ending)] += 1
+                counts.seconds += (node.end_ns - node.start_ns) / 1e9
 
 
 @contextmanager
@@ -104,11 +110,11 @@ def branch_of(name: str) -> Iterator[None]:
         yield
 
 
-def iteration(config: Config, branch: str, turns: int = 5) -> tuple[Counts, float]:
-    """Return the counts of the third iteration of a run, and the seconds of the host for the fastest of `turns` later.
+def iteration(config: Config, branch: str, turns: int = 5) -> tuple[Counts, float, float]:
+    """Return the counts of the third iteration of a run, its seconds, and those of the host outside of kernels.
 
-    Its first two iterations are not counted, so that everything that is made once has been made. Raises ValueError if
-    `turns` is less than 1.
+    Its first two iterations are not counted, so that everything that is made once has been made. The times are those of
+    the fastest of `turns` later ones. Raises ValueError if `turns` is less than 1.
     """
     if turns < 1:
         raise ValueError(f"at least one iteration must be timed, got {turns}")
@@ -120,14 +126,34 @@ def iteration(config: Config, branch: str, turns: int = 5) -> tuple[Counts, floa
     with branch_of(branch):
         for _ in range(2):
             once()
-        with counting() as counts:
-            once()
-        seconds = []
+        counts = None
+        seconds, outside = [], []
         for _ in range(turns):
+            with counting() as found:
+                start = time.perf_counter()
+                once()
+                spent = time.perf_counter() - start
+            counts = counts or found
+            outside.append(spent - found.seconds)
             start = time.perf_counter()
             once()
             seconds.append(time.perf_counter() - start)
-    return counts, min(seconds)
+    assert counts is not None
+    return counts, min(seconds), min(outside)
+
+
+def chain(kernels: int, turns: int = 5) -> float:
+    """Return the seconds of the host for a chain of additions and its backward pass, of so many kernels together."""
+    start_of, one, seconds = paddle.zeros([1]), paddle.ones([1]), []
+    start_of.stop_gradient = False
+    for _ in range(turns):
+        start, x = time.perf_counter(), start_of
+        for _ in range(kernels // 2):
+            x = x + one
+        x.backward()
+        seconds.append(time.perf_counter() - start)
+        start_of.clear_gradient(False)
+    return min(seconds)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -146,16 +172,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         used = device.choose(arguments.device)
         config = Config(light=not arguments.full, ch=arguments.ch, n_res=arguments.n_res, img_size=arguments.size)
         config = config.replaced(recompute=arguments.recompute)
-        counts, seconds = iteration(config, arguments.branch, arguments.turns)
+        counts, seconds, outside = iteration(config, arguments.branch, arguments.turns)
     except (UsageError, ValueError) as error:
         print(f"bench: {error}", file=sys.stderr)
         return 2
     kind = ("full" if arguments.full else "light") + " recomputing" * arguments.recompute
     print(f"iteration: {kind} model, ch {arguments.ch}, {arguments.size} px, on {used}, ways of a {arguments.branch}")
-    print("| kernels | of these views | synchronisations | bytes between host and device | seconds |")
-    print("|---|---|---|---|---|")
+    print("| kernels | of these views | synchronisations | bytes between host and device | seconds | host's |")
+    print("|---|---|---|---|---|---|")
     numbers = counts.kernels.total(), counts.views(), counts.synchronisations.total(), counts.bytes
-    print(f"| {' | '.join(map(str, numbers))} | {seconds:.3f} |")
+    print(f"| {' | '.join(map(str, numbers))} | {seconds:.3f} | {outside:.3f} |")
+    print(f"a chain of as many additions of one number: {chain(counts.kernels.total()):.3f} s of the host")
     print("most frequent: " + ", ".join(f"{name} {count}" for name, count in counts.kernels.most_common(12)))
     print(f"peak of Paddle's tensors: {_peak() / 2**30:.2f} GiB")
     return 0

@@ -7,7 +7,7 @@ import numpy as np
 import paddle
 import pytest
 
-from align.bench import counting
+from align.bench import counting, powers
 from align.compare.paddle_side import PaddleSide
 from paddle_ugatit.backend import adam, compat
 from paddle_ugatit.training import Config
@@ -52,6 +52,19 @@ def test_what_waits_is_seen():
 def test_a_look_at_every_loss_would_be_noticed():
     with patch("paddle_ugatit.training.accumulation.require_finite", lambda losses, total, step: losses[total].item()):
         assert counting.iteration(LIGHT.replaced(img_size=48, global_layers=5), "gpu")[0].synchronisations.total() > 1
+
+
+def test_power_iterations_by_shape_are_the_same_but_save_no_time(capsys):
+    """Why layers of one shape are not iterated together."""
+    assert powers.main(["--ch", "2", "--turns", "1"]) == 0
+    assert "32 layers" in capsys.readouterr().out
+    with patch.object(powers, "together", lambda given, passes: powers.one_by_one(given, passes + 1)):
+        assert powers.main(["--ch", "2", "--turns", "1"]) == 1
+
+
+def test_time_is_that_of_kernels_and_of_the_host(counts):
+    assert counts.seconds > 0
+    assert 0 < counting.chain(200, 1) < 1
 
 
 def states(dtype, branch, steps=3):
