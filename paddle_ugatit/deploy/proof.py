@@ -4,14 +4,15 @@ Contents: Exported, Proof, prove. The file is read back. Computed in float64 it 
 1e-12; and ONNX Runtime, where it is installed, must be as close to that in float32 as the network itself is in float32,
 up to a factor of 4. The weights are those of the file, the inputs are random. Some networks enlarge rounding errors
 beyond that, such as the initial revision's on small maps: then both bounds are 4 times what a change of every weight by
-one unit in its last place makes of the results.
+one unit in its last place makes of the results, or the plain formulas of its layers in place of the faster ones.
 """
 
-import contextlib
 import copy
+import functools
 import importlib.util
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from paddle import nn
@@ -50,9 +51,9 @@ class Exported:
 
 @dataclass
 class Proof:
-    """The relative errors by output: in float64, of the network in float32, and in ONNX Runtime (None: not installed).
+    """The relative errors by output: in float64, of the network in float32, and in ONNX Runtime (None: not there).
 
-    `shaken` is what a unit in the last place of float64 in every weight makes, if that had to be measured.
+    `shaken` is what a unit in the last place of float64 in every weight makes, or plain formulas, if that was needed.
     """
 
     double: dict[str, float] = field(default_factory=dict)
@@ -94,27 +95,51 @@ def prove(path: FilePath, exported: Exported) -> Proof:
 
     Raises InputError if the network itself gives NaN, or if the file cannot be computed at all.
     """
-    graph = read_onnx(path)
-    double, single = network_of(exported.network, graph, "float64"), network_of(exported.network, graph, "float32")
-    exact, proof, runtime = as_float64(graph), Proof(), Runtime.of(path)
-    cases = []
-    for inputs in exported.inputs:
-        widened = {name: _as(array, "float64") for name, array in inputs.items()}
-        wanted = _computed(exported, double, widened)
-        require_finite(wanted)
-        for plain in (False, True):
-            _note(proof.floor, _computed(exported, single, inputs, plain), wanted, _ULP["float32"])
+    graph, runtime = read_onnx(path), Runtime.of(path)
+
+    def exact(inputs: Arrays, wanted: Iterable[str]) -> Arrays:
         try:
-            found = run(exact, widened, wanted)
+            return run(as_float64(graph), inputs, wanted)
         except ValueError as error:
             raise InputError(f"{path}: the graph cannot be computed: {error}") from error
-        _note(proof.double, found, wanted)
-        if runtime:
-            proof.runtime = proof.runtime or {}
-            _note(proof.runtime, runtime.run(inputs), wanted)
-        cases.append((widened, wanted))
+
+    return compared(exported, graph, exact, runtime.run if runtime else None)
+
+
+def compared(
+    exported: Exported,
+    graph: Graph,
+    exact: Callable[[Arrays, Iterable[str]], Arrays],
+    single: Callable[[Arrays], Arrays] | None,
+) -> Proof:
+    """Measure how far two ways of computing a graph, in float64 and in float32, are from the network.
+
+    `exact` gets inputs in float64, and the names of the values that are wanted, of which it may return fewer. What
+    each way needs is made and freed in turn: a full generator takes gigabytes.
+    """
+    proof = Proof()
+    widened = [{name: _as(array, "float64") for name, array in inputs.items()} for inputs in exported.inputs]
+    network = network_of(exported.network, graph, "float64")
+    cases = [(inputs, _computed(exported, network, inputs)) for inputs in widened]
+    del network
+    network = network_of(exported.network, graph, "float32")
+    for inputs, (_, wanted) in zip(exported.inputs, cases, strict=True):
+        require_finite(wanted)
+        _note(proof.floor, _computed(exported, network, inputs), wanted, _ULP["float32"])
+    del network
+    for inputs, wanted in cases:
+        _note(proof.double, exact(inputs, wanted), wanted)
+    if single:
+        proof.runtime = {}
+        for inputs, (_, wanted) in zip(exported.inputs, cases, strict=True):
+            _note(proof.runtime, single(inputs), wanted)
     if proof.faults():
-        _shake(proof, exported, double, cases)
+        for errors, dtype, taken in ((proof.shaken, "float64", widened), (proof.floor, "float32", exported.inputs)):
+            network = network_of(exported.network, graph, dtype)
+            for inputs, (_, wanted) in zip(taken, cases, strict=True):
+                with dispatch.plain():
+                    _note(errors, _computed(exported, network, inputs), wanted)
+        _shake(proof, exported, network_of(exported.network, graph, "float64"), cases)
     return proof
 
 
@@ -150,9 +175,8 @@ def require_finite(arrays: Arrays) -> None:
             raise InputError("the network gives NaN: its weights are damaged")
 
 
-def _computed(exported: Exported, network: nn.Layer, inputs: Arrays, plain: bool = False) -> Arrays:
-    """Return what a network makes of inputs, by the plain formulas of its layers if `plain`."""
-    with dispatch.plain() if plain else contextlib.nullcontext(), evaluating(network):
+def _computed(exported: Exported, network: nn.Layer, inputs: Arrays) -> Arrays:
+    with evaluating(network):
         return exported.compute(network, inputs)
 
 
@@ -181,24 +205,27 @@ def relative_error(found: np.ndarray, wanted: np.ndarray) -> float:
 
 
 class Runtime:
-    """A file in ONNX Runtime, on one thread of the CPU."""
+    """A file in ONNX Runtime, on one thread of the CPU; it is loaded when it is first run."""
 
     def __init__(self, path: FilePath) -> None:
-        """Load the file. Raises InputError if ONNX Runtime does not take it, ImportError if that is not installed."""
-        import onnxruntime
-
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level, options.intra_op_num_threads = 3, 1
         self.path = path
-        try:
-            self.session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # its errors have no class in common but this
-            raise InputError(f"{path}: ONNX Runtime does not load it: {error}") from error
 
     @classmethod
     def of(cls, path: FilePath) -> "Runtime | None":
         """Return the file in ONNX Runtime, None if that is not installed."""
         return cls(path) if importlib.util.find_spec("onnxruntime") else None
+
+    @functools.cached_property
+    def session(self) -> Any:
+        """The loaded file. Raises InputError if ONNX Runtime does not take it."""
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level, options.intra_op_num_threads = 3, 1
+        try:
+            return onnxruntime.InferenceSession(str(self.path), options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # its errors have no class in common but this
+            raise InputError(f"{self.path}: ONNX Runtime does not load it: {error}") from error
 
     def run(self, inputs: Arrays) -> Arrays:
         """Return all outputs by name. Raises InputError if ONNX Runtime fails."""
