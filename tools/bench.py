@@ -45,8 +45,9 @@ KEEP_BUFFERS = AS_IT_COMES | {
 SIDE = [sys.executable, str(ROOT / "align" / "bench" / "side.py")]  # one side of a comparison, in its own process
 # These have options of their own; PyTorch may be imported in the first.
 SCRIPTS = {
-    name: ROOT / "align" / "bench" / file
-    for name, file in {"kid": "metric.py", "memory": "memory.py", "powers": "powers.py"}.items()
+    "kid": ROOT / "align" / "bench" / "metric.py",
+    "memory": ROOT / "align" / "bench" / "memory.py",
+    "powers": ROOT / "align" / "bench" / "powers.py",
 }
 COUNTING = ROOT / "align" / "bench" / "counting.py"  # for "iteration" with a device
 PLAIN, OURS, WITHOUT = "PyTorch, as published", "ours", "without: "

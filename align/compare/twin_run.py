@@ -94,14 +94,16 @@ def random_numbers(case: RunCase, step: int) -> dict[str, np.ndarray]:
 def _drawn_by_stylegan2(options: dict) -> dict[str, np.ndarray]:
     count, size = options["batch_size"], options["img_size"]
     layers = size.bit_length() - 2
+    # Of the numbers that decide what is done.
+    host = np.random.default_rng(paddle.base.core.default_cpu_generator().random())
     found = {"path": paddle.randn([count, 3, size, size]).numpy()}
     for half in ("d", "g"):
-        mixed = paddle.rand([1]).item() < options["mixing"]
-        first = paddle.randint(0, layers, [1]).item() if mixed else layers
+        mixed = host.random() < options["mixing"]
+        first = int(host.integers(layers)) if mixed else layers
         found[f"{half}_latents"] = paddle.randn([count, 2, options["latent_dim"]]).numpy()
         found[f"{half}_mix"] = np.arange(layers) < first
         found[f"{half}_noise"] = paddle.rand([count, size, size, 1]).numpy()
     for images in ("real", "d", "g"):
-        if paddle.rand([1]).item() < options["augment"]:
+        if host.random() < options["augment"]:
             found[f"{images}_augment"] = paddle.rand([count, 7]).numpy()
     return found

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 
+import numpy as np
 import paddle
 from paddle import _C_ops
 
@@ -69,6 +70,14 @@ def _require_alike(target: paddle.Tensor, value: paddle.Tensor) -> None:
     if target.dtype != value.dtype or target.shape != value.shape:
         told = f"{value.dtype} {list(value.shape)}, not {target.dtype} {list(target.shape)}"
         raise ValueError(f"cannot assign a tensor of another kind: {told}")
+
+
+def host_generator() -> np.random.Generator:
+    """Return NumPy's generator of random numbers, which begins with a number that Paddle's generator of the CPU draws.
+
+    So its numbers follow from paddle.seed, and no GPU is waited for, as for a number that Paddle draws there.
+    """
+    return np.random.default_rng(paddle.base.core.default_cpu_generator().random())
 
 
 def loss_scaler(scale: float) -> paddle.amp.GradScaler:

@@ -73,7 +73,7 @@ class AdaINTrainer:
 
     def __init__(self, config: AdaINConfig):
         self.config, self.iteration, self.precision = config, 0, Precision(config.amp)
-        self.scalars: dict[str, float] = {}
+        self.scalars: dict[str, typing.Any] = {}
         self.networks: dict[str, nn.Layer] = {"encoder": Encoder(config.ch), "decoder": Decoder(config.ch)}
         if config.encoder:
             self.notes = read_encoder(self.networks["encoder"], config.encoder)

@@ -284,7 +284,7 @@ class Run:
         }
         for kind, numbers in (("scalars", self.system.scalars), ("precision", self.system.precision.state())):
             if numbers:
-                found[kind] = {name: np.array([value], np.float64) for name, value in numbers.items()}
+                found[kind] = {name: np.array([float(value)], np.float64) for name, value in numbers.items()}
         return found
 
     def _about(self) -> dict[str, Any]:

@@ -91,7 +91,7 @@ class SAGANTrainer:
     def __init__(self, config: SAGANConfig):
         self.config, self.iteration, self.precision = config, 0, Precision(config.amp)
         self.notes: list[str] = []
-        self.scalars: dict[str, float] = {}
+        self.scalars: dict[str, typing.Any] = {}
         self.networks: dict[str, nn.Layer] = {
             "G": SAGANGenerator(config.img_size, config.z_dim, config.conv_dim),
             "D": SAGANDiscriminator(config.img_size, config.conv_dim),

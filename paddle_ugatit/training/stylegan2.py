@@ -15,7 +15,7 @@ import paddle
 from paddle import nn
 
 from paddle_ugatit.backend.adam import Adam
-from paddle_ugatit.backend.compat import assign, constant
+from paddle_ugatit.backend.compat import assign, host_generator
 from paddle_ugatit.data.transforms import Framing
 from paddle_ugatit.inference.sample_stylegan2 import TRUNCATION, StyleGAN2Sampler
 from paddle_ugatit.inference.sheets import grid
@@ -131,7 +131,8 @@ class StyleGAN2Trainer:
         self.networks |= {"SE": copy.deepcopy(style), "GE": copy.deepcopy(generator)}
         rates = {"gen": float(config.lr), "dis": float(config.lr * config.lr_dis_factor)}
         self.optimizers = {kind: Adam(rate, 0.5, 0.9, self.parameters(kind)) for kind, rate in rates.items()}
-        self.scalars: dict[str, float] = {}  # the running mean of path lengths, and losses that are not made every step
+        # The running mean of path lengths, and losses that are not made in every step.
+        self.scalars: dict[str, typing.Any] = {}
 
     def named_parameters(self, kind: str) -> list[tuple[str, paddle.Tensor]]:
         """Return (name, parameter) of "gen" or "dis", in the optimiser's order."""
@@ -145,16 +146,17 @@ class StyleGAN2Trainer:
     def draw(self, batch: int) -> dict[str, paddle.Tensor]:
         """Return the random numbers of one step by name; all but those ending in "_mix" have one row for each image."""
         config, layers, size = self.config, self.networks["G"].num_layers, self.config.img_size
+        host = host_generator()  # of the numbers that decide what is done, which a GPU would be waited for
         random = {"path": paddle.randn([batch, 3, size, size])}
         for half in ("d", "g"):
             first = layers  # number of blocks that get the style of the first latent
-            if paddle.rand([1]).item() < config.mixing:
-                first = paddle.randint(0, layers, [1]).item()
+            if host.random() < config.mixing:
+                first = int(host.integers(layers))
             random[f"{half}_latents"] = paddle.randn([batch, 2, config.latent_dim])
             random[f"{half}_mix"] = (paddle.arange(layers) < first).astype(paddle.get_default_dtype())
             random[f"{half}_noise"] = paddle.rand([batch, size, size, 1])
         for images in ("real", "d", "g"):
-            if paddle.rand([1]).item() < config.augment:
+            if host.random() < config.augment:
                 random[f"{images}_augment"] = paddle.rand([batch, COUNT])
         return random
 
@@ -258,19 +260,29 @@ class StyleGAN2Trainer:
             lengths = path_lengths(paddle.grad((fake * directions).sum(), [styles], create_graph=True)[0])
             length = lengths.mean()
             if "path_length" in self.scalars:  # the first one only starts the running mean
-                path = ((lengths - constant(self.scalars["path_length"], lengths)) ** 2).mean()
+                path = ((lengths - self._kept("path_length", lengths)) ** 2).mean()
         return {"g_adv": adversarial, "g_path": path, "g_path_length": length, "g_loss": adversarial + path}
 
     def _note_path_length(self, length: paddle.Tensor) -> None:
-        """Update the running mean of path lengths."""
-        new, decay = float(distributed.mean([length.item()])[0]), self.config.path_decay
-        self.scalars["path_length"] = decay * self.scalars.get("path_length", new) + (1 - decay) * new
+        """Update the running mean of path lengths, over all processes."""
+        if distributed.world_size() > 1:
+            length = paddle.full([], float(distributed.mean([length.item()])[0]), length.dtype)
+        old, decay = self._kept("path_length", length, length), self.config.path_decay
+        self.scalars["path_length"] = old * decay + length * (1 - decay)
 
     def _latest(self, name: str, loss: paddle.Tensor, made: bool) -> paddle.Tensor:
         """Return the last value of a loss that is not computed in every step."""
         if made:
-            self.scalars[f"latest {name}"] = loss.item()
-        return constant(self.scalars.get(f"latest {name}", 0.0), loss)
+            self.scalars[f"latest {name}"] = loss.detach()
+        return self._kept(f"latest {name}", loss, 0.0)
+
+    def _kept(self, name: str, like: paddle.Tensor, otherwise: typing.Any = None) -> paddle.Tensor:
+        """Return one of `scalars`, or the value to be taken `otherwise`, as a tensor () with the dtype of `like`.
+
+        It is a tensor, which a GPU need not be waited for, unless a checkpoint was read.
+        """
+        value = self.scalars.get(name, otherwise)
+        return value if isinstance(value, paddle.Tensor) else paddle.full([], value, like.dtype)
 
     def _move_means(self, count: int) -> None:
         """Update SE and GE after step `count`."""

@@ -24,7 +24,8 @@ class TrainedSystem(Protocol):
     optimizers: dict[str, paddle.optimizer.Optimizer]  # kind -> optimiser
     notes: list[str]  # lines about the initial weights, to be printed before a run; usually none
     precision: Precision  # which makes the steps of the optimisers
-    scalars: dict[str, float]  # what else a resumed run needs, by name; usually nothing
+    # What else a resumed run needs, by name; usually nothing. Numbers, or tensors () that are read for a checkpoint.
+    scalars: dict[str, Any]
 
     @property
     def config(self) -> RunOptions:

@@ -130,7 +130,7 @@ class Trainer:
     def __init__(self, config: Config):
         self.config, self.iteration, self.precision = config, 0, Precision(config.amp)
         self.notes: list[str] = []
-        self.scalars: dict[str, float] = {}
+        self.scalars: dict[str, Any] = {}
         self.model = {revision: model for model, revision in MODELS.items()}[config.revision]
         variant: dict[str, Any] = {"revision": config.revision, "older_cam": config.older_cam}
         options: dict[str, Any] = {

@@ -8,9 +8,10 @@ import paddle
 import pytest
 
 from align.bench import counting, powers
+from align.cases import TRAINING
 from align.compare.paddle_side import PaddleSide
 from paddle_ugatit.backend import adam, compat
-from paddle_ugatit.training import Config
+from paddle_ugatit.training import Config, plan
 from paddle_ugatit.training.diverged import DivergedError, finite_values, require_finite
 from paddle_ugatit.training.ugatit import Trainer
 from tests.gpu_emulation import device_branch
@@ -34,6 +35,28 @@ def test_an_iteration_is_few_kernels(counts):
 def test_an_iteration_waits_once(counts):
     assert counts.synchronisations.total() == SYNCHRONISATIONS
     assert counts.bytes < 100  # the losses
+
+
+@pytest.mark.parametrize(
+    "system, changes",
+    [
+        ("adain", {}),
+        ("sagan", {}),
+        ("sagan", {"adv_loss": "wgan-gp"}),
+        ("stylegan2", {"augment": 0.5, "mixing": 0.5, "penalty_every": 2, "path_every": 2, "path_after": 0}),
+    ],
+)
+def test_every_step_of_the_siblings_waits_once(system, changes):
+    """Also where penalties and path lengths are made, and whatever is drawn."""
+    config = TRAINING[system].small.replaced(**changes)
+    trainer = PaddleSide("float32").build(lambda _: TRAINING[system].trainers[1](config), 0)
+    batch, waited = plan.random_batch(config), []
+    with device_branch():
+        for _ in range(6):
+            with counting.counting() as counts:
+                losses = finite_values(trainer.step(*batch), trainer.iteration)
+            waited.append(counts.synchronisations.total())
+    assert waited == [1] * 6 and losses
 
 
 def test_what_waits_is_seen():

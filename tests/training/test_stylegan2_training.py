@@ -104,7 +104,7 @@ def test_when_penalties_and_path_lengths_are_made():
     assert penalties[0] > 0 and penalties == penalties[:1] * 4 + penalties[4:5] * 2 and penalties[4] != penalties[0]
     assert [found["d_loss"] > found["d_adv"] for found in seen] == [True, False, False, False, True, False]
     assert [found["g_path_length"] > 0 for found in seen] == [False] * 4 + [True, True]
-    assert trainer.scalars["path_length"] == pytest.approx(seen[4]["g_path_length"])
+    assert float(trainer.scalars["path_length"]) == pytest.approx(seen[4]["g_path_length"])
 
 
 def test_running_means():
