@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Export a trained network as an ONNX file and prove it."""
+"""Export a trained network, as ONNX or in Paddle's inference format, and prove what is written."""
 
 import sys
 from pathlib import Path

@@ -1,8 +1,9 @@
-"""Export a trained network as an ONNX file, for ONNX Runtime, browsers or OpenVINO, and prove that it is right."""
+"""Export a trained network, as ONNX or in Paddle's inference format, and prove that what is written is right."""
 
 import argparse
 import importlib.util
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from paddle_ugatit import formats
@@ -14,14 +15,17 @@ from paddle_ugatit.data.inputs import collect
 from paddle_ugatit.deploy.check import PictureCheck
 from paddle_ugatit.deploy.compressed import KINDS
 from paddle_ugatit.deploy.exports import export_generator, write_proved
+from paddle_ugatit.deploy.graph import Value
 from paddle_ugatit.deploy.onnx_file import require_fitting
+from paddle_ugatit.deploy.program import Predictor
+from paddle_ugatit.deploy.program_files import require_own, write_proved_program
 from paddle_ugatit.deploy.proof import Exported
 from paddle_ugatit.inference.sheets import GENERATORS
 from paddle_ugatit.models.ugatit import ResnetGenerator
 from paddle_ugatit.weights import load_networks
 from paddle_ugatit.weights.pretrained import PRETRAINED, pretrained
 
-FORMATS = ("onnx",)
+FORMATS = ("onnx", "paddle")
 SIDES = (5, 2048)  # pixels of --size
 EXAMPLES = """\
 examples:
@@ -33,6 +37,7 @@ examples:
 Writes DIR/a2b.onnx, or b2a.onnx; -picture, the size and the kind of weights are added to its name. Neither the package
 onnx nor PyTorch is needed. The model takes an image (batch,3,height,width) in [-1,1] and returns translated, cam_logit
 and heatmap; with --picture it takes and returns pixels, uint8 (batch,height,width,3), of any size, as translate does.
+--format paddle writes DIR/a2b-paddle: inference.* for paddle.inference, and model.json with the order of the outputs.
 Every file is read back and proved before it takes its place: computed in float64 it must equal the network up to 1e-12,
 and ONNX Runtime, where it is installed, must be as exact in float32 as the network is (docs/deploy.md).
 
@@ -51,6 +56,9 @@ def parse(argv: Sequence[str] | None, program: str) -> argparse.Namespace:
     )
     parser.add_argument("--out", metavar="DIR", required=True, help="folder for the files; made if it does not exist")
     parser.add_argument("--direction", choices=GENERATORS, default="a2b", help="from which domain to which (a2b)")
+    parser.add_argument(
+        "--format", metavar="NAMES", default="onnx", help=f"{' or '.join(FORMATS)}, or both with a comma (%(default)s)"
+    )
     parser.add_argument("--picture", action="store_true", help="a model of uint8 pixels of any size, in and out")
     parser.add_argument(
         "--weights-as", choices=KINDS, default="float32", help="how weights are stored; they compute in float32"
@@ -89,24 +97,27 @@ def file_name(arguments: argparse.Namespace) -> str:
     return "-".join(filter(None, parts))
 
 
-def about_file(path: Path, exported: Exported) -> str:
-    """Return a line on a file that was written."""
-    shown = [
-        f"{value.name} {value.dtype} ({','.join(map(str, value.shape))})"
-        for value in (*exported.graph.inputs, *exported.graph.outputs)
-    ]
-    count = len(exported.graph.inputs)
-    return f"{path}: {size(path.stat().st_size)}, {', '.join(shown[:count])} -> {', '.join(shown[count:])}"
+def formats_of(arguments: argparse.Namespace) -> list[str]:
+    """Return the formats that are asked for. Raises UsageError if one is unknown or cannot be."""
+    kinds = arguments.format.split(",")
+    for kind in kinds:
+        if kind not in FORMATS:
+            raise UsageError(f"--format: unknown format {kind!r:.40}, choose from {', '.join(FORMATS)}")
+    if "paddle" in kinds and arguments.weights_as != "float32":
+        raise UsageError(f"--weights-as {arguments.weights_as} is for the format onnx; paddle stores float32 alone")
+    return kinds
 
 
 def export(arguments: argparse.Namespace) -> None:
     """Do what the command line asks for."""
     command.require(arguments, size=SIDES)
+    kinds = formats_of(arguments)
     device.choose(arguments.device)
     pictures = collect(arguments.check, [arguments.out], to_stderr) if arguments.check else []
-    path = Path(arguments.out, f"{file_name(arguments)}.onnx")
+    path, folder = (Path(arguments.out, f"{file_name(arguments)}{end}") for end in (".onnx", "-paddle"))
     network = load(arguments)
-    require_fitting(path, stored_bytes(network, arguments.weights_as))
+    if "onnx" in kinds:
+        require_fitting(path, stored_bytes(network, arguments.weights_as))
     try:
         exported = export_generator(network, arguments.picture, arguments.size, arguments.weights_as)
     except ValueError as error:
@@ -115,21 +126,67 @@ def export(arguments: argparse.Namespace) -> None:
         "direction": arguments.direction,
         "sha256": formats.sha256(formats.file_of(pretrained(arguments.weights))),
     }
-    command.prepare_outputs(str(path))
+    command.prepare_folder(arguments.out)
+    if "onnx" in kinds:
+        command.prepare_outputs(str(path))
+    if "paddle" in kinds:
+        require_own(folder)
     side = arguments.size if network.light else network.img_size
-    said: list[str] = []
+    job = ExportJob(exported, network, side, [picture for picture, _ in pictures])
+    if "onnx" in kinds:
+        job.onnx(path)
+    if "paddle" in kinds:
+        job.paddle(folder)
 
-    def check(written: Path) -> None:
-        if pictures:
-            compared = PictureCheck(written, network, side)
-            said.extend(compared.line(picture) for picture, _ in pictures)
 
-    proof = write_proved(path, exported, check)
-    print(one_line(about_file(path, exported)))
-    for line in [*proof.lines(), *said]:
-        print(one_line(line))
-    if importlib.util.find_spec("onnxruntime") is None:
-        print("not run in float32: onnxruntime is not installed (pip install onnxruntime)")
+@dataclass
+class ExportJob:
+    """A network's export in one format or several, and the pictures on which it is compared with translate."""
+
+    exported: Exported
+    network: ResnetGenerator
+    side: int | None
+    pictures: list[Path]
+
+    def onnx(self, path: Path) -> None:
+        """Write and prove an ONNX file, and say what was measured."""
+        said: list[str] = []
+
+        def check(written: Path) -> None:
+            if self.pictures:
+                said.extend(map(PictureCheck.of_onnx(written, self.network, self.side).line, self.pictures))
+
+        proof = write_proved(path, self.exported, check)
+        self.say(path, path.stat().st_size, [*proof.lines(), *said])
+        if importlib.util.find_spec("onnxruntime") is None:
+            print("not run in float32: onnxruntime is not installed (pip install onnxruntime)")
+
+    def paddle(self, folder: Path) -> None:
+        """Write and prove a folder in Paddle's inference format, and say what was measured."""
+        said: list[str] = []
+        names = [value.name for value in self.exported.graph.outputs]
+
+        def check(written: Path) -> None:
+            if self.pictures:
+                computed = Predictor(written, names, one_dnn=False).run
+                said.extend(
+                    map(PictureCheck(self.exported.graph, computed, self.network, self.side).line, self.pictures)
+                )
+
+        proof = write_proved_program(folder, self.exported, check)
+        self.say(folder, sum(file.stat().st_size for file in folder.iterdir()), [*proof.lines(), *said])
+
+    def say(self, path: Path, nbytes: int, lines: list[str]) -> None:
+        """Print what was written, and the lines below it."""
+        graph = self.exported.graph
+        takes, gives = (", ".join(map(shown, values)) for values in (graph.inputs, graph.outputs))
+        for line in (f"{path}: {size(nbytes)}, {takes} -> {gives}", *lines):
+            print(one_line(line))
+
+
+def shown(value: Value) -> str:
+    """Return an input or output as text."""
+    return f"{value.name} {value.dtype} ({','.join(map(str, value.shape))})"
 
 
 def stored_bytes(network: ResnetGenerator, kind: str) -> int:

@@ -3,6 +3,7 @@
 Contents: Levels, PictureCheck. ONNX Runtime computes the file, or run.py in float32 where that is not installed.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,8 +14,9 @@ from PIL import Image
 from paddle_ugatit.backend.errors import InputError
 from paddle_ugatit.data.images import ImageError, read_picture
 from paddle_ugatit.data.transforms import test_pixels, to_input, to_pixels
+from paddle_ugatit.deploy.graph import Graph
 from paddle_ugatit.deploy.onnx_file import read_onnx
-from paddle_ugatit.deploy.proof import Arrays, Runtime, network_of
+from paddle_ugatit.deploy.proof import Arrays, OnnxRuntime, network_of
 from paddle_ugatit.deploy.run import run
 from paddle_ugatit.formats.checkpoint import FilePath
 from paddle_ugatit.inference.translate import generate, require_size
@@ -43,15 +45,24 @@ class Levels:
 
 
 class PictureCheck:
-    """Compares a file with its network on pictures; `side` is the size to which they are resized first, if any."""
+    """Compares what was exported with its network on pictures.
 
-    def __init__(self, path: FilePath, network: ResnetGenerator, side: int | None) -> None:
-        self.graph = read_onnx(path)
-        self.runtime = Runtime.of(path)
-        self.network, self.side = network, side
-        self.same_weights = network_of(network, self.graph, "float32")
-        self.compressed = self.graph.metadata.get("weights", "float32") != "float32"
-        self.pixels = self.graph.inputs[0].name == "picture"
+    `computed` computes the export; `side` is the size to which pictures are resized first, if any.
+    """
+
+    def __init__(
+        self, graph: Graph, computed: Callable[[Arrays], Arrays], network: ResnetGenerator, side: int | None
+    ) -> None:
+        self.computed, self.network, self.side = computed, network, side
+        self.same_weights = network_of(network, graph, "float32")
+        self.compressed = graph.metadata.get("weights", "float32") != "float32"
+        self.pixels = graph.inputs[0].name == "picture"
+
+    @classmethod
+    def of_onnx(cls, path: FilePath, network: ResnetGenerator, side: int | None) -> "PictureCheck":
+        """Return the check of an ONNX file."""
+        graph, runtime = read_onnx(path), OnnxRuntime.of(path)
+        return cls(graph, runtime.run if runtime else lambda inputs: run(graph, inputs), network, side)
 
     def line(self, path: Path) -> str:
         """Return a line on a picture. Raises InputError if the file differs from its network by more than a level."""
@@ -87,10 +98,6 @@ class PictureCheck:
         height, width = pixels.shape[:2]
         image = np.pad(to_input(pixels), ((0, 0), (0, -height % 4), (0, -width % 4)), "reflect")
         return to_pixels(self.computed({"image": image[None]})["translated"][0, :, :height, :width])
-
-    def computed(self, inputs: Arrays) -> Arrays:
-        """Return the file's outputs."""
-        return self.runtime.run(inputs) if self.runtime else run(self.graph, inputs)
 
 
 def by_network(network: nn.Layer, pixels: np.ndarray) -> np.ndarray:

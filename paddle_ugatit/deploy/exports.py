@@ -14,6 +14,7 @@ from paddle_ugatit import __version__
 from paddle_ugatit.backend.errors import InputError
 from paddle_ugatit.data.transforms import random_bits
 from paddle_ugatit.deploy.compressed import compressed
+from paddle_ugatit.deploy.graph import Graph
 from paddle_ugatit.deploy.onnx_file import encoded, nbytes_of, require_fitting
 from paddle_ugatit.deploy.picture import build_picture_graph
 from paddle_ugatit.deploy.proof import Arrays, Exported, Proof, prove
@@ -22,6 +23,13 @@ from paddle_ugatit.formats.atomic import replacing
 from paddle_ugatit.formats.checkpoint import FilePath
 from paddle_ugatit.models.ugatit import ResnetGenerator
 
+MEANINGS = {
+    "image": "an image, channels first, from -1 to 1",
+    "picture": "a picture, RGB, from 0 to 255",
+    "translated": "the translated image or picture, of the same kind",
+    "cam_logit": "the logits of the class activation, by the mean and by the maximum",
+    "heatmap": "where the generator looks; not normalised",
+}
 SIZES = ((2, 32, 32), (1, 27, 36), (1, 5, 7))  # batch, height, width of the proof's images, where they may vary
 
 
@@ -43,11 +51,11 @@ def export_generator(
     shapes = [(1, side, side)] if side else SIZES
     if picture:
         inputs = [{"picture": random_picture(i, *shape, 3)} for i, shape in enumerate(shapes)]
-        return Exported(graph, network, of_picture, inputs)
+        return Exported(graph, network, of_picture, inputs, MEANINGS)
     inputs = [
         {"image": random_image(i, batch, channels(network)[0], *sides)} for i, (batch, *sides) in enumerate(shapes)
     ]
-    return Exported(graph, network, of_image, inputs)
+    return Exported(graph, network, of_image, inputs, MEANINGS)
 
 
 def about_generator(network: ResnetGenerator) -> dict[str, str]:
@@ -93,6 +101,13 @@ def random_picture(seed: int, *shape: int) -> np.ndarray:
     return (random_bits(seed, count=int(np.prod(shape))) >> np.uint64(56)).astype(np.uint8).reshape(shape)
 
 
+def require_finite_weights(graph: Graph) -> None:
+    """Raise InputError if an array of a graph holds NaN or infinity."""
+    for name, array in graph.arrays.items():
+        if not np.isfinite(array).all():
+            raise InputError(f"{name}: holds NaN or infinity: the weights are damaged")
+
+
 def write_proved(path: FilePath, exported: Exported, also: Callable[[Path], None] | None = None) -> Proof:
     """Write an ONNX file and prove it; the file takes its place only if it is proved, and if `also` accepts it.
 
@@ -100,9 +115,7 @@ def write_proved(path: FilePath, exported: Exported, also: Callable[[Path], None
     larger than 2 GiB, and WriteError if it cannot be written.
     """
     require_fitting(path, nbytes_of(exported.graph))
-    for name, array in exported.graph.arrays.items():
-        if not np.isfinite(array).all():
-            raise InputError(f"{name}: holds NaN or infinity: the weights are damaged")
+    require_finite_weights(exported.graph)
     with replacing(path) as file:
         for chunk in encoded(exported.graph):
             file.write(chunk)

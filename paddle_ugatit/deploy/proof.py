@@ -41,24 +41,26 @@ class Exported:
 
     `compute` returns what the network makes of inputs, in the dtype of its weights, under the names of the graph's
     values; pixels as levels before they are rounded. `inputs` are those of the proof, in float32, int64 or uint8.
+    `meanings` says in a line what an input or output is.
     """
 
     graph: Graph
     network: nn.Layer
     compute: Callable[[nn.Layer, Arrays], Arrays]
     inputs: list[Arrays]
+    meanings: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass
 class Proof:
-    """The relative errors by output: in float64, of the network in float32, and in ONNX Runtime (None: not there).
+    """The relative errors by output: in float64, of the network in float32, and in float32 in each runtime there is.
 
     `shaken` is what a unit in the last place of float64 in every weight makes, or plain formulas, if that was needed.
     """
 
     double: dict[str, float] = field(default_factory=dict)
     floor: dict[str, float] = field(default_factory=dict)
-    runtime: dict[str, float] | None = None
+    runtimes: dict[str, dict[str, float]] = field(default_factory=dict)
     shaken: dict[str, float] = field(default_factory=dict)
 
     def bound(self, name: str) -> float:
@@ -72,21 +74,20 @@ class Proof:
             for name, error in self.double.items()
             if not error <= self.bound(name)
         ]
-        for name, error in (self.runtime or {}).items():
-            if not error <= FACTOR * self.floor[name]:
-                own = f"{FACTOR} times the network's own {self.floor[name]:.1e}"
-                wrong.append(f"{name} is off by {error:.1e} in ONNX Runtime, more than {own}")
+        for runtime, errors in self.runtimes.items():
+            for name, error in errors.items():
+                if not error <= FACTOR * self.floor[name]:
+                    own = f"{FACTOR} times the network's own {self.floor[name]:.1e}"
+                    wrong.append(f"{name} is off by {error:.1e} in {runtime}, more than {own}")
         return wrong
 
     def lines(self) -> list[str]:
         """Return what was measured, a line for each output."""
         lines = []
         for name, error in self.double.items():
-            found = (self.runtime or {}).get(name)
-            ran = "" if found is None else f", in ONNX Runtime {found:.1e}"
-            lines.append(
-                f"{name}: off by {error:.1e} in float64{ran} (the network itself in float32: {self.floor[name]:.1e})"
-            )
+            ran = "".join(f", in {each} {errors[name]:.1e}" for each, errors in self.runtimes.items() if name in errors)
+            own = f"the network itself in float32: {self.floor[name]:.1e}"
+            lines.append(f"{name}: off by {error:.1e} in float64{ran} ({own})")
         return lines
 
 
@@ -95,7 +96,7 @@ def prove(path: FilePath, exported: Exported) -> Proof:
 
     Raises InputError if the network itself gives NaN, or if the file cannot be computed at all.
     """
-    graph, runtime = read_onnx(path), Runtime.of(path)
+    graph, runtime = read_onnx(path), OnnxRuntime.of(path)
 
     def exact(inputs: Arrays, wanted: Iterable[str]) -> Arrays:
         try:
@@ -103,24 +104,23 @@ def prove(path: FilePath, exported: Exported) -> Proof:
         except ValueError as error:
             raise InputError(f"{path}: the graph cannot be computed: {error}") from error
 
-    return compared(exported, graph, exact, runtime.run if runtime else None)
+    return compared(exported, graph, exact, {"ONNX Runtime": runtime.run} if runtime else {})
 
 
 def compared(
     exported: Exported,
     graph: Graph,
     exact: Callable[[Arrays, Iterable[str]], Arrays],
-    single: Callable[[Arrays], Arrays] | None,
+    runtimes: dict[str, Callable[[Arrays], Arrays]],
 ) -> Proof:
-    """Measure how far two ways of computing a graph, in float64 and in float32, are from the network.
+    """Measure how far a way of computing a graph in float64, and others in float32, are from the network.
 
     `exact` gets inputs in float64, and the names of the values that are wanted, of which it may return fewer. What
     each way needs is made and freed in turn: a full generator takes gigabytes.
     """
     proof = Proof()
-    widened = [{name: _as(array, "float64") for name, array in inputs.items()} for inputs in exported.inputs]
     network = network_of(exported.network, graph, "float64")
-    cases = [(inputs, _computed(exported, network, inputs)) for inputs in widened]
+    cases = [(inputs, _computed(exported, network, inputs)) for inputs in widened(exported)]
     del network
     network = network_of(exported.network, graph, "float32")
     for inputs, (_, wanted) in zip(exported.inputs, cases, strict=True):
@@ -129,12 +129,15 @@ def compared(
     del network
     for inputs, wanted in cases:
         _note(proof.double, exact(inputs, wanted), wanted)
-    if single:
-        proof.runtime = {}
+    for name, computed in runtimes.items():
+        proof.runtimes[name] = {}
         for inputs, (_, wanted) in zip(exported.inputs, cases, strict=True):
-            _note(proof.runtime, single(inputs), wanted)
+            _note(proof.runtimes[name], computed(inputs), wanted)
     if proof.faults():
-        for errors, dtype, taken in ((proof.shaken, "float64", widened), (proof.floor, "float32", exported.inputs)):
+        for errors, dtype, taken in (
+            (proof.shaken, "float64", widened(exported)),
+            (proof.floor, "float32", exported.inputs),
+        ):
             network = network_of(exported.network, graph, dtype)
             for inputs, (_, wanted) in zip(taken, cases, strict=True):
                 with dispatch.plain():
@@ -180,8 +183,12 @@ def _computed(exported: Exported, network: nn.Layer, inputs: Arrays) -> Arrays:
         return exported.compute(network, inputs)
 
 
-def _as(array: np.ndarray, dtype: str) -> np.ndarray:
-    return array.astype(dtype) if array.dtype == np.float32 else array
+def widened(exported: Exported) -> list[Arrays]:
+    """Return the inputs of the proof in float64; those of other dtypes than float32 as they are."""
+    return [
+        {name: array.astype(np.float64) if array.dtype == np.float32 else array for name, array in inputs.items()}
+        for inputs in exported.inputs
+    ]
 
 
 def _note(errors: dict[str, float], found: Arrays, wanted: Arrays, least: float = 0.0) -> None:
@@ -204,14 +211,14 @@ def relative_error(found: np.ndarray, wanted: np.ndarray) -> float:
     return float(away.max()) / largest if largest else float(away.max())
 
 
-class Runtime:
+class OnnxRuntime:
     """A file in ONNX Runtime, on one thread of the CPU; it is loaded when it is first run."""
 
     def __init__(self, path: FilePath) -> None:
         self.path = path
 
     @classmethod
-    def of(cls, path: FilePath) -> "Runtime | None":
+    def of(cls, path: FilePath) -> "OnnxRuntime | None":
         """Return the file in ONNX Runtime, None if that is not installed."""
         return cls(path) if importlib.util.find_spec("onnxruntime") else None
 

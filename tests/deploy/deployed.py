@@ -9,7 +9,10 @@ def randomised(network, seed=0):
     """The network with every parameter drawn anew."""
     rng = np.random.default_rng(seed)
     for parameter in network.parameters():
-        parameter.set_value(rng.normal(0.2, 0.3, parameter.shape).astype("float32"))
+        kernel = (
+            parameter.ndim == 4 and parameter.shape[0] > 1
+        )  # around 0, so that the tanh in the end is not at its limits
+        parameter.set_value(rng.normal(0 if kernel else 0.2, 0.3, parameter.shape).astype("float32"))
     network.eval()
     return network
 

@@ -133,7 +133,7 @@ def test_onnx_accepts_the_file_and_computes_the_same(tmp_path, light, picture):
     assert {each.key: each.value for each in model.metadata_props} == exported.graph.metadata
     write_onnx(tmp_path / "double.onnx", as_float64(exported.graph))
     evaluator = reference.ReferenceEvaluator(str(tmp_path / "double.onnx"))
-    inputs = {name: proof._as(array, "float64") for name, array in exported.inputs[0].items()}
+    inputs = proof.widened(exported)[0]
     wanted = proof._computed(exported, proof.network_of(exported.network, exported.graph, "float64"), inputs)
     for value, found in zip(exported.graph.outputs, evaluator.run(None, inputs), strict=True):
         assert proof.relative_error(found, wanted[value.name]) <= 1e-12, value.name
@@ -142,9 +142,10 @@ def test_onnx_accepts_the_file_and_computes_the_same(tmp_path, light, picture):
 def test_the_proof_has_the_runtime_s_errors_where_that_is_installed(tmp_path):
     pytest.importorskip("onnxruntime")
     measured = exports.write_proved(tmp_path / "a.onnx", exports.export_generator(generator()))
-    assert measured.runtime.keys() == measured.double.keys()
-    assert 0 < max(measured.runtime.values()) < 1e-4
-    measured.runtime["heatmap"] = 5 * measured.floor["heatmap"]
+    (errors,) = measured.runtimes.values()
+    assert errors.keys() == measured.double.keys()
+    assert 0 < max(errors.values()) < 1e-4
+    errors["heatmap"] = 5 * measured.floor["heatmap"]
     assert [fault for fault in measured.faults() if "heatmap" in fault and "ONNX Runtime" in fault]
 
 
