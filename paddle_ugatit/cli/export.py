@@ -10,7 +10,7 @@ from paddle_ugatit import formats
 from paddle_ugatit.backend import device
 from paddle_ugatit.backend.errors import InputError, UsageError, one_line
 from paddle_ugatit.backend.progress import size, to_stderr
-from paddle_ugatit.cli import command
+from paddle_ugatit.cli import command, export_page
 from paddle_ugatit.data.inputs import collect
 from paddle_ugatit.deploy.check import PictureCheck
 from paddle_ugatit.deploy.compressed import KINDS
@@ -33,10 +33,12 @@ examples:
   python tools/export.py --weights faces --out export --picture --check work/outputs/faces/testA
   python tools/export.py --weights selfie2anime_params_1000000.pt --out export --picture --weights-as float16
   python tools/export.py --weights run/latest.pdparams --out export --direction b2a --size 256
+  python tools/export.py --weights faces --page anime.html --ort node_modules/onnxruntime-web
 
 Writes DIR/a2b.onnx, or b2a.onnx; -picture, the size and the kind of weights are added to its name. Neither the package
 onnx nor PyTorch is needed. The model takes an image (batch,3,height,width) in [-1,1] and returns translated, cam_logit
 and heatmap; with --picture it takes and returns pixels, uint8 (batch,height,width,3), of any size, as translate does.
+--page writes one HTML file with the network in it, which translates photos and the camera's picture, offline.
 --format paddle writes DIR/a2b-paddle: inference.* for paddle.inference, and model.json with the order of the outputs.
 Every file is read back and proved before it takes its place: computed in float64 it must equal the network up to 1e-12,
 and ONNX Runtime, where it is installed, must be as exact in float32 as the network is (docs/deploy.md).
@@ -54,7 +56,7 @@ def parse(argv: Sequence[str] | None, program: str) -> argparse.Namespace:
         required=True,
         help=f"checkpoint (TensorFlow: or its folder), a generator, or {', '.join(PRETRAINED)}",
     )
-    parser.add_argument("--out", metavar="DIR", required=True, help="folder for the files; made if it does not exist")
+    parser.add_argument("--out", metavar="DIR", help="folder for the files; made if it does not exist")
     parser.add_argument("--direction", choices=GENERATORS, default="a2b", help="from which domain to which (a2b)")
     parser.add_argument(
         "--format", metavar="NAMES", default="onnx", help=f"{' or '.join(FORMATS)}, or both with a comma (%(default)s)"
@@ -74,8 +76,14 @@ def parse(argv: Sequence[str] | None, program: str) -> argparse.Namespace:
         choices=("current", "initial", "tensorflow"),
         help="of the networks, if the file does not say (current)",
     )
+    export_page.add_options(parser)
     parser.add_argument("--device", metavar="NAME", default="cpu", help="where the proof is computed (%(default)s)")
-    return parser.parse_args(argv)
+    arguments = parser.parse_args(argv)
+    if arguments.out is None and arguments.page is None:
+        parser.error("--out or --page is required")
+    if arguments.check and arguments.out is None:
+        parser.error("--check compares the files of --out, which is not given")
+    return arguments
 
 
 def load(arguments: argparse.Namespace) -> ResnetGenerator:
@@ -112,27 +120,44 @@ def export(arguments: argparse.Namespace) -> None:
     """Do what the command line asks for."""
     command.require(arguments, size=SIDES)
     kinds = formats_of(arguments)
+    runtime = export_page.runtime_of(arguments)
     device.choose(arguments.device)
     pictures = collect(arguments.check, [arguments.out], to_stderr) if arguments.check else []
-    path, folder = (Path(arguments.out, f"{file_name(arguments)}{end}") for end in (".onnx", "-paddle"))
     network = load(arguments)
+    metadata = {
+        "direction": arguments.direction,
+        "sha256": formats.sha256(formats.file_of(pretrained(arguments.weights))),
+    }
+    if arguments.out is not None:
+        write_files(arguments, kinds, network, metadata, [picture for picture, _ in pictures])
+    if runtime:
+        for line in export_page.write_page(arguments, network, runtime, metadata):
+            print(one_line(line))
+
+
+def write_files(
+    arguments: argparse.Namespace,
+    kinds: list[str],
+    network: ResnetGenerator,
+    metadata: dict[str, str],
+    pictures: list[Path],
+) -> None:
+    """Write a file or folder of every kind into --out, prove each and say what was measured."""
+    path, folder = (Path(arguments.out, f"{file_name(arguments)}{end}") for end in (".onnx", "-paddle"))
     if "onnx" in kinds:
         require_fitting(path, stored_bytes(network, arguments.weights_as))
     try:
         exported = export_generator(network, arguments.picture, arguments.size, arguments.weights_as)
     except ValueError as error:
         raise UsageError(f"{arguments.weights}: {error}") from error
-    exported.graph.metadata |= {
-        "direction": arguments.direction,
-        "sha256": formats.sha256(formats.file_of(pretrained(arguments.weights))),
-    }
+    exported.graph.metadata |= metadata
     command.prepare_folder(arguments.out)
     if "onnx" in kinds:
         command.prepare_outputs(str(path))
     if "paddle" in kinds:
         require_own(folder)
     side = arguments.size if network.light else network.img_size
-    job = ExportJob(exported, network, side, [picture for picture, _ in pictures])
+    job = ExportJob(exported, network, side, pictures)
     if "onnx" in kinds:
         job.onnx(path)
     if "paddle" in kinds:

@@ -10,7 +10,6 @@ from paddle_ugatit.backend.progress import size
 from paddle_ugatit.cli import command
 from paddle_ugatit.deploy.exports import export_generator, write_proved
 from paddle_ugatit.deploy.page import LARGEST, ORT_VERSION, BrowserRuntime, PageFacts, page, read_runtime
-from paddle_ugatit.deploy.proof import Proof
 from paddle_ugatit.formats.atomic import replacing
 from paddle_ugatit.inference.translate import SMALLEST
 from paddle_ugatit.models.ugatit import ResnetGenerator
@@ -25,7 +24,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of a page."""
     parser.add_argument("--page", metavar="FILE", help="write one HTML file that translates in a browser, offline")
     parser.add_argument(
-        "--ort", metavar="DIR", help=f"for --page: node_modules/onnxruntime-web, of npm install onnxruntime-web@{ORT_VERSION}"
+        "--ort",
+        metavar="DIR",
+        help=f"for --page: node_modules/onnxruntime-web, of npm install onnxruntime-web@{ORT_VERSION}",
     )
     parser.add_argument("--title", metavar="TEXT", help=f"for --page: its heading ({TITLES['a2b']})")
 
@@ -51,8 +52,8 @@ def runtime_of(arguments: argparse.Namespace) -> BrowserRuntime | None:
 
 def write_page(
     arguments: argparse.Namespace, network: ResnetGenerator, runtime: BrowserRuntime, metadata: dict[str, str]
-) -> tuple[str, Proof]:
-    """Write the page, once its network is proved; returns a line on it, and the proof.
+) -> list[str]:
+    """Write the page, once its network is proved; returns lines on it and on what was measured.
 
     Raises InputError if a browser could not hold it, ProofError if the proof fails, WriteError if it cannot be written.
     """
@@ -78,4 +79,5 @@ def write_page(
     text = page(model, facts, runtime, arguments.title or TITLES[arguments.direction], about)
     with replacing(arguments.page, "w") as out:
         out.write(text)
-    return f"{arguments.page}: {size(len(text))}, opens by double click, without a connection", proof
+    line = f"{arguments.page}: {size(len(text))}, opens by double click, without a connection"
+    return [line, *proof.lines()]

@@ -1,7 +1,7 @@
 """One HTML file that translates pictures in a browser, offline: the network, what runs it and the page, all in it.
 
-Contents: ORT_VERSION, BrowserRuntime, read_runtime, PageFacts, page. The page begins a worker with onnxruntime-web, which is
-taken from a folder that npm has installed and is not part of this package.
+Contents: ORT_VERSION, BrowserRuntime, read_runtime, PageFacts, page. The page begins a worker with onnxruntime-web,
+which is taken from a folder that npm has made and is not part of this package.
 """
 
 import base64

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from paddle_ugatit.backend.errors import InputError
-from paddle_ugatit.deploy.page import ORT_VERSION, PageFacts, BrowserRuntime, page, read_runtime
+from paddle_ugatit.deploy.page import ORT_VERSION, BrowserRuntime, PageFacts, page, read_runtime
 from tests.deploy.browser import CHROMIUM, Browser
 
 in_browser = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")
