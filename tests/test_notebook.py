@@ -66,7 +66,7 @@ def test_every_cell_runs_and_once_more_over_an_interrupted_run(tmp_path, monkeyp
     shown = []
     display = types.ModuleType("IPython.display")
     display.Image, display.display = lambda path: Path(path).read_bytes(), shown.append
-    display.clear_output = lambda wait: None
+    display.clear_output, display.IFrame = lambda wait: None, lambda page, wide, tall: Path(page).read_bytes()
     monkeypatch.setitem(sys.modules, "IPython", types.ModuleType("IPython"))
     monkeypatch.setitem(sys.modules, "IPython.display", display)
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
