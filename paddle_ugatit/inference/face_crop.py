@@ -53,7 +53,7 @@ class Frame:
 
 
 def frame_of(landmarks: np.ndarray, margin: float = 1.0) -> Frame:
-    """Return the frame of a face with these landmarks of a `FoundFace`, (5,2), level and `margin` times the usual side.
+    """Return the levelled frame, `margin` times as wide as usual, of a face with these `FoundFace` landmarks (5,2).
 
     The side is 5 distances between the middle of the eyes and that of the mouth, and the frame's middle lies halfway
     between these. A face from the side, whose eyes are close to each other, is levelled by its eyes and mouth instead.

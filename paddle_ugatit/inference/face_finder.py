@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import paddle
 
-from paddle_ugatit.backend.errors import InputError
+from paddle_ugatit.backend.errors import InputError, UsageError
 from paddle_ugatit.inference.face_boxes import refined, squared, suppressed, windows
 from paddle_ugatit.inference.face_crop import Frame, cropped, frame_of
 from paddle_ugatit.inference.published_faces import INSTALL, NETWORKS, published_file
@@ -206,14 +206,14 @@ def _at_usual_places(box: np.ndarray) -> FoundFace:
 def load_finder() -> Finder:
     """Return MTCNN with its published weights or, where these are not installed, scikit-image's cascade.
 
-    Raises InputError if neither is installed; the message says how to get MTCNN.
+    Raises UsageError if neither is installed; the message says how to get MTCNN.
     """
     paths = [published_file(name) for name in NETWORKS]
     if all(paths):
         return FaceFinder(*(_network(path) for path in paths if path))
     if find_spec("skimage") is not None:
         return CascadeFinder()
-    raise InputError(f"finding faces needs MTCNN's published weights, which are not installed: {INSTALL}")
+    raise UsageError(f"finding faces needs MTCNN's published weights, which are not installed: {INSTALL}")
 
 
 def _network(path: Path) -> PNet | RNet | ONet:
