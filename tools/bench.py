@@ -7,6 +7,7 @@
     python tools/bench.py infer --size 256         one image through the generator, PyTorch's, ours, ONNX Runtime's
     python tools/bench.py kid                      KID, compared with torch-fidelity on the same features
     python tools/bench.py powers                   power iterations of a step, layer by layer and by shape
+    python tools/bench.py loading --size 64        pictures a second of the training data, with and without the cache
     python tools/bench.py memory                   what an image takes in `translate`, and the estimate of it
 
 Each variant runs in its own processes, one at a time, since the settings must be made before a framework is loaded; the
@@ -47,6 +48,7 @@ SIDE = [sys.executable, str(ROOT / "align" / "bench" / "side.py")]  # one side o
 SCRIPTS = {
     "kid": ROOT / "align" / "bench" / "metric.py",
     "memory": ROOT / "align" / "bench" / "memory.py",
+    "loading": ROOT / "align" / "bench" / "loading.py",
     "powers": ROOT / "align" / "bench" / "powers.py",
 }
 COUNTING = ROOT / "align" / "bench" / "counting.py"  # for "iteration" with a device
@@ -203,9 +205,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return subprocess.run([sys.executable, str(SCRIPTS[words[0]]), *words[1:]]).returncode
     example = "example: python tools/bench.py iteration --size 256 --only published ours"
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0], epilog=example)
-    parser.add_argument(
-        "what", choices=["runtime", "iteration", "savings", "infer", "kid", "memory", "powers"], help="what to measure"
-    )
+    names = ["runtime", "iteration", "savings", "infer", *SCRIPTS]
+    parser.add_argument("what", choices=names, help="what to measure")
     parser.add_argument("--device", metavar="NAME", help="count instead, on cpu or gpu; with --help of its own")
     parser.add_argument("--size", type=int, default=128, metavar="N", help="image size (128)")
     parser.add_argument("--repeat", type=int, default=3, metavar="N", help="processes per variant (3)")

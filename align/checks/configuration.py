@@ -18,7 +18,9 @@ ELSEWHERE = {
     "accumulate": "no public option; the update is that of the whole batch, see run.py",
     "ema": "no public option; the running mean has a twin in run.py",
     "recompute": "no public option; the gradients are the same bits",
-    **dict.fromkeys(("seed", "workers", "strict", "deterministic"), "which numbers are drawn, and how they are read"),
+    **dict.fromkeys(
+        ("seed", "workers", "cache", "strict", "deterministic"), "which numbers are drawn, and how they are read"
+    ),
     "amp": "mixed precision, on a GPU alone",
     **dict.fromkeys(("log_freq", "print_freq", "save_freq", "keep", "keep_every"), "when files are written"),
     **dict.fromkeys(("eval_every", "eval_features", "eval_weights"), "when and by what the KID is measured"),

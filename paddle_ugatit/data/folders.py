@@ -15,11 +15,11 @@ from pathlib import Path
 
 import numpy as np
 from paddle.io import Dataset
-from PIL import Image
 
 from paddle_ugatit.backend.errors import InputError
 from paddle_ugatit.backend.progress import to_stderr
 from paddle_ugatit.data import transforms
+from paddle_ugatit.data.cache import PictureCache
 from paddle_ugatit.data.images import ImageError, image_files, read_picture
 from paddle_ugatit.data.pictures import Pictures, small_pictures
 
@@ -76,7 +76,7 @@ class Stream:
 
     `domain` is 0 or 1, so that A and B are shuffled independently. Sample n depends on files, seed, domain and n alone.
     With a `load_size`, what `framing` leaves of an image is resized to it and cropped at random but not mirrored;
-    otherwise images are augmented as in U-GAT-IT.
+    otherwise images are augmented as in U-GAT-IT. Resized pictures are kept in `cache`, by default none.
     """
 
     def __init__(
@@ -90,8 +90,10 @@ class Stream:
         say: Callable[[str], None] = to_stderr,
         load_size: int | None = None,
         framing: transforms.Framing = transforms.STRETCHED,
+        cache: PictureCache | None = None,
     ):
         self.pictures = Pictures(files, size, strict, say)
+        self.cache = PictureCache(0) if cache is None else cache
         self.batch_size, self.domain, self.load_size, self.framing = batch_size, domain, load_size, framing
         self.seed = _checked(seed, "seed")
         self._orders: dict[int, np.ndarray] = {}  # of the epochs in use
@@ -99,14 +101,29 @@ class Stream:
     def sample(self, number: int) -> np.ndarray:
         """Return sample `number`, counted from 0: float32 (3,S,S)."""
         epoch, position = divmod(number, len(self.pictures.files))
-        picture = self.pictures.read(self._order(epoch), position)
-        return transforms.to_input(self._varied(picture, self.pictures.size, self.seed, self.domain, _CHOICE, number))
-
-    def _varied(self, picture: Image.Image, size: int, *key: int) -> np.ndarray:
+        key = self.seed, self.domain, _CHOICE, number
         if self.load_size is None:
-            return transforms.train_pixels(picture, size, transforms.draw_choice(*key))
-        corner = transforms.draw_corner(self.load_size - size, *key)
-        return transforms.crop_pixels(self.framing(picture, self.load_size), size, self.load_size, corner)
+            choice = transforms.draw_choice(*key)
+            flip, corner = choice.flip, (choice.top, choice.left)
+        else:
+            flip, corner = False, transforms.draw_corner(self.load_size - self.pictures.size, *key)
+        resized = self._resized(self._order(epoch), position, flip)
+        return transforms.to_input(transforms.cut(resized, self.pictures.size, corner))
+
+    def _resized(self, order: np.ndarray, position: int, flip: bool) -> np.ndarray:
+        """Return the picture at a position of `order` in the size from which it is cut: uint8 (H,W,3)."""
+        index = int(order[position])
+
+        def make() -> tuple[np.ndarray, bool]:
+            picture, size = self.pictures.read(order, position), self.load_size
+            if size is None:
+                resized = transforms.with_margin(picture, self.pictures.size, flip)
+            else:
+                resized = transforms.test_pixels(self.framing(picture, size), size)
+            # The next one in another order takes the place of a file that cannot be read.
+            return resized, not self.pictures.is_bad(index)
+
+        return self.cache.get((self.domain, index, flip), make)
 
     def batch(self, step: int, rank: int = 0, world_size: int = 1) -> np.ndarray:
         """Return the batch of process `rank` in iteration `step`, counted from 1: float32 (B,3,S,S).
@@ -131,8 +148,9 @@ class TrainingData:
 
     `batch_size` is per process; `workers` threads read ahead, none if 0. `say` is called with one line for each
     unreadable file, for files that are left out, and for images smaller than `size`, which are enlarged; `strict` makes
-    the first and the last raise InputError. `load_size` and `framing` are those of Stream. Raises InputError if a
-    folder is missing or empty, or if an argument is invalid.
+    the first and the last raise InputError. `load_size` and `framing` are those of Stream. Resized pictures are kept in
+    up to `cache` bytes of memory, so that they are read once. Raises InputError if a folder is missing or empty, or if
+    an argument is invalid.
     """
 
     def __init__(
@@ -149,6 +167,7 @@ class TrainingData:
         domains: tuple[str, ...] = tuple(DOMAINS),
         load_size: int | None = None,
         framing: transforms.Framing = transforms.STRETCHED,
+        cache: int = 0,
     ):
         if batch_size < 1 or workers < 0 or not 0 <= rank < world_size:
             raise InputError(
@@ -161,9 +180,10 @@ class TrainingData:
                 if strict:
                     raise InputError(line)
                 say(line)
+        self.cache = PictureCache(cache)
+        rest = (strict, say, load_size, framing, self.cache)
         self.streams = [
-            Stream(self.files[domain], size, batch_size, seed, DOMAINS[domain], strict, say, load_size, framing)
-            for domain in domains
+            Stream(self.files[domain], size, batch_size, seed, DOMAINS[domain], *rest) for domain in domains
         ]
         self.rank, self.world_size, self.workers = rank, world_size, workers
         self._pool = ThreadPoolExecutor(workers, "pictures") if workers else None

@@ -50,6 +50,10 @@ class Pictures:
                     raise InputError(f"{self._folder()}: there is no such folder any more") from error
         raise InputError(f"{self._folder()}: none of its images can be read")
 
+    def is_bad(self, index: int) -> bool:
+        """Return whether the file of this index was found to be unreadable."""
+        return str(self.files[index]) in self.bad_files
+
     def _folder(self) -> Path:
         return Path(os.path.commonpath([path.parent for path in self.files]))
 

@@ -50,10 +50,18 @@ def draw_order(n: int, *key: int) -> np.ndarray:
 
 def train_pixels(picture: Image.Image, size: int, choice: Choice) -> np.ndarray:
     """Mirror, resize and crop an RGB image of any size for training: uint8 (S,S,3). Smaller images are enlarged."""
-    if choice.flip:
-        picture = ImageOps.mirror(picture)
-    picture = _resized(picture, size + MARGIN)
-    return np.asarray(picture)[choice.top : choice.top + size, choice.left : choice.left + size]
+    return cut(with_margin(picture, size, choice.flip), size, (choice.top, choice.left))
+
+
+def with_margin(picture: Image.Image, size: int, flip: bool) -> np.ndarray:
+    """Mirror an RGB image of any size if `flip`, and resize it for training: uint8 (S+MARGIN,S+MARGIN,3)."""
+    return test_pixels(ImageOps.mirror(picture) if flip else picture, size + MARGIN)
+
+
+def cut(pixels: np.ndarray, size: int, corner: tuple[int, int]) -> np.ndarray:
+    """Return the square of size^2 at the corner (top, left) of an image: uint8 (H,W,3) -> (S,S,3)."""
+    top, left = corner
+    return pixels[top : top + size, left : left + size]
 
 
 def draw_corner(room: int, *key: int) -> tuple[int, int]:
@@ -64,8 +72,7 @@ def draw_corner(room: int, *key: int) -> tuple[int, int]:
 
 def crop_pixels(picture: Image.Image, size: int, load_size: int, corner: tuple[int, int]) -> np.ndarray:
     """Resize an RGB image to load_size^2 and crop size^2 at the corner (top, left): uint8 (S,S,3)."""
-    top, left = corner
-    return np.asarray(_resized(picture, load_size))[top : top + size, left : left + size]
+    return cut(test_pixels(picture, load_size), size, corner)
 
 
 def scaled_to(picture: Image.Image, side: int) -> Image.Image:

@@ -33,6 +33,7 @@ class RunOptions:
     amp: str = "off"  # automatic mixed precision on a GPU: off, bfloat16 or float16
     ema: float = 0.0  # decay of the running mean of the generators' weights, for example 0.999; 0 is none
     workers: int = 2  # threads that prefetch images
+    cache: int = 512  # MiB of memory for resized images, which are then read once; 0 keeps none
     strict: bool = False  # fail if an image is unreadable, instead of skipping it
     log_freq: int = 10  # iterations between two records of the losses
     print_freq: int = 1000  # iterations between two sample sheets
@@ -48,7 +49,7 @@ class RunOptions:
     load_size = typing.cast("int | None", None)
     # Options that may be changed when a run is resumed, since none of them affects an update.
     FREE: typing.ClassVar[tuple[str, ...]] = (
-        *("workers", "log_freq", "print_freq", "save_freq", "keep", "keep_every"),
+        *("workers", "cache", "log_freq", "print_freq", "save_freq", "keep", "keep_every"),
         *("eval_every", "eval_features", "eval_weights", "strict"),
     )
     # Smallest values of numbers; 0 if not named here.

@@ -163,6 +163,7 @@ def data_of(
         domains=config.domains,
         load_size=config.load_size,
         framing=config.framing,
+        cache=config.cache << 20,
     )
 
 

@@ -88,7 +88,7 @@ STREAM_FAULTS = {
     "never shuffled": (transforms, "draw_order", lambda n, *key: np.arange(n)),
     "one choice for a batch": (transforms, "draw_choice", _whole_batch(_choice)),
     "A and B cropped alike": (transforms, "draw_choice", lambda seed, domain, *more: _choice(seed, 0, *more)),
-    "no margin": (transforms, "train_pixels", lambda picture, size, choice: transforms.test_pixels(picture, size)),
+    "no random crop": (transforms, "cut", lambda pixels, size, corner: pixels[:size, :size]),
     "a batch mirrored again": _stream_fault(lambda own, domain, n: own(n)[:, ::-1]),
 }
 

@@ -18,6 +18,8 @@ from align.cases import CASES, TRAINING
 from align.compare.paddle_side import PaddleSide
 from align.compare.torch_side import TorchSide
 from align.compare.training import one_step, paddle_state, started, torch_state
+from paddle_ugatit.data import transforms
+from paddle_ugatit.data.faces import draw as faces
 from paddle_ugatit.layers import channels
 from paddle_ugatit.layers.fast import channels as fast_channels
 from paddle_ugatit.layers.fast import dispatch
@@ -25,6 +27,8 @@ from paddle_ugatit.layers.spectral_norm import SpectralNorm
 from paddle_ugatit.models.ugatit import Discriminator, ResnetGenerator
 from paddle_ugatit.training import precision
 from paddle_ugatit.training.precision import Precision
+from paddle_ugatit.weights import load_networks
+from paddle_ugatit.weights.pretrained import pretrained
 from tests.gpu_emulation import autocasting_on_cpu, device_branch, nearest
 from tests.torch_autocast import TorchAutocast
 from tests.training.mixed_numbers import errors, numbers, ratio, sides, weights_of
@@ -134,6 +138,51 @@ def test_no_activation_overflows_at_256_pixels(dtype, gain):
         for ours, wanted in zip(found, truth, strict=True):
             error = np.linalg.norm(ours - wanted) / np.linalg.norm(wanted)
             assert error < 0.25  # measured: 0.1 at most, and 1.0 for one that overflows
+
+
+def in_float16(network, image):
+    """The largest value that each layer of a network returns in float16: name -> value."""
+    largest = {}
+
+    def look(name, output):
+        for each in output if isinstance(output, tuple) else (output,):
+            largest[name] = max(largest.get(name, 0.0), each.astype("float32").abs().max().item())
+
+    hooks = [
+        layer.register_forward_post_hook(lambda _layer, _inputs, output, name=name: look(name, output))
+        for name, layer in network.named_sublayers()
+    ]
+    with paddle.no_grad(), device_branch(), autocasting_on_cpu(), paddle.amp.auto_cast(dtype="float16"):
+        network(paddle.to_tensor(image))
+    for hook in hooks:
+        hook.remove()
+    return largest
+
+
+def test_what_training_reaches_is_far_from_overflowing():
+    """The weights that ship are 2 to 3 times as large as fresh ones; measured at 256 pixels: 345 at most."""
+    network = load_networks(pretrained("faces"), "float32", None, ("genB2A",))["genB2A"]
+    fresh = ResnetGenerator(3, 3, 24, 2, 64, light=True)
+    image = transforms.to_input(np.asarray(faces.draw("testB", 0, 256, 5)))[None]
+    assert 10 < max(in_float16(network, image).values()) < 65504 / 64
+    sizes = [
+        (trained * trained).mean().item() / (first * first).mean().item()
+        for (name, trained), first in zip(network.named_parameters(), fresh.parameters(), strict=True)
+        if name.endswith("weight") and "gap_fc" not in name  # which computes in float32
+    ]
+    assert math.sqrt(float(np.median(sizes))) > 2 and math.sqrt(max(sizes)) < 4
+
+
+def test_the_styles_do_not_overflow_before_the_maps_do():
+    paddle.seed(0)
+    network = ResnetGenerator(3, 3, 4, 4, 64, light=True)
+    for name, parameter in network.named_parameters():
+        if not name.endswith("rho"):
+            parameter.set_value(parameter * 30)
+    image = np.random.default_rng(0).uniform(-1, 1, (1, 3, 64, 64)).astype("float32")
+    assert math.isfinite(in_float16(network, image)["gamma"])
+    with patch.object(ResnetGenerator, "_styles", ResnetGenerator._styles.__wrapped__):
+        assert not math.isfinite(in_float16(network, image)["gamma"])
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -83,7 +83,7 @@ def test_half_an_iteration_is_not_saved(faces, tmp_path):  # noqa: F811
 
 
 def test_a_vanished_folder_is_told_and_the_run_saved(pictures, tmp_path, capsys):
-    run = new_run(tmp_path / "run", pictures, save_freq=100, workers=1)
+    run = new_run(tmp_path / "run", pictures, save_freq=100, workers=1, cache=0)
     real = run.system.step
 
     def step(*batch):
