@@ -4,7 +4,7 @@
     python tools/bench.py iteration --size 128     one training iteration, PyTorch's and ours
     python tools/bench.py iteration --device cpu   kernels, synchronisations and bytes of an iteration, as on a GPU too
     python tools/bench.py savings --size 128       our iteration, and its cost without each of its savings
-    python tools/bench.py infer --size 256         one image through the generator, PyTorch's, ours, ONNX Runtime's
+    python tools/bench.py infer --size 256         one image through the generator, PyTorch's, ours, and exports of it
     python tools/bench.py kid                      KID, compared with torch-fidelity on the same features
     python tools/bench.py powers                   power iterations of a step, layer by layer and by shape
     python tools/bench.py loading --size 64        pictures a second of the training data, with and without the cache
@@ -67,7 +67,11 @@ VARIANTS: dict[str, dict[str, tuple[str, dict[str, str]]]] = {
     "infer": {
         PLAIN: ("torch-plain", AS_IT_COMES),
         "PyTorch, torch.compile": ("torch-compiled", AS_IT_COMES),
-        "ONNX Runtime": ("onnx", AS_IT_COMES),  # needs onnx and onnxruntime, which are not requirements
+        "PyTorch's export, ONNX Runtime": ("onnx", AS_IT_COMES),  # needs onnx and onnxruntime, no requirements
+        "our export, ONNX Runtime": ("export-onnx", AS_IT_COMES),  # needs onnxruntime
+        "our export, OpenVINO in float32": ("export-openvino", AS_IT_COMES),  # needs openvino, no requirement either
+        "our export, paddle.inference": ("export-paddle", AS_IT_COMES),
+        "our export, paddle.inference with oneDNN": ("export-onednn", AS_IT_COMES),
         OURS: ("paddle", {}),
     },
 }

@@ -107,6 +107,13 @@ def paddle_infer(options, _kind):
     return translate
 
 
+def export_infer(options, kind):
+    """Return a function that translates one batch with what tools/export.py writes."""
+    from align.bench.exported import work
+
+    return work(options, kind, _generator(options))
+
+
 def _shape(config):
     return [config.batch_size, config.img_ch, config.img_size, config.img_size]
 
@@ -122,6 +129,7 @@ WORK = {
     ("infer", "torch"): torch_infer,
     ("infer", "onnx"): onnx_infer,
     ("infer", "paddle"): paddle_infer,
+    ("infer", "export"): export_infer,
 }
 
 
@@ -140,9 +148,9 @@ def main(argv=None):
     parser.add_argument(
         "what", choices=["iteration", "infer", "savings"], help="work to measure; savings only lists their names"
     )
-    parser.add_argument(
-        "side", choices=["torch-plain", "torch-saving", "torch-compiled", "paddle", "onnx"], help="who does it"
-    )
+    exported = ["export-onnx", "export-openvino", "export-paddle", "export-onednn"]
+    sides = ["torch-plain", "torch-saving", "torch-compiled", "paddle", "onnx", *exported]
+    parser.add_argument("side", choices=sides, help="who does it")
     parser.add_argument("--config", default="{}", metavar="JSON", help="every field of the training configuration")
     # In the second iteration both frameworks still ask the system for memory: page faults that take a second.
     parser.add_argument("--warm-up", type=int, default=2, metavar="N", help="turns before those that are measured (2)")

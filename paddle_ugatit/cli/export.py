@@ -8,21 +8,21 @@ from pathlib import Path
 
 from paddle_ugatit import formats
 from paddle_ugatit.backend import device
-from paddle_ugatit.backend.errors import InputError, UsageError, one_line
+from paddle_ugatit.backend.errors import UsageError, one_line
 from paddle_ugatit.backend.progress import size, to_stderr
 from paddle_ugatit.cli import command, export_page
+from paddle_ugatit.cli.export_networks import Chosen, chosen
 from paddle_ugatit.data.inputs import collect
 from paddle_ugatit.deploy.check import PictureCheck
 from paddle_ugatit.deploy.compressed import KINDS
-from paddle_ugatit.deploy.exports import export_generator, write_proved
+from paddle_ugatit.deploy.exports import write_proved
 from paddle_ugatit.deploy.graph import Value
 from paddle_ugatit.deploy.onnx_file import require_fitting
 from paddle_ugatit.deploy.program import Predictor
-from paddle_ugatit.deploy.program_files import require_own, write_proved_program
+from paddle_ugatit.deploy.program_files import write_proved_program
 from paddle_ugatit.deploy.proof import Exported
 from paddle_ugatit.inference.sheets import GENERATORS
 from paddle_ugatit.models.ugatit import ResnetGenerator
-from paddle_ugatit.weights import load_networks
 from paddle_ugatit.weights.pretrained import PRETRAINED, pretrained
 
 FORMATS = ("onnx", "paddle")
@@ -32,12 +32,15 @@ examples:
   python tools/export.py --weights faces --out export
   python tools/export.py --weights faces --out export --picture --check work/outputs/faces/testA
   python tools/export.py --weights selfie2anime_params_1000000.pt --out export --picture --weights-as float16
-  python tools/export.py --weights run/latest.pdparams --out export --direction b2a --size 256
+  python tools/export.py --weights run/latest.pdparams --out export --direction b2a --size 256 --format onnx,paddle
   python tools/export.py --weights faces --page anime.html --ort node_modules/onnxruntime-web
+  python tools/export.py --weights decoder.pth --encoder vgg_normalised.pth --out export
 
 Writes DIR/a2b.onnx, or b2a.onnx; -picture, the size and the kind of weights are added to its name. Neither the package
 onnx nor PyTorch is needed. The model takes an image (batch,3,height,width) in [-1,1] and returns translated, cam_logit
 and heatmap; with --picture it takes and returns pixels, uint8 (batch,height,width,3), of any size, as translate does.
+Of AdaIN it writes adain.onnx (content, style, alpha), of SAGAN sagan.onnx (z), of StyleGAN2 stylegan2.onnx (styles,
+noise) and stylegan2-styles.onnx (z).
 --page writes one HTML file with the network in it, which translates photos and the camera's picture, offline.
 --format paddle writes DIR/a2b-paddle: inference.* for paddle.inference, and model.json with the order of the outputs.
 Every file is read back and proved before it takes its place: computed in float64 it must equal the network up to 1e-12,
@@ -54,8 +57,9 @@ def parse(argv: Sequence[str] | None, program: str) -> argparse.Namespace:
         "--weights",
         metavar="FILE",
         required=True,
-        help=f"checkpoint (TensorFlow: or its folder), a generator, or {', '.join(PRETRAINED)}",
+        help=f"checkpoint (TensorFlow: or its folder), a network, or {', '.join(PRETRAINED)}",
     )
+    parser.add_argument("--encoder", metavar="FILE", help="VGG's weights, if --weights holds a decoder of AdaIN alone")
     parser.add_argument("--out", metavar="DIR", help="folder for the files; made if it does not exist")
     parser.add_argument("--direction", choices=GENERATORS, default="a2b", help="from which domain to which (a2b)")
     parser.add_argument(
@@ -86,21 +90,9 @@ def parse(argv: Sequence[str] | None, program: str) -> argparse.Namespace:
     return arguments
 
 
-def load(arguments: argparse.Namespace) -> ResnetGenerator:
-    """Return the generator of the direction. Raises InputError if the file has none."""
-    wanted = GENERATORS[arguments.direction][0]
-    networks = load_networks(pretrained(arguments.weights), "float32", arguments.revision, (wanted, ""))
-    network = networks.get(wanted, networks.get(""))
-    if network is None:
-        raise InputError(f"{arguments.weights}: lacks {wanted}")
-    if not isinstance(network, ResnetGenerator):
-        raise InputError(f"{arguments.weights}: holds a {type(network).__name__}, not a generator of U-GAT-IT")
-    return network
-
-
-def file_name(arguments: argparse.Namespace) -> str:
-    """Return the name of the file without a suffix."""
-    parts = [arguments.direction, "picture" * arguments.picture, str(arguments.size or "")]
+def file_name(arguments: argparse.Namespace, name: str) -> str:
+    """Return the name of what is written of the export `name`, without a suffix."""
+    parts = [name, "picture" * arguments.picture, str(arguments.size or "")]
     parts.append(arguments.weights_as if arguments.weights_as != "float32" else "")
     return "-".join(filter(None, parts))
 
@@ -123,45 +115,38 @@ def export(arguments: argparse.Namespace) -> None:
     runtime = export_page.runtime_of(arguments)
     device.choose(arguments.device)
     pictures = collect(arguments.check, [arguments.out], to_stderr) if arguments.check else []
-    network = load(arguments)
-    metadata = {
-        "direction": arguments.direction,
-        "sha256": formats.sha256(formats.file_of(pretrained(arguments.weights))),
-    }
+    networks = chosen(arguments)
+    digest = formats.sha256(formats.file_of(pretrained(arguments.weights)))
+    if runtime and networks.generator is None:
+        raise UsageError(f"{arguments.weights}: --page is for generators of U-GAT-IT")
     if arguments.out is not None:
-        write_files(arguments, kinds, network, metadata, [picture for picture, _ in pictures])
-    if runtime:
-        for line in export_page.write_page(arguments, network, runtime, metadata):
+        write_files(arguments, kinds, networks, digest, [picture for picture, _ in pictures])
+    if runtime and networks.generator is not None:
+        for line in export_page.write_page(arguments, networks.generator, runtime, digest):
             print(one_line(line))
 
 
 def write_files(
-    arguments: argparse.Namespace,
-    kinds: list[str],
-    network: ResnetGenerator,
-    metadata: dict[str, str],
-    pictures: list[Path],
+    arguments: argparse.Namespace, kinds: list[str], networks: Chosen, digest: str, pictures: list[Path]
 ) -> None:
     """Write a file or folder of every kind into --out, prove each and say what was measured."""
-    path, folder = (Path(arguments.out, f"{file_name(arguments)}{end}") for end in (".onnx", "-paddle"))
     if "onnx" in kinds:
-        require_fitting(path, stored_bytes(network, arguments.weights_as))
+        require_fitting(arguments.out, networks.stored_bytes(arguments.weights_as))
     try:
-        exported = export_generator(network, arguments.picture, arguments.size, arguments.weights_as)
+        exports = networks.exports(arguments)
     except ValueError as error:
         raise UsageError(f"{arguments.weights}: {error}") from error
-    exported.graph.metadata |= metadata
     command.prepare_folder(arguments.out)
-    if "onnx" in kinds:
-        command.prepare_outputs(str(path))
-    if "paddle" in kinds:
-        require_own(folder)
-    side = arguments.size if network.light else network.img_size
-    job = ExportJob(exported, network, side, pictures)
-    if "onnx" in kinds:
-        job.onnx(path)
-    if "paddle" in kinds:
-        job.paddle(folder)
+    for name, exported in exports.items():
+        exported.graph.metadata["sha256"] = digest
+        generator = networks.generator
+        side = arguments.size if generator is None or generator.light else generator.img_size
+        job = ExportJob(exported, generator, side, pictures)
+        place = str(Path(arguments.out, file_name(arguments, name)))
+        if "onnx" in kinds:
+            job.onnx(Path(f"{place}.onnx"))
+        if "paddle" in kinds:
+            job.paddle(Path(f"{place}-paddle"))
 
 
 @dataclass
@@ -169,7 +154,7 @@ class ExportJob:
     """A network's export in one format or several, and the pictures on which it is compared with translate."""
 
     exported: Exported
-    network: ResnetGenerator
+    network: ResnetGenerator | None
     side: int | None
     pictures: list[Path]
 
@@ -178,7 +163,7 @@ class ExportJob:
         said: list[str] = []
 
         def check(written: Path) -> None:
-            if self.pictures:
+            if self.pictures and self.network is not None:
                 said.extend(map(PictureCheck.of_onnx(written, self.network, self.side).line, self.pictures))
 
         proof = write_proved(path, self.exported, check)
@@ -192,7 +177,7 @@ class ExportJob:
         names = [value.name for value in self.exported.graph.outputs]
 
         def check(written: Path) -> None:
-            if self.pictures:
+            if self.pictures and self.network is not None:
                 computed = Predictor(written, names, one_dnn=False).run
                 said.extend(
                     map(PictureCheck(self.exported.graph, computed, self.network, self.side).line, self.pictures)
@@ -212,12 +197,6 @@ class ExportJob:
 def shown(value: Value) -> str:
     """Return an input or output as text."""
     return f"{value.name} {value.dtype} ({','.join(map(str, value.shape))})"
-
-
-def stored_bytes(network: ResnetGenerator, kind: str) -> int:
-    """Return about how many bytes the weights of a network take as `kind`."""
-    share = {"float32": 4, "float16": 2, "int8": 1}[kind]
-    return sum(share * int(parameter.size) for parameter in network.parameters())
 
 
 def main(argv: Sequence[str] | None = None, program: str = "export") -> int:

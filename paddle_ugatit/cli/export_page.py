@@ -51,14 +51,14 @@ def runtime_of(arguments: argparse.Namespace) -> BrowserRuntime | None:
 
 
 def write_page(
-    arguments: argparse.Namespace, network: ResnetGenerator, runtime: BrowserRuntime, metadata: dict[str, str]
+    arguments: argparse.Namespace, network: ResnetGenerator, runtime: BrowserRuntime, digest: str
 ) -> list[str]:
     """Write the page, once its network is proved; returns lines on it and on what was measured.
 
     Raises InputError if a browser could not hold it, ProofError if the proof fails, WriteError if it cannot be written.
     """
     exported = export_generator(network, picture=True, kind=arguments.weights_as)
-    exported.graph.metadata |= metadata
+    exported.graph.metadata |= {"direction": arguments.direction, "sha256": digest}
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "network.onnx")
         proof = write_proved(file, exported)
@@ -73,7 +73,7 @@ def write_page(
         known = arguments.size or (_SMALL if arguments.weights in PRETRAINED else known)
     facts = PageFacts(known, SMALLEST if network.light else 1, network.light)
     about = (
-        f"{Path(pretrained(arguments.weights)).name}, SHA-256 {metadata['sha256']}, {arguments.direction}, weights as "
+        f"{Path(pretrained(arguments.weights)).name}, SHA-256 {digest}, {arguments.direction}, weights as "
         f"{arguments.weights_as}. Made by paddle-ugatit {__version__}; run by onnxruntime-web {ORT_VERSION} (MIT)."
     )
     text = page(model, facts, runtime, arguments.title or TITLES[arguments.direction], about)

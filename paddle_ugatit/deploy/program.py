@@ -119,16 +119,16 @@ def in_executor(graph: Graph, inputs: list[Arrays], wanted: Iterable[str] = ()) 
 
 
 class Predictor:
-    """The files of a program in paddle.inference, on one thread of the CPU, with oneDNN or without."""
+    """The files of a program in paddle.inference, on the CPU, with oneDNN or without."""
 
-    def __init__(self, folder: Path, outputs: list[str], one_dnn: bool) -> None:
+    def __init__(self, folder: Path, outputs: list[str], one_dnn: bool, threads: int = 1) -> None:
         from paddle import inference
 
         suffix = ".json" if (folder / f"{NAME}.json").exists() else ".pdmodel"
         config = inference.Config(str(folder / f"{NAME}{suffix}"), str(folder / f"{NAME}.pdiparams"))
         config.disable_gpu()
         config.disable_glog_info()
-        config.set_cpu_math_library_num_threads(1)
+        config.set_cpu_math_library_num_threads(threads)
         if one_dnn:
             config.enable_mkldnn()
         elif hasattr(config, "disable_mkldnn"):

@@ -26,9 +26,9 @@ SIDE = "model.json"
 def write_proved_program(folder: Path, exported: Exported, also: Callable[[Path], None] | None = None) -> Proof:
     """Write a program into a folder and prove it; it takes its place only if it is proved, and if `also` accepts it.
 
-    It is computed in float64 by Paddle's executor, and in float32 by paddle.inference, without and with oneDNN. `also`
-    gets the folder's temporary path. Raises ProofError if the proof fails, and WriteError if the folder cannot be
-    written, or is there and holds no such program.
+    It is computed in float64 by Paddle's executor, and in float32 by paddle.inference, without oneDNN and, unless that
+    is known to be wrong for the network, with it. `also` gets the folder's temporary path. Raises ProofError if the
+    proof fails, and WriteError if the folder cannot be written, or is there and holds no such program.
     """
     require_own(folder)
     require_finite_weights(exported.graph)
@@ -71,7 +71,9 @@ def prove_program(folder: Path, exported: Exported) -> Proof:
             found.extend(in_executor(as_float64(exported.graph), widened(exported), wanted))
         return found.pop(0)
 
-    runtimes = {"paddle.inference": Predictor(folder, names, False), "its oneDNN": Predictor(folder, names, True)}
+    runtimes = {"paddle.inference": Predictor(folder, names, one_dnn=False)}
+    if exported.one_dnn:
+        runtimes["its oneDNN"] = Predictor(folder, names, one_dnn=True)
     return compared(exported, exported.graph, exact, {name: each.run for name, each in runtimes.items()})
 
 
@@ -88,6 +90,7 @@ def described(exported: Exported, folder: Path) -> dict[str, Any]:
     return {
         "format": "paddle-ugatit-inference/1",
         "paddle": paddle.__version__,
+        "one_dnn": exported.one_dnn,
         "files": sorted(path.name for path in folder.iterdir()),
         "inputs": [described_value(value) for value in exported.graph.inputs],
         "outputs": [described_value(value) for value in exported.graph.outputs],

@@ -41,7 +41,8 @@ class Exported:
 
     `compute` returns what the network makes of inputs, in the dtype of its weights, under the names of the graph's
     values; pixels as levels before they are rounded. `inputs` are those of the proof, in float32, int64 or uint8.
-    `meanings` says in a line what an input or output is.
+    `meanings` says in a line what an input or output is. `one_dnn` is false where the oneDNN of paddle.inference
+    computes the network wrongly.
     """
 
     graph: Graph
@@ -49,6 +50,7 @@ class Exported:
     compute: Callable[[nn.Layer, Arrays], Arrays]
     inputs: list[Arrays]
     meanings: dict[str, str] = field(default_factory=dict)
+    one_dnn: bool = True
 
 
 @dataclass

@@ -67,7 +67,8 @@ def conv_transpose2d(g: Graph, conv: ConvTranspose2D, prefix: str, x: str) -> st
 
 def linear(g: Graph, layer: Linear, prefix: str, x: str) -> str:
     """x W + b: (B,in) -> (B,out)."""
-    x = g.apply("MatMul", x, weight(g, f"{prefix}.weight", layer.weight, 1))
+    kernel = normalised(g, layer, prefix, weight(g, key(layer, prefix), raw(layer), 1))
+    x = g.apply("MatMul", x, kernel)
     return x if layer.bias is None else g.apply("Add", x, parameter(g, f"{prefix}.bias", layer.bias))
 
 
@@ -82,14 +83,19 @@ def raw(layer: Any) -> paddle.Tensor:
 
 
 def normalised(g: Graph, layer: Any, prefix: str, kernel: str) -> str:
-    """Divide a kernel by its sigma = u^T W v, under spectral normalisation: in evaluation mode a number."""
+    """Divide a kernel by its sigma = u^T W v, under spectral normalisation: in evaluation mode a number.
+
+    It is computed within the graph, from the kernel as it is stored. The kernel is a matrix by its first axis.
+    """
     if layer.spectral is None:
         return kernel
-    u, v = (values_of(getattr(layer, name)).astype(np.float64) for name in ("weight_u", "weight_v"))
-    matrix = values_of(layer.spectral.matrix()).astype(np.float64)
-    with g.scope(prefix):
-        exact = g.array(f"{prefix}.sigma.exact", np.array(u @ matrix @ v))
-        return g.apply("Div", kernel, g.apply("Cast", exact, out=f"{prefix}.sigma", to=FLOAT))
+    if isinstance(layer, Linear):
+        raise ValueError(f"{prefix}: no rule for a Linear with spectral normalisation")
+    u = parameter(g, f"{prefix}.weight_u", layer.weight_u, 1, -1)
+    v = parameter(g, f"{prefix}.weight_v", layer.weight_v, -1, 1)
+    matrix = g.apply("Reshape", kernel, g.integers(int(raw(layer).shape[0]), -1))
+    sigma = g.apply("MatMul", u, g.apply("MatMul", matrix, v))
+    return g.apply("Div", kernel, g.apply("Reshape", sigma, g.integers(1)))
 
 
 def reflection_pad(g: Graph, pad: ReflectionPad2D, prefix: str, x: str) -> str:

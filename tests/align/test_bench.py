@@ -114,6 +114,19 @@ def test_inference_in_onnx_runtime(capsys):
     assert json.loads(capsys.readouterr().out)["wall"] > 0
 
 
+@pytest.mark.parametrize("side", ["export-onnx", "export-openvino", "export-paddle", "export-onednn"])
+def test_inference_with_what_we_export(side, capsys):
+    """Without its runtime a side ends with the name of what is missing, as the table shows it."""
+    needed = {"export-onnx": "onnxruntime", "export-openvino": "openvino"}.get(side, "paddle")
+    words = ["infer", side, "--config", json.dumps(dataclasses.asdict(Config(light=True, ch=4, n_res=1, img_size=96)))]
+    if importlib.util.find_spec(needed) is None:
+        with pytest.raises(ModuleNotFoundError, match=needed):
+            bench_side.main(words)
+        return
+    assert bench_side.main([*words, "--warm-up", "0", "--turns", "1"]) == 0
+    assert json.loads(capsys.readouterr().out)["wall"] > 0
+
+
 def test_the_savings_in_torch_change_no_update():
     """PyTorch with the same savings is held to the same standard: the plain trainer's updates."""
     config = Config(light=True, ch=4, n_res=1, img_size=48, global_layers=6, local_layers=4)

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from paddle_ugatit import ResnetGenerator, formats, weights
-from paddle_ugatit.cli import export, translate
+from paddle_ugatit.cli import export, export_networks, translate
 from paddle_ugatit.data.images import read_image
 from paddle_ugatit.deploy import check, compressed, exports, onnx_file, picture, rules, ugatit
 from paddle_ugatit.deploy.run import run
@@ -181,7 +181,7 @@ def test_a_network_with_nan_is_refused(tmp_path, capsys):
 
 def test_more_than_the_format_takes_is_refused_before_any_work(tmp_path, light, monkeypatch, capsys):
     monkeypatch.setattr(onnx_file, "LARGEST", 5000)
-    monkeypatch.setattr(export, "export_generator", None)
+    monkeypatch.setattr(export_networks, "export_generator", None)
     code, line = refusal(capsys, "--weights", light, "--out", tmp_path / "out")
     assert code == 1 and "an ONNX file has at most 2" in line and not (tmp_path / "out").exists()
 
