@@ -18,6 +18,7 @@ PROGRAM = "paddle-ugatit"
 TOOLS = {  # subcommand -> (module with its main, line of help)
     "train": ("paddle_ugatit.cli.train", "train a system on a folder of images"),
     "translate": ("paddle_ugatit.cli.translate", "translate images with a trained generator"),
+    "translate-video": ("paddle_ugatit.cli.translate_video", "translate a video, or what a camera sees"),
     "convert": ("paddle_ugatit.cli.convert", "convert checkpoints between PyTorch, Paddle and safetensors"),
     "eval-kid": ("paddle_ugatit.cli.eval_kid", "measure KID, FID, precision and recall of generated images"),
     "make-dataset": ("paddle_ugatit.cli.make_dataset", "draw an unpaired data set of faces and cartoons"),
