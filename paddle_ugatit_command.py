@@ -24,6 +24,7 @@ TOOLS = {  # subcommand -> (module with its main, line of help)
     "make-dataset": ("paddle_ugatit.cli.make_dataset", "draw an unpaired data set of faces and cartoons"),
     "stylize": ("paddle_ugatit.cli.stylize", "give images the style of others with AdaIN"),
     "sample": ("paddle_ugatit.cli.sample", "draw images from a generator of SAGAN or StyleGAN2"),
+    "face-framing": ("paddle_ugatit.cli.face_framing", "measure how pictures frame their faces"),
     "train-face-features": ("paddle_ugatit.cli.train_face_features", "train the network behind --features faces"),
     "demo-page": ("paddle_ugatit.cli.demo_page", "join what the demo made into one page"),
     "make-pictures": ("paddle_ugatit.cli.make_pictures", "make README's pictures, or those of a model of your own"),

@@ -80,6 +80,7 @@ class System:
 SYSTEMS: tuple[System, ...] = (
     System("ugatit", "U-GAT-IT"),
     System("inception", "FID's Inception", trained=False),
+    System("mtcnn", "MTCNN", trained=False),
     System("adain", "AdaIN"),
     System("sagan", "SAGAN", sampled=True),
     System("stylegan2", "StyleGAN2", sampled=True),

@@ -6,8 +6,19 @@ both; the namespace's `framework` is "torch" or "paddle".
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
+
+
+class Published(Protocol):
+    """Weights that somebody trained and published, which a machine may have or not."""
+
+    def weights(self) -> dict[str, np.ndarray] | None:
+        """Return the arrays by name, in PyTorch's layout; None where they are not installed."""
+
+    def about(self) -> str:
+        """Return which weights are compared, for a report."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +37,7 @@ class Case:
     spike: float = 0.0  # added to one pixel of each map, so that normalised values become large
     gain: float = 1.0  # by which the weights are multiplied, so that activations become large
     network: tuple[str, dict] | None = None  # ("generator" or "discriminator", arguments) to build the case again
+    published: Published | None = None  # the source of trained weights, where random ones would be less telling
     limit: float = 1e-10  # float64, relative to the tensor's largest value: 5 digits above the rounding seen
 
     @property

@@ -41,6 +41,7 @@ BUILT_IN = {
     "ReflectionPad2D": "torch.nn.ReflectionPad2d",
     "Upsample": "torch.nn.Upsample",
     "LeakyReLU": "torch.nn.LeakyReLU",
+    "PReLU": "torch.nn.PReLU",
     "Sequential": "torch.nn.Sequential",
     "SmoothLeakyReLU": "torch.nn.LeakyReLU",
     "InstanceNorm2D": "torch.nn.InstanceNorm2d",

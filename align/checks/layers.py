@@ -89,6 +89,8 @@ def case_entry(case, seed, verdict, note, start, blamed=None, rows=()):
     """Return the report's entry of a case; `start` is from time.perf_counter."""
     network = {name: x for name, x in case.network[1].items() if name != "shape"} if case.network else {}
     options = {"shapes": case.shapes, "calls": case.calls, "training": case.training, "seed": seed}
+    if case.published:
+        options["weights"] = case.published.about()
     return {
         "name": case.name,
         "title": f"{case.layer}: {case.name}",

@@ -21,6 +21,7 @@ from paddle_ugatit.layers.fast.dispatch import twice_differentiable
 from paddle_ugatit.layers.leaky_relu import LeakyReLU
 from paddle_ugatit.layers.linear import Linear
 from paddle_ugatit.layers.norm import ILN, AdaILN, AdaIN, InstanceNorm2D
+from paddle_ugatit.layers.prelu import PReLU
 from paddle_ugatit.layers.reflection_pad import ReflectionPad2D
 from paddle_ugatit.layers.sequential import Sequential
 from paddle_ugatit.layers.spectral_norm import SpectralNormWrapper, spectral_norm
@@ -133,6 +134,7 @@ LAYERS = SimpleNamespace(
     InceptionV3=InceptionV3,
     InstanceNorm2D=InstanceNorm2D,
     LeakyReLU=LeakyReLU,
+    PReLU=PReLU,
     Linear=Linear,
     ReflectionPad2D=ReflectionPad2D,
     ResnetAdaILNBlock=ResnetAdaILNBlock,

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from torch_ref.models import adain, sagan, stylegan2
+from torch_ref.models import adain, mtcnn, sagan, stylegan2
 from torch_ref.models.inception import InceptionV3
 from torch_ref.models.ugatit import Discriminator, ResnetGenerator
 
@@ -73,6 +73,8 @@ def public_files() -> dict[str, Callable[[], PublicFile]]:
         "U-GAT-IT, one generator": lambda: _one("ugatit", "ugatit", "current", *_generator(size=20, ngf=3, n_blocks=2)),
         "U-GAT-IT, one discriminator": lambda: _one("ugatit", "ugatit", "current", *_discriminator(5, ndf=3)),
         "Inception": lambda: _one("inception", "inception", "2015-12-05", *_inception(16)),
+        "MTCNN": _mtcnn,
+        "MTCNN, PNet": lambda: _one("mtcnn", "mtcnn", "2016", mtcnn.PNet(), {"kind": "pnet"}),
         "AdaIN, decoder": lambda: _one("adain", "adain", "2017", *_adain("decoder", 3)),
         "AdaIN, VGG-19": _vgg,
         "AdaIN, both": _adain_pair,
@@ -147,6 +149,12 @@ def _inception(narrow: int) -> tuple[nn.Module, dict[str, Any]]:
 
 def _adain(kind: str, ch: int) -> tuple[nn.Module, dict[str, Any]]:
     return {"encoder": adain.Encoder, "decoder": adain.Decoder}[kind](ch), {"kind": kind, "ch": ch}
+
+
+def _mtcnn() -> PublicFile:
+    made = {"pnet": mtcnn.PNet(), "rnet": mtcnn.RNet(), "onet": mtcnn.ONet()}
+    networks = {name: _randomised(net, seed) for seed, (name, net) in enumerate(made.items())}
+    return PublicFile("mtcnn", "mtcnn", "2016", networks, {name: {"kind": name} for name in made})
 
 
 def _adain_pair() -> PublicFile:

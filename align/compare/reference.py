@@ -103,6 +103,7 @@ def measure(case, torch_side, seed=0, weights=None, inputs=None, backward=True, 
 
 def _measured(case, torch_side, seed, weights, inputs, backward, float32):
     inputs = inputs or case.inputs(seed)
+    weights = weights or (case.published and case.published.weights())
     weights = weights or fresh_weights(torch_side("float32"), case, seed)
     side = torch_side("float64")
     model = loaded(side, case, seed, weights)

@@ -110,6 +110,7 @@ LAYERS = SimpleNamespace(
     InceptionV3=InceptionV3,
     InstanceNorm2D=nn.InstanceNorm2d,
     LeakyReLU=nn.LeakyReLU,
+    PReLU=nn.PReLU,
     Linear=nn.Linear,
     ReflectionPad2D=nn.ReflectionPad2d,
     ResnetAdaILNBlock=ResnetAdaILNBlock,
@@ -238,7 +239,9 @@ class TorchSide(Side):
 
     def kinks(self, model):
         """Return the paths of the leaves whose derivative jumps at zero."""
-        return {path for path, leaf in self.leaves(model).items() if isinstance(leaf, nn.ReLU | nn.LeakyReLU)}
+        return {
+            path for path, leaf in self.leaves(model).items() if isinstance(leaf, nn.ReLU | nn.LeakyReLU | nn.PReLU)
+        }
 
     def watch_gradient(self, tensor, call):
         """Have `call(array)` called with the tensor's gradient once it is known; never if the tensor takes none."""

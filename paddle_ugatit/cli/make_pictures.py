@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,9 @@ from paddle_ugatit.data import transforms
 from paddle_ugatit.data.faces import draw as faces
 from paddle_ugatit.data.faces.folder import LARGEST, SMALLEST
 from paddle_ugatit.formats import atomic
-from paddle_ugatit.inference.figures import translation_figure, write_small
+from paddle_ugatit.inference.face_crop import cropped, frame_of, pasted
+from paddle_ugatit.inference.face_finder import load_finder
+from paddle_ugatit.inference.figures import photo_figure, translation_figure, write_small
 from paddle_ugatit.inference.translate import generate
 from paddle_ugatit.weights import load_networks
 from paddle_ugatit.weights.pretrained import pretrained
@@ -24,19 +27,22 @@ PROGRAM = "make_pictures"
 _SHOWN = 96  # pixels of a picture in a figure
 _LARGE = 8  # how many times larger than the model's pictures photos are that are to be reduced
 _MOST = 100  # faces in a row
+_PHOTO_MARGIN = 0.9  # with which photos are framed as the drawn faces are
 _GENERATORS = ("genA2B", "genB2A")
 EXAMPLES = """\
 examples:
   python tools/make_pictures.py --out pictures
   python tools/make_pictures.py --run work/outputs/demo/run --out pictures
   python tools/make_pictures.py --weights run/checkpoints/latest/ema.pdparams --size 64
+  python tools/make_pictures.py --only photo
   python tools/make_pictures.py --parity work/outputs/parity/forward.json --only parity
 
 Writes translation.png (a photo, where the model looks, the translation, and back, for faces it was not trained on),
 faces.png (pairs of the drawn data set: the same person as photo and as cartoon), resizing.png (photos reduced with and
 without antialiasing, each above its translation) and, with --parity, parity.svg (the error of every layer along the
-depth of a network). The model is the one that ships, or the newest checkpoint of --run,
-its running means if it has them.
+depth of a network). With --only photo:
+photo.png, a photograph, its face cut out, translated and put back. The model is the one that ships, or the newest
+checkpoint of --run, its running means if it has them.
 
 exit code: 0 done, 1 the input or output is bad, 2 bad usage, 130 interrupted
 """
@@ -124,7 +130,31 @@ def _resizing(arguments: argparse.Namespace, out: Path) -> None:
     _write(out / "resizing.png", np.asarray(sheet), f"{_LARGE * arguments.size} px reduced to {arguments.size}")
 
 
-PICTURES = {"translation": _translation, "faces": _faces, "parity": _parity, "resizing": _resizing}
+def _photo(arguments: argparse.Namespace, out: Path) -> None:
+    """The face in a photograph as `translate --faces --paste` does it; only if it is asked for."""
+    if not arguments.only:
+        return
+    if find_spec("skimage") is None:
+        raise UsageError('the photograph is one of scikit-image: pip install "scikit-image>=0.22"')
+    from skimage import data
+
+    pixels = np.ascontiguousarray(data.astronaut()[:320, :400])
+    (face, *_) = load_finder().find(pixels)
+    frame = frame_of(face.landmarks, _PHOTO_MARGIN)
+    network = _model(arguments)[1][_GENERATORS[0]]
+    crop = cropped(pixels, frame, arguments.size)
+    translated = transforms.to_pixels(generate(network, transforms.to_input(crop)[None])[0][0])
+    figure = photo_figure(pixels, frame.corners(), crop, translated, pasted(pixels, frame, translated))
+    _write(out / "photo.png", figure, f"astronaut of scikit-image, {arguments.size} px, margin {_PHOTO_MARGIN}")
+
+
+PICTURES = {
+    "translation": _translation,
+    "faces": _faces,
+    "parity": _parity,
+    "resizing": _resizing,
+    "photo": _photo,
+}
 
 
 def make(arguments: argparse.Namespace) -> None:

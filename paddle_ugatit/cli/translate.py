@@ -9,10 +9,19 @@ from paddle_ugatit.backend import device
 from paddle_ugatit.backend.errors import InputError, UsageError
 from paddle_ugatit.backend.progress import Progress, to_stderr
 from paddle_ugatit.cli import command, first_picture
+from paddle_ugatit.cli.face_translation import (
+    EXTRAS,
+    FaceJob,
+    add_faces,
+    face_side,
+    require_face_options,
+    require_inputs_kept,
+)
 from paddle_ugatit.cli.translation import TranslationJob, folder_of, truths
 from paddle_ugatit.data.images import picture_size
 from paddle_ugatit.data.inputs import collect, renamed
 from paddle_ugatit.inference import memory
+from paddle_ugatit.inference.face_finder import Finder, load_finder
 from paddle_ugatit.inference.sheets import GENERATORS
 from paddle_ugatit.models.ugatit import ResnetGenerator
 from paddle_ugatit.weights import load_networks
@@ -26,6 +35,7 @@ examples:
   python tools/translate.py --weights selfie2anime_params_1000000.pt --input photos --out anime
   python tools/translate.py --weights run/latest.pdparams --input 'photos/*.jpg' --out anime --heatmap --sheet
   python tools/translate.py --weights run/latest.pdparams --input faces/testA --out out --compare faces/testB
+  python tools/translate.py --weights selfie2anime_params_1000000.pt --input photos --out anime --faces --paste
 
 Results keep the names of their inputs, including subfolders; a second a.png becomes a_2.png. DIR holds nothing else, so
 that tools/eval_kid.py can take it as it is: --heatmap writes to DIR-heatmaps and --sheet to DIR-sheets. A sheet shows,
@@ -37,6 +47,9 @@ less if memory is short, and enlarged to its own size; so are heatmaps, while sh
 --as official gives the pixels of the authors' TensorFlow program, which resizes every image to NxN (256) without
 antialiasing and cuts fractions off (docs/official.md).
 Results keep the suffixes of their inputs where that format keeps the image: .gif, .ico, .heic ... become .png.
+--faces looks for faces in photos, levels and cuts out each, and translates it at the size the model was trained on:
+DIR gets NAME_face1.png, NAME_face2.png ... from left to right, DIR-crops what they were made of and, with --paste,
+DIR-pasted the photos with their faces translated. A photo without a face is skipped (docs/faces_in_photos.md).
 --compare finds the true image by name and prints L1 (levels of 255), PSNR (dB) and SSIM of the translated images and,
 as a baseline, of the inputs themselves; for drawn faces also which attributes were kept, such as glasses and the colour
 of the hair, and DIR-attributes/changed.png with those that were not.
@@ -67,6 +80,8 @@ def parse(argv: Sequence[str] | None, program: str) -> argparse.Namespace:
         default="port",
         help="official: resize and round as the authors' TensorFlow program does, without antialiasing (port)",
     )
+    add_faces(parser, "translate the faces in photos, each levelled and cut out")
+    parser.add_argument("--paste", action="store_true", help="with --faces: also put the faces back into their photos")
     parser.add_argument("--strict", action="store_true", help="stop at an image that cannot be done, skip none")
     add_generator(parser)
     arguments = parser.parse_args(argv)
@@ -166,6 +181,7 @@ def require_options(arguments: argparse.Namespace) -> None:
     if arguments.batch < 1:
         raise UsageError(f"--batch must be 1 or more, got {arguments.batch}")
     require_max_side(arguments)
+    require_face_options(arguments)
 
 
 def require_max_side(arguments: argparse.Namespace) -> None:
@@ -181,27 +197,47 @@ def translate(arguments: argparse.Namespace) -> None:
     if arguments.demo:
         print("\n".join(first_picture.make(arguments.out or first_picture.OUT)))
         return
-    outs = [folder_of(arguments.out, extra) for extra in ("", "heatmaps", "sheets")]
+    outs = [folder_of(arguments.out, extra) for extra in ("", "heatmaps", "sheets", *EXTRAS)]
     pairs = collect(arguments.input, outs, to_stderr)
     inputs = {os.path.realpath(path) for path, _ in pairs}
-    for _, name in pairs:
+    finder = load_finder() if arguments.faces else None
+    if finder is not None:
+        require_inputs_kept(arguments.out, pairs)
+    for _, name in pairs if finder is None else ():
         if os.path.realpath(Path(arguments.out, name)) in inputs:
             raise UsageError(f"{Path(arguments.out, name)}: is an input, which would be overwritten")
     networks = load(arguments)
     there = networks[GENERATORS[arguments.direction][0]]
     side = side_of(arguments, there)
-    if side is None and not there.light:
+    if finder is None and side is None and not there.light:
         require_full_model_sizes(there, pairs)
     with Progress("translating", len(pairs), "images") as progress:
-        work = TranslationJob(arguments, networks, side, progress)
-        if arguments.compare:
-            work.truth = truths(arguments.compare, pairs, work.uncompared)
-        if line := renamed(pairs):
-            progress.say(line)
+        work = _job(arguments, networks, side, finder, progress, pairs)
         work.run(pairs)
     if not work.done:
-        raise InputError(f"{' '.join(arguments.input)}: no image there can be translated")
+        what = "image there can be translated" if finder is None else "face there can be translated"
+        raise InputError(f"{' '.join(arguments.input)}: no {what}")
     work.report()
+
+
+def _job(
+    arguments: argparse.Namespace,
+    networks: dict[str, ResnetGenerator],
+    side: int | None,
+    finder: Finder | None,
+    progress: Progress,
+    pairs: list[tuple[Path, str]],
+) -> TranslationJob | FaceJob:
+    """The work on whole images or, with a finder, on the faces in them."""
+    there = networks[GENERATORS[arguments.direction][0]]
+    if finder is not None:
+        return FaceJob(arguments, networks, face_side(arguments, side, there), finder, progress)
+    work = TranslationJob(arguments, networks, side, progress)
+    if arguments.compare:
+        work.truth = truths(arguments.compare, pairs, work.uncompared)
+    if line := renamed(pairs):
+        progress.say(line)
+    return work
 
 
 def main(argv: Sequence[str] | None = None, program: str = "translate") -> int:

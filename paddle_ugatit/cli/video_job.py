@@ -13,7 +13,7 @@ from paddle_ugatit.formats import atomic
 from paddle_ugatit.inference import sound
 from paddle_ugatit.inference.flicker import Flicker, Smoother
 from paddle_ugatit.inference.sheets import heatmap_pixels
-from paddle_ugatit.inference.video import Camera, Clip, ClipWriter, Frame, counted
+from paddle_ugatit.inference.video import Camera, Clip, ClipFrame, ClipWriter, counted
 
 _MP4 = "written as MPEG-4 part 2 (mp4v): not lossless, and browsers do not play it; .webm they do"
 
@@ -98,7 +98,7 @@ class VideoJob:
             if self.done == self.arguments.max_frames:
                 break
 
-    def shown(self, frame: Frame) -> np.ndarray:
+    def shown(self, frame: ClipFrame) -> np.ndarray:
         """Return the picture that is written for a frame: what it becomes, with its input and heatmap if asked for."""
         pixels = self.translator.sized(Image.fromarray(frame.pixels))
         try:

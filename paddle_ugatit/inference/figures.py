@@ -17,6 +17,7 @@ from paddle_ugatit.models.ugatit import ResnetGenerator
 ROWS = ("photo", "where it looks", "translated", "and back")
 TRUTH = "as drawn"
 _MARGIN, _GAP = 112, 2  # pixels: room for a row's name, white between pictures
+_LINE = 20  # pixels: the height of a name above a picture
 _INK = (40, 40, 40)
 
 
@@ -47,6 +48,28 @@ def _column(there: ResnetGenerator, back: ResnetGenerator, pixels: np.ndarray, s
     seen = heatmaps.overlay(photo, heatmaps.coloured(maps[0], side, side), 0.5)
     seen = heatmaps.outlined(seen, maps[0])
     return [photo, seen, *(_enlarged(to_pixels(images[0]), side) for images in (translated, cycled))]
+
+
+def photo_figure(
+    photo: np.ndarray, corners: np.ndarray, crop: np.ndarray, translated: np.ndarray, pasted: np.ndarray
+) -> np.ndarray:
+    """Draw the stages of a face in a photo side by side, each under its name: uint8 RGB (H,W,3).
+
+    uint8 (h,w,3), the corners (4,2) of the crop in the photo, two of (s,s,3), (h,w,3).
+    """
+    marked = cv2.polylines(photo.copy(), [np.rint(corners).astype(np.int32)], True, (255, 255, 255), 2, cv2.LINE_AA)
+    side = (len(photo) - _LINE - _GAP) // 2  # two with their names are as high as the photo with its own
+    small = [_named(_enlarged(pixels, side), name) for pixels, name in ((crop, "crop"), (translated, "translated"))]
+    large = [_named(pixels, name) for pixels, name in ((marked, "photo"), (pasted, "put back"))]
+    column = np.concatenate(small)
+    column = np.pad(column, ((0, len(large[0]) - len(column)), (0, 0), (0, 0)), constant_values=255)
+    return np.concatenate([large[0], column, large[1]], 1)
+
+
+def _named(pixels: np.ndarray, name: str) -> np.ndarray:
+    """A picture with its name above it and white at its right."""
+    framed = cv2.copyMakeBorder(pixels, _LINE, _GAP, 0, 2 * _GAP, cv2.BORDER_CONSTANT, value=(255, 255, 255))
+    return cv2.putText(framed, name, (2, _LINE - 6), cv2.FONT_HERSHEY_SIMPLEX, 0.42, _INK, 1, cv2.LINE_AA)
 
 
 def _enlarged(pixels: np.ndarray, side: int) -> np.ndarray:

@@ -31,7 +31,7 @@ _WAITING = 16  # frames that a camera may hold from the time before
 
 
 @dataclass(frozen=True)
-class Frame:
+class ClipFrame:
     """A frame, uint8 RGB (H,W,3), its number from 0 on in what is read, and when it is shown, in seconds."""
 
     pixels: np.ndarray
@@ -65,7 +65,7 @@ class Clip:
     def __exit__(self, *_: object) -> None:
         self._capture.release()
 
-    def frames(self, every: int = 1) -> Iterator[Frame]:
+    def frames(self, every: int = 1) -> Iterator[ClipFrame]:
         """Yield the first frame and every `every`-th after it.
 
         Raises InputError if there is none at all, or if a frame is not of the size of those before it.
@@ -76,7 +76,7 @@ class Clip:
                 size = size or pixels.shape
                 if pixels.shape != size:
                     raise self._changed()
-                yield Frame(pixels, self.read // every, self.read / self.fps)
+                yield ClipFrame(pixels, self.read // every, self.read / self.fps)
             self.read += 1
         self._ended = True
         if not self.read:
@@ -138,7 +138,7 @@ class Camera:
     def __exit__(self, *_: object) -> None:
         self._capture.release()
 
-    def frames(self, every: int = 1) -> Iterator[Frame]:
+    def frames(self, every: int = 1) -> Iterator[ClipFrame]:
         """Yield the newest frame whenever one is asked for, or the `every`-th newer one.
 
         Raises InputError if the camera gives none at all, or changes their size.
@@ -154,7 +154,7 @@ class Camera:
             size = size or pixels.shape
             if pixels.shape != size:
                 raise InputError(f"{self.name}: frame {self.read + 1} is of another size than those before it")
-            yield Frame(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), self.read, now - began)
+            yield ClipFrame(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), self.read, now - began)
             self.read += 1
         if not self.read:
             raise InputError(f"{self.name}: gives no frames")

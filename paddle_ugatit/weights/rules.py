@@ -16,6 +16,7 @@ from paddle import nn
 from paddle_ugatit import formats
 from paddle_ugatit.layers.batch_norm import BatchNorm2D, FrozenBatchNorm2D
 from paddle_ugatit.layers.norm import ILN, AdaILN, InstanceNorm2D
+from paddle_ugatit.layers.prelu import PReLU
 from paddle_ugatit.layers.twice_differentiable import Blur
 from paddle_ugatit.systems import SYSTEMS
 
@@ -30,6 +31,7 @@ RULES: dict[type[nn.Layer], dict[str, str]] = {  # of layers/ and Paddle's own: 
     nn.Linear: {"weight": TRANSPOSE, "weight_orig": TRANSPOSE, "bias": KEEP, **_SPECTRAL},
     nn.Conv2D: {"weight": KEEP, "weight_orig": KEEP, "weight_bar": KEEP, "bias": KEEP, **_SPECTRAL},
     nn.Conv2DTranspose: {"weight": KEEP, "weight_bar": KEEP, "bias": KEEP, **_SPECTRAL},
+    PReLU: {"weight": KEEP},
     InstanceNorm2D: {"weight": KEEP, "bias": KEEP},
     AdaILN: {"rho": KEEP},
     ILN: {"rho": KEEP, "gamma": KEEP, "beta": KEEP},

@@ -75,6 +75,17 @@ def test_all_three_pictures(tmp_path, run_folder, capsys):
     assert xml.parse(tmp_path / "img" / "parity.svg").getroot().tag == f"{SVG}svg"
 
 
+def test_the_picture_of_a_photograph(tmp_path, run_folder, capsys):
+    pytest.importorskip("skimage")
+    options = ["--out", str(tmp_path / "img"), "--run", str(run_folder), "--size", "32", "--only", "photo"]
+    assert make_pictures.main(options) == 0
+    assert [path.name for path in (tmp_path / "img").iterdir()] == ["photo.png"]
+    found = read_image(tmp_path / "img" / "photo.png")
+    assert found.shape[0] == 320 + 22 and (found[:18] < 100).any()
+    photo, back = found[20:340, :400].astype(int), found[20:340, -404:-4].astype(int)
+    assert np.abs(photo - back)[250:].mean() < 8 < np.abs(photo - back)[60:180, 150:300].mean()
+
+
 def test_a_figure_has_four_named_rows(networks):
     pictures = [faces.draw("testA", i, 32, 0) for i in range(2)]
     found = figures.translation_figure(networks, pictures, 64)

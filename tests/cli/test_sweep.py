@@ -66,6 +66,7 @@ USUAL = {
         "style": ["given/pictures/0.png"],
         "out": ["new/styled"],
     },
+    "face-framing": {"input": ["given/pictures"]},
     "sample": {"weights": ["given/sagan.pdparams"], "out": ["new/grid.png"], "count": ["2"]},
     "train-face-features": {"out": ["new/f.safetensors"], "images": ["2"], "epochs": ["1"], "batch_size": ["2"]},
     "demo-page": {"out": ["new/page.html"]},
