@@ -8,11 +8,15 @@ from pathlib import Path
 from paddle_ugatit.backend import device
 from paddle_ugatit.backend.errors import UsageError
 from paddle_ugatit.cli import command
+from paddle_ugatit.cli.face_translation import add_faces, face_side, margin_of, require_face_options
 from paddle_ugatit.cli.picture_translator import PictureTranslator
 from paddle_ugatit.cli.translate import add_generator, add_weights, load, require_max_side, side_of
+from paddle_ugatit.cli.video_frames import FaceFrames, FrameTranslator, WholeFrames
 from paddle_ugatit.cli.video_job import VideoJob
 from paddle_ugatit.inference import video
+from paddle_ugatit.inference.face_finder import load_finder
 from paddle_ugatit.inference.sheets import GENERATORS
+from paddle_ugatit.models.ugatit import ResnetGenerator
 
 EVERY = (1, 1000)
 EXAMPLES = """\
@@ -20,6 +24,7 @@ examples:
   python tools/translate_video.py --weights faces --input clip.mp4 --out anime.webm
   python tools/translate_video.py --weights run/latest.pdparams --input clip.mp4 --out anime.mkv --smooth 0.6
   python tools/translate_video.py --weights run/latest.pdparams --input clip.mp4 --out anime.webm --side-by-side
+  python tools/translate_video.py --weights selfie2anime_params_1000000.pt --input clip.mp4 --out anime.webm --faces
   python tools/translate_video.py --weights faces --input 0 --resize 64 --max-frames 200 --out me.webm
 
 Every frame becomes what tools/translate.py makes of it; the frames' rate, number and size are kept. FILE's suffix says
@@ -30,6 +35,8 @@ how the video is written:
 Sides are even there: a last odd row or column is doubled. With --side-by-side the input stands on the left, with
 --heatmap the heatmap on the right. --smooth A takes the mean of a frame and those before it: 0.6 means 40 % of the new
 frame and 60 % of the mean so far. How much the videos change from frame to frame is printed at the end.
+--faces finds the faces in every frame, as tools/translate.py --faces does, follows and steadies them, and puts their
+translations back; the rest of a frame stays as it is. --resize is then the size of the crops.
 A camera, a number from 0 on, is translated live: the newest frame is taken, and shown until the next one is ready. It
 ends after --max-frames, or with Ctrl-C.
 Sound is copied if the package imageio-ffmpeg is installed. Ctrl-C leaves a file with the frames so far, and so does a
@@ -54,9 +61,10 @@ def parse(argv: Sequence[str] | None, program: str) -> argparse.Namespace:
         "--every", type=int, default=1, metavar="N", help="take every Nth frame, at 1/N of the rate (1)"
     )
     parser.add_argument("--max-frames", type=int, metavar="N", help="end after N translated frames")
+    add_faces(parser, "translate the faces in the frames, and put them back")
     add_generator(parser)
-    # What tools/translate.py has besides, and load() and side_of() ask for.
-    parser.set_defaults(sheet=False, like="port")
+    # What tools/translate.py has besides, and what is shared with it asks for.
+    parser.set_defaults(sheet=False, like="port", demo=False, compare=None, paste=False)
     return parser.parse_args(argv)
 
 
@@ -64,6 +72,7 @@ def require_options(arguments: argparse.Namespace) -> None:
     """Raise UsageError if a value makes no sense, or the output is the input."""
     command.require(arguments, every=EVERY, max_frames=(1, 2**63))
     require_max_side(arguments)
+    require_face_options(arguments)
     if not 0 <= arguments.smooth < 1:
         raise UsageError(f"--smooth must be from 0 to below 1, got {arguments.smooth:g}")
     suffix = Path(arguments.out).suffix
@@ -87,10 +96,25 @@ def translate_video(arguments: argparse.Namespace) -> None:
     device.choose(arguments.device)
     with video.opened(arguments.input) as clip:
         network = load(arguments)[GENERATORS[arguments.direction][0]]
-        translator = PictureTranslator(network, side_of(arguments, network), arguments.max_side)
-        translator.require_room()
+        frames = frames_of(arguments, network)
         command.prepare_outputs(arguments.out)
-        VideoJob(arguments, clip, translator).run()
+        VideoJob(arguments, clip, frames).run()
+
+
+def frames_of(arguments: argparse.Namespace, network: ResnetGenerator) -> FrameTranslator:
+    """Return what translates the frames: the whole of them, or their faces.
+
+    Raises UsageError if faces cannot be found here; InputError if what --resize asks for does not fit in memory.
+    """
+    side = side_of(arguments, network)
+    finder = load_finder() if arguments.faces else None
+    translator = PictureTranslator(
+        network, side if finder is None else face_side(arguments, side, network), arguments.max_side
+    )
+    translator.require_room()
+    if finder is None:
+        return WholeFrames(translator, arguments.smooth)
+    return FaceFrames(translator, finder, margin_of(arguments), arguments.smooth)
 
 
 def main(argv: Sequence[str] | None = None, program: str = "translate-video") -> int:

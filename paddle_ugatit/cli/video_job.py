@@ -4,15 +4,13 @@ import argparse
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from paddle_ugatit.backend.errors import InputError, one_line, out_of_memory
 from paddle_ugatit.backend.progress import Progress
-from paddle_ugatit.cli.picture_translator import PictureTranslator
+from paddle_ugatit.cli.video_frames import FrameTranslator, Panels
 from paddle_ugatit.formats import atomic
 from paddle_ugatit.inference import sound
-from paddle_ugatit.inference.flicker import Flicker, Smoother
-from paddle_ugatit.inference.sheets import heatmap_pixels
+from paddle_ugatit.inference.flicker import Flicker
 from paddle_ugatit.inference.video import Camera, Clip, ClipFrame, ClipWriter, counted
 
 _MP4 = "written as MPEG-4 part 2 (mp4v): not lossless, and browsers do not play it; .webm they do"
@@ -21,10 +19,10 @@ _MP4 = "written as MPEG-4 part 2 (mp4v): not lossless, and browsers do not play 
 class VideoJob:
     """Translates the frames of a clip or camera into the video that the options name."""
 
-    def __init__(self, arguments: argparse.Namespace, clip: Clip | Camera, translator: PictureTranslator) -> None:
-        self.arguments, self.clip, self.translator = arguments, clip, translator
+    def __init__(self, arguments: argparse.Namespace, clip: Clip | Camera, frames: FrameTranslator) -> None:
+        self.arguments, self.clip, self.frames = arguments, clip, frames
         self.fps = clip.fps / (1 if clip.live else arguments.every)
-        self.smoother, self.flicker = Smoother(arguments.smooth), Flicker()
+        self.flicker = Flicker()
         self.writer: ClipWriter | None = None
         self.done, self.rate = 0, 0.0
         self.progress: Progress | None = None
@@ -55,6 +53,8 @@ class VideoJob:
 
     def announce(self) -> None:
         """Say what the user should know beforehand."""
+        if self.frames.note:
+            self.say(self.frames.note)
         if not self.clip.named_rate:
             self.say(f"note: {self.clip.name}: names no rate, {self.fps:g} frames a second are assumed")
         if Path(self.arguments.out).suffix.lower() == ".mp4":
@@ -77,6 +77,8 @@ class VideoJob:
         finally:
             if self.writer is not None:
                 self.writer.close()
+        if ended is None and (fault := self.frames.fault()):
+            raise InputError(f"{self.clip.name}: {fault}")
         return ended or self.damage()
 
     def each(self, path: Path) -> None:
@@ -100,25 +102,21 @@ class VideoJob:
 
     def shown(self, frame: ClipFrame) -> np.ndarray:
         """Return the picture that is written for a frame: what it becomes, with its input and heatmap if asked for."""
-        pixels = self.translator.sized(Image.fromarray(frame.pixels))
         try:
-            translated, heatmap = self.translator(pixels)
+            panels = self.frames(frame.pixels)
         except InputError as error:
             raise InputError(f"{self.clip.name}: {error}") from error
-        smooth = self.smoother(translated)
-        self.measure(pixels, translated, smooth)
-        panels = [pixels] if self.arguments.side_by_side else []
-        panels.append(smooth)
-        if self.arguments.heatmap:
-            panels.append(heatmap_pixels(heatmap, *pixels.shape[:2]))
-        return np.concatenate(panels, axis=1)
+        self.measure(panels)
+        left = [panels.pixels] if self.arguments.side_by_side else []
+        right = [panels.heatmap] if self.arguments.heatmap else []
+        return np.concatenate([*left, panels.smooth, *right], axis=1)
 
-    def measure(self, pixels: np.ndarray, translated: np.ndarray, smooth: np.ndarray) -> None:
+    def measure(self, panels: Panels) -> None:
         """Measure by how much the input, what it becomes, and its mean change."""
-        self.flicker.add("input", pixels)
-        self.flicker.add("translated", translated)
+        self.flicker.add("input", panels.pixels)
+        self.flicker.add("translated", panels.translated)
         if self.arguments.smooth:
-            self.flicker.add("smoothed", smooth)
+            self.flicker.add("smoothed", panels.smooth)
 
     def opened(self, path: Path, shown: np.ndarray) -> ClipWriter:
         """Open the file for pictures like the first one."""
@@ -164,6 +162,7 @@ class VideoJob:
         out, direction = self.arguments.out, self.arguments.direction
         print(one_line(f"{out}: {counted(self.done)} translated, {direction}, {shown}"))
         print(f"{self.rate:.2f} frames a second were translated")
-        print(self.flicker.line())
+        for line in filter(None, (self.frames.about(), self.flicker.line())):
+            print(line)
         if said:
             print(one_line(said))
