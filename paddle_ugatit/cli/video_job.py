@@ -38,7 +38,10 @@ class VideoJob:
             with atomic.replacing_file(self.arguments.out) as temporary:
                 ended = self.fill(temporary)
                 if ended is None and not self.clip.live:
-                    said = sound.copy_sound(temporary, self.arguments.input, self.done / self.fps)
+                    try:
+                        said = sound.copy_sound(temporary, self.arguments.input, self.done / self.fps)
+                    except KeyboardInterrupt as error:  # the frames are there: only their sound is given up
+                        ended = error
         self.report(said)
         if ended is not None:
             raise ended
@@ -75,11 +78,22 @@ class VideoJob:
                 raise
             ended = self.named(error)
         finally:
-            if self.writer is not None:
-                self.writer.close()
+            late = self.close()
+        ended = ended or late
         if ended is None and (fault := self.frames.fault()):
             raise InputError(f"{self.clip.name}: {fault}")
         return ended or self.damage()
+
+    def close(self) -> KeyboardInterrupt | None:
+        """Finish the file, also where an interrupt comes meanwhile, which is returned."""
+        if self.writer is None:
+            return None
+        try:
+            self.writer.close()
+        except KeyboardInterrupt as error:
+            self.writer.close()
+            return error
+        return None
 
     def each(self, path: Path) -> None:
         """Translate and write frame after frame."""

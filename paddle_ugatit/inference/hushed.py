@@ -32,8 +32,8 @@ def hushed() -> Iterator[Heard]:
         file = stack.enter_context(tempfile.TemporaryFile())
         with contextlib.suppress(AttributeError, OSError, ValueError):  # a stderr of Python that is closed or replaced
             sys.stderr.flush()
-        os.dup2(file.fileno(), _STDERR)
         try:
+            os.dup2(file.fileno(), _STDERR)
             yield heard
         finally:
             os.dup2(before, _STDERR)

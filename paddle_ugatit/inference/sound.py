@@ -2,11 +2,13 @@
 
 import importlib
 import os
+import re
 import subprocess
 from pathlib import Path
 
 MISSING = "sound, if there is any, was not copied: that needs pip install imageio-ffmpeg"
-# What sound is encoded with where the file's format does not take it as it is.
+# What players expect in a format, all of it if it is not listed, and what sound is encoded with otherwise.
+USUAL = {".webm": ("opus", "vorbis"), ".avi": ("mp3", "ac3", "pcm_s16le"), ".mp4": ("aac", "mp3", "ac3", "eac3")}
 ENCODERS = {".webm": "libopus", ".mkv": "flac", ".avi": "pcm_s16le", ".mp4": "aac"}
 
 
@@ -18,10 +20,11 @@ def program() -> str | None:
         return None
 
 
-def has_sound(ffmpeg: str, path: Path | str) -> bool:
-    """Return whether a file has a track of sound, as FFmpeg sees it."""
+def codec_of(ffmpeg: str, path: Path | str) -> str:
+    """Return FFmpeg's name of the codec of a file's first track of sound, "" if it has none."""
     said = _run(ffmpeg, "-i", _file(path)).stderr
-    return any(line.lstrip().startswith("Stream #") and " Audio: " in line for line in said.splitlines())
+    found = re.search(r"^ *Stream #.* Audio: (\w+)", said, re.MULTILINE)
+    return found[1] if found else ""
 
 
 def copy_sound(video: Path, source: Path | str, seconds: float) -> str:
@@ -33,15 +36,17 @@ def copy_sound(video: Path, source: Path | str, seconds: float) -> str:
     if ffmpeg is None:
         return MISSING
     try:
-        return _copied(ffmpeg, video, source, seconds) if has_sound(ffmpeg, source) else ""
+        codec = codec_of(ffmpeg, source)
+        return _copied(ffmpeg, video, source, seconds, codec) if codec else ""
     except OSError as error:  # FFmpeg cannot be run, or there is no room for another file
         return f"sound was not copied: {error.strerror or error}"
 
 
-def _copied(ffmpeg: str, video: Path, source: Path | str, seconds: float) -> str:
+def _copied(ffmpeg: str, video: Path, source: Path | str, seconds: float, codec: str) -> str:
     suffix = video.suffix.lower()
     joined = video.with_name(f"{video.stem}.sound{suffix}")
-    ways = {"copied": "copy", f"encoded anew ({ENCODERS[suffix]})": ENCODERS[suffix]}
+    ways = {"copied": "copy"} if codec in USUAL.get(suffix, (codec,)) else {}
+    ways[f"encoded anew ({ENCODERS[suffix]})"] = ENCODERS[suffix]
     try:
         for done, encoder in ways.items():
             inputs = ("-i", _file(video), "-i", _file(source))

@@ -1,5 +1,6 @@
 """Whatever ends a video leaves a file that plays; a camera, which has no end, is translated live."""
 
+import os
 import signal
 from pathlib import Path
 
@@ -73,6 +74,26 @@ def test_interrupted_before_the_first_frame_nothing_is_left(tmp_path, weights, m
     interrupted(monkeypatch, 1, signal.SIGINT)
     refusal(capsys, 130, weights, clip, out)
     assert left_in(tmp_path) == ["in.avi"]
+
+
+@pytest.mark.parametrize("where", ["close", "copy_sound"])
+def test_an_interrupt_at_the_very_end_loses_nothing(tmp_path, weights, monkeypatch, capsys, where):
+    """While the file is read back, or its sound is copied."""
+    clip, out, pressed = write(tmp_path / "in.avi", faces(4)), tmp_path / "out.mkv", []
+
+    def press(*_):
+        if not pressed:
+            pressed.append(1)
+            os.kill(os.getpid(), signal.SIGINT)
+        return ""
+
+    if where == "copy_sound":
+        monkeypatch.setattr(sound, where, press)
+    else:
+        close = video.ClipWriter.close
+        monkeypatch.setattr(video.ClipWriter, "close", lambda writer: (press(), close(writer)))
+    refusal(capsys, 130, weights, clip, out)
+    assert pressed and len(read(out)[0]) == 4 and left_in(tmp_path) == ["in.avi", "out.mkv"]
 
 
 def test_short_memory_keeps_what_is_done(tmp_path, weights, monkeypatch, capsys):
