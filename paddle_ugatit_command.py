@@ -19,6 +19,7 @@ TOOLS = {  # subcommand -> (module with its main, line of help)
     "train": ("paddle_ugatit.cli.train", "train a system on a folder of images"),
     "translate": ("paddle_ugatit.cli.translate", "translate images with a trained generator"),
     "export": ("paddle_ugatit.cli.export", "export a trained network as ONNX or for paddle.inference, and prove it"),
+    "translate-video": ("paddle_ugatit.cli.translate_video", "translate a video, or what a camera sees"),
     "convert": ("paddle_ugatit.cli.convert", "convert checkpoints between PyTorch, Paddle and safetensors"),
     "eval-kid": ("paddle_ugatit.cli.eval_kid", "measure KID, FID, precision and recall of generated images"),
     "make-dataset": ("paddle_ugatit.cli.make_dataset", "draw an unpaired data set of faces and cartoons"),

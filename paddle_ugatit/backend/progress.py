@@ -26,10 +26,11 @@ def _encodable(line: str) -> str:
 class Progress:
     """Shows how much of `total` is done: a bar with rate and time left on a terminal, a line now and then elsewhere.
 
-    A context manager. `unit` is a word, or "B" for bytes, which are scaled. `done` is what an earlier run did already.
+    A context manager. `total` is None if it is unknown. `unit` is a word, or "B" for bytes, which are scaled. `done` is
+    what an earlier run did already.
     """
 
-    def __init__(self, label: str, total: int, unit: str = "it", done: int = 0) -> None:
+    def __init__(self, label: str, total: int | None, unit: str = "it", done: int = 0) -> None:
         self.label, self.total, self.unit, self.done = label, total, unit, done
         self._first, self._started = done, time.monotonic()
         self._next_line = self._started + _FIRST_SECONDS
@@ -70,8 +71,14 @@ class Progress:
         else:
             to_stderr(line)
 
+    def rate(self) -> float:
+        """Return how much was done a second."""
+        return (self.done - self._first) / max(time.monotonic() - self._started, 1e-9)
+
     def _line(self, note: str) -> str:
-        rate = (self.done - self._first) / max(time.monotonic() - self._started, 1e-9)
+        rate = self.rate()
+        if self.total is None:
+            return f"{self.label}: {self.done}, {rate:.2f} {self.unit}/s" + (f", {note}" if note else "")
         left = tqdm.format_interval((self.total - self.done) / rate) if rate else "?"
         share = self.done / self.total if self.total else 1
         if self.unit == "B":

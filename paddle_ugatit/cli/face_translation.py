@@ -8,8 +8,9 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from paddle_ugatit.backend.errors import InputError, UsageError, one_line
+from paddle_ugatit.backend.errors import UsageError, one_line
 from paddle_ugatit.backend.progress import Progress
+from paddle_ugatit.cli.picture_translator import PictureTranslator
 from paddle_ugatit.cli.pictures import Skipped, make_folder, write_result
 from paddle_ugatit.cli.translation import folder_of
 from paddle_ugatit.data import transforms
@@ -29,6 +30,17 @@ _SIDES = {"faces": 64}  # pixels: of weights that ship, what they were trained o
 _USUAL_SIDE = 256  # of public checkpoints
 
 
+def add_faces(parser: argparse.ArgumentParser, what: str) -> None:
+    """Add the options `--faces`, which does `what`, and `--margin`."""
+    parser.add_argument("--faces", action="store_true", help=what)
+    parser.add_argument("--margin", type=float, metavar="X", help="with --faces: crops X times as wide (1.0)")
+
+
+def margin_of(arguments: argparse.Namespace) -> float:
+    """Return the factor by which crops are wider than usual."""
+    return 1.0 if arguments.margin is None else arguments.margin
+
+
 def require_face_options(arguments: argparse.Namespace) -> None:
     """Raise UsageError if options contradict `--faces`, or need it."""
     given = {"--margin": arguments.margin is not None, "--paste": arguments.paste}
@@ -39,8 +51,7 @@ def require_face_options(arguments: argparse.Namespace) -> None:
     whole = {"--demo": arguments.demo, "--compare": arguments.compare, "--as official": arguments.like == "official"}
     for option in [name for name, value in whole.items() if value]:
         raise UsageError(f"{option} is about whole pictures: it cannot be combined with --faces")
-    margin = 1.0 if arguments.margin is None else arguments.margin
-    if not SMALLEST_MARGIN <= margin <= LARGEST_MARGIN:
+    if not SMALLEST_MARGIN <= margin_of(arguments) <= LARGEST_MARGIN:
         raise UsageError(f"--margin must be from {SMALLEST_MARGIN} to {LARGEST_MARGIN}, got {arguments.margin}")
 
 
@@ -102,18 +113,14 @@ class FaceJob:
         self.arguments, self.networks, self.side = arguments, networks, side
         self.finder, self.progress = finder, progress
         self.there = networks[GENERATORS[arguments.direction][0]]
-        self.margin = 1.0 if arguments.margin is None else arguments.margin
+        self.margin = margin_of(arguments)
         self.skipped = Skipped(arguments.strict or progress.total == 1, progress.say)
         self.free = memory.available() if self.there.light else None
         self.photos = self.done = 0
 
     def run(self, pairs: list[tuple[Path, str]]) -> None:
         """Do every photo."""
-        if self.there.light:
-            try:
-                memory.working_size(self.there, self.side, self.side, 0, self.free)
-            except InputError as error:
-                raise InputError(f"--resize {self.side}: {error}") from error
+        PictureTranslator(self.there, self.side, max_side=0).require_room()
         if self.finder.note:
             self.progress.say(f"note: {self.finder.note}")
         make_folder(Path(self.arguments.out))

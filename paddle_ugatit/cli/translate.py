@@ -9,7 +9,14 @@ from paddle_ugatit.backend import device
 from paddle_ugatit.backend.errors import InputError, UsageError
 from paddle_ugatit.backend.progress import Progress, to_stderr
 from paddle_ugatit.cli import command, first_picture
-from paddle_ugatit.cli.face_translation import EXTRAS, FaceJob, face_side, require_face_options, require_inputs_kept
+from paddle_ugatit.cli.face_translation import (
+    EXTRAS,
+    FaceJob,
+    add_faces,
+    face_side,
+    require_face_options,
+    require_inputs_kept,
+)
 from paddle_ugatit.cli.translation import TranslationJob, folder_of, truths
 from paddle_ugatit.data.images import picture_size
 from paddle_ugatit.data.inputs import collect, renamed
@@ -54,11 +61,7 @@ exit code: 0 done, 1 the input or output is bad, 2 bad usage, 130 interrupted
 def parse(argv: Sequence[str] | None, program: str) -> argparse.Namespace:
     """Return the command line's arguments."""
     parser = command.parser(program, __doc__, EXAMPLES)
-    weights = parser.add_argument(
-        "--weights",
-        metavar="FILE",
-        help=f"checkpoint (TensorFlow: or its folder), a generator, or {', '.join(PRETRAINED)}",
-    )
+    weights = add_weights(parser)
     images = parser.add_argument("--input", nargs="+", metavar="FILE|DIR|GLOB", help="images to translate")
     out = parser.add_argument("--out", metavar="DIR", help="folder for the results; made if it does not exist")
     parser.add_argument(
@@ -66,20 +69,45 @@ def parse(argv: Sequence[str] | None, program: str) -> argparse.Namespace:
         action="store_true",
         help=f"draw some faces and translate them with the model that ships, into --out ({first_picture.OUT})",
     )
-    parser.add_argument("--direction", choices=GENERATORS, default="a2b", help="from which domain to which (a2b)")
     parser.add_argument("--heatmap", action="store_true", help="also write heatmaps of where the model looks")
     parser.add_argument("--sheet", action="store_true", help="also write a sheet of seven images for each input")
     parser.add_argument("--batch", type=int, default=1, metavar="N", help="images of one size at a time (1)")
     parser.add_argument("--compare", metavar="DIR", help="folder with the true images, under the same names")
-    parser.add_argument(
-        "--resize", type=int, nargs="?", const=0, metavar="N", help="resize to NxN first (N: a full model's size)"
-    )
     parser.add_argument(
         "--as",
         dest="like",
         choices=("port", "official"),
         default="port",
         help="official: resize and round as the authors' TensorFlow program does, without antialiasing (port)",
+    )
+    add_faces(parser, "translate the faces in photos, each levelled and cut out")
+    parser.add_argument("--paste", action="store_true", help="with --faces: also put the faces back into their photos")
+    parser.add_argument("--strict", action="store_true", help="stop at an image that cannot be done, skip none")
+    add_generator(parser)
+    arguments = parser.parse_args(argv)
+    needed = [action.option_strings[0] for action in (weights, images, out) if getattr(arguments, action.dest) is None]
+    if needed and not arguments.demo:
+        parser.error(f"the following arguments are required: {', '.join(needed)}")
+    if arguments.demo and (arguments.weights or arguments.input):
+        parser.error("--demo has faces and weights of its own: leave out --weights and --input")
+    return arguments
+
+
+def add_weights(parser: argparse.ArgumentParser, required: bool = False) -> argparse.Action:
+    """Add the option `--weights`, and return it."""
+    return parser.add_argument(
+        "--weights",
+        metavar="FILE",
+        required=required,
+        help=f"checkpoint (TensorFlow: or its folder), a generator, or {', '.join(PRETRAINED)}",
+    )
+
+
+def add_generator(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say which generator translates, where, and at which size: `load`, `side_of` read them."""
+    parser.add_argument("--direction", choices=GENERATORS, default="a2b", help="from which domain to which (a2b)")
+    parser.add_argument(
+        "--resize", type=int, nargs="?", const=0, metavar="N", help="resize to NxN first (N: a full model's size)"
     )
     parser.add_argument(
         "--max-side",
@@ -93,18 +121,7 @@ def parse(argv: Sequence[str] | None, program: str) -> argparse.Namespace:
         choices=("current", "initial", "tensorflow"),
         help="of the networks, if the file does not say (current)",
     )
-    parser.add_argument("--faces", action="store_true", help="translate the faces in photos, each levelled and cut out")
-    parser.add_argument("--margin", type=float, metavar="X", help="with --faces: crops X times as wide (1.0)")
-    parser.add_argument("--paste", action="store_true", help="with --faces: also put the faces back into their photos")
-    parser.add_argument("--strict", action="store_true", help="stop at an image that cannot be done, skip none")
     command.add_device(parser)
-    arguments = parser.parse_args(argv)
-    needed = [action.option_strings[0] for action in (weights, images, out) if getattr(arguments, action.dest) is None]
-    if needed and not arguments.demo:
-        parser.error(f"the following arguments are required: {', '.join(needed)}")
-    if arguments.demo and (arguments.weights or arguments.input):
-        parser.error("--demo has faces and weights of its own: leave out --weights and --input")
-    return arguments
 
 
 def load(arguments: argparse.Namespace) -> dict[str, ResnetGenerator]:
@@ -163,9 +180,14 @@ def require_options(arguments: argparse.Namespace) -> None:
     """Raise UsageError if a value makes no sense."""
     if arguments.batch < 1:
         raise UsageError(f"--batch must be 1 or more, got {arguments.batch}")
+    require_max_side(arguments)
+    require_face_options(arguments)
+
+
+def require_max_side(arguments: argparse.Namespace) -> None:
+    """Raise UsageError if the value of `--max-side` makes no sense."""
     if arguments.max_side < 0 or 0 < arguments.max_side < 8:
         raise UsageError(f"--max-side must be 0 (no limit) or 8 or more, got {arguments.max_side}")
-    require_face_options(arguments)
 
 
 def translate(arguments: argparse.Namespace) -> None:

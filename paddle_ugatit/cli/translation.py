@@ -7,17 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from paddle_ugatit.backend.errors import InputError, one_line
 from paddle_ugatit.backend.progress import Progress
+from paddle_ugatit.cli.picture_translator import PictureTranslator
 from paddle_ugatit.cli.pictures import Skipped, make_folder, write_result
-from paddle_ugatit.data import kinds, transforms
+from paddle_ugatit.data import kinds
 from paddle_ugatit.data.faces.folder import is_drawn
 from paddle_ugatit.data.images import ImageError, further_frames, image_files, read_picture
 from paddle_ugatit.inference import memory
 from paddle_ugatit.inference.sheets import GENERATORS, heatmap_pixels, sample_sheet
-from paddle_ugatit.inference.translate import generate, require_size
+from paddle_ugatit.inference.translate import generate
 from paddle_ugatit.metrics import paired
 from paddle_ugatit.metrics.kept import KeptAttributes, figure, lines
 from paddle_ugatit.models.ugatit import ResnetGenerator
@@ -71,11 +71,11 @@ class TranslationJob:
     ) -> None:
         self.arguments, self.networks, self.side, self.progress = arguments, networks, side, progress
         self.there = networks[GENERATORS[arguments.direction][0]]
-        self.official = arguments.like == "official"
         self.skipped = Skipped(arguments.strict or progress.total == 1, progress.say)
         self.uncompared = Skipped(arguments.strict, progress.say, "not compared")
         self.truth: dict[str, Path] = {}
-        self.free = memory.available() if self.there.light else None
+        self.translator = PictureTranslator(self.there, side, arguments.max_side, arguments.like == "official")
+        self.free = self.translator.free
         self.done = 0
         self.reduced: Counter[int] = Counter()  # longer side at which images were translated -> how many
         self.measures: dict[str, list[dict[str, float]]] = {"translated": [], "input": []}
@@ -86,21 +86,11 @@ class TranslationJob:
         picture = read_picture(path)
         if note := further_frames(picture, path):
             self.progress.say(note)
-        if self.side is None:
-            return np.array(picture)
-        return (transforms.official_pixels if self.official else transforms.test_pixels)(picture, self.side)
-
-    def require_room(self) -> None:
-        """Raise InputError if images of the size that --resize asks for do not fit in memory."""
-        if self.side is not None and self.there.light:
-            try:
-                memory.working_size(self.there, self.side, self.side, 0, self.free)
-            except InputError as error:
-                raise InputError(f"--resize {self.side}: {error}") from error
+        return self.translator.sized(picture)
 
     def run(self, pairs: list[tuple[Path, str]]) -> None:
         """Translate everything, consecutive images of one size together."""
-        self.require_room()
+        self.translator.require_room()
         make_folder(Path(self.arguments.out))
         batch: list[Photo] = []
         for path, name in pairs:
@@ -125,24 +115,14 @@ class TranslationJob:
 
     def reduce(self, path: Path, pixels: np.ndarray) -> np.ndarray:
         """Return an image at the size at which it is translated. Raises ImageError if the generator takes none."""
-        height, width = pixels.shape[:2]
         try:
-            require_size(self.there, height, width)
+            return self.translator.working(pixels)
         except InputError as error:
-            raise ImageError(f"{path}: {error}".replace(": resize", ": add --resize")) from error
-        if not self.there.light:
-            return pixels
-        most = 0 if self.side is not None else self.arguments.max_side
-        try:
-            height, width = memory.working_size(self.there, height, width, most, self.free)
-        except InputError as error:
-            raise ImageError(f"{path}: {error}{'' if most else ': leave out --max-side 0'}") from error
-        return resized(pixels, height, width, Image.Resampling.BILINEAR)
+            raise ImageError(f"{path}: {error}") from error
 
     def translate(self, batch: list[Photo]) -> None:
         """Translate and write one batch; where memory does not suffice, one image at a time."""
-        to_input = transforms.official_input if self.official else transforms.to_input
-        images = np.stack([to_input(photo.working) for photo in batch])
+        images = np.stack([self.translator.to_input(photo.working) for photo in batch])
         try:
             translated, heatmaps = generate(self.there, images)
         except MemoryError:
@@ -162,8 +142,7 @@ class TranslationJob:
     def finish(self, photo: Photo, image: np.ndarray, translated: np.ndarray, heatmap: np.ndarray) -> None:
         """Write the results of one image at its own size, and compare it."""
         height, width = photo.pixels.shape[:2]
-        pixels = (transforms.official_output if self.official else transforms.to_pixels)(translated)
-        result = resized(pixels, height, width, Image.Resampling.BICUBIC)
+        result = self.translator.to_result(translated, height, width)
         write_result(self.arguments.out, photo.name, result)
         self.done += 1
         if photo.working.shape != photo.pixels.shape:
@@ -217,10 +196,3 @@ class TranslationJob:
             folder = folder_of(self.arguments.out, "attributes")
             write_result(folder, "changed.png", picture)
             print(one_line(f"{folder}/changed.png: the commonest changes"))
-
-
-def resized(pixels: np.ndarray, height: int, width: int, method: Image.Resampling) -> np.ndarray:
-    """Resize an image if its size differs: uint8 (h,w,3) -> uint8 (height,width,3)."""
-    if pixels.shape[:2] == (height, width):
-        return pixels
-    return np.array(Image.fromarray(pixels).resize((width, height), method))

@@ -33,15 +33,37 @@ def replacing(path: FilePath, mode: str = "wb") -> Iterator[IO[Any]]:
     WriteError if the operating system refuses, for example because the disk is full or the folder read-only; an OSError
     raised by the block counts as one, so the block should not read other files.
     """
+    encoding, errors = (None, None) if "b" in mode else ("utf-8", "backslashreplace")
+    with (
+        _renamed(path, "") as temporary,
+        open(temporary, mode.replace("w", "x"), encoding=encoding, errors=errors) as file,
+    ):
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
+
+
+@contextlib.contextmanager
+def replacing_file(path: FilePath) -> Iterator[Path]:
+    """Yield the name of a file, not there yet, that replaces `path` when the block ends without an exception.
+
+    For libraries that open files themselves, and tell a format by the suffix, which is that of `path`. Otherwise as
+    `replacing`.
+    """
+    with _renamed(path, os.path.splitext(path)[1]) as temporary:
+        yield temporary
+        with open(temporary, "rb") as file:
+            os.fsync(file.fileno())
+
+
+@contextlib.contextmanager
+def _renamed(path: FilePath, suffix: str) -> Iterator[Path]:
+    """Yield a temporary name next to `path` for what is renamed to `path` after the block."""
     require_replaceable(path)
     target = Path(os.path.realpath(path))
-    temporary = target.with_name(temporary_name(target.name))
-    encoding, errors = (None, None) if "b" in mode else ("utf-8", "backslashreplace")
+    temporary = target.with_name(temporary_name(target.name) + suffix)
     try:
-        with open(temporary, mode.replace("w", "x"), encoding=encoding, errors=errors) as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
+        yield temporary
         os.replace(temporary, target)
     except OSError as error:
         _remove(temporary)

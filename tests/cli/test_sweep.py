@@ -15,6 +15,7 @@ from PIL import Image
 import paddle_ugatit  # noqa: F401  first: it sets the process up before Paddle
 from paddle_ugatit import formats
 from paddle_ugatit.cli import train_face_features
+from paddle_ugatit.inference.video import ClipWriter
 from paddle_ugatit.models.adain import Decoder, Encoder
 from paddle_ugatit.models.sagan import Generator
 from paddle_ugatit.models.ugatit import ResnetGenerator
@@ -49,6 +50,7 @@ USUAL = {
     "train": {"config": ["given/tiny.yaml"], "data": ["given/data"], "out": ["new/run"], "options": []},
     "translate": {"weights": ["given/ugatit.pdparams"], "input": ["given/pictures"], "out": ["new/out"]},
     "export": {"weights": ["given/ugatit.pdparams"], "out": ["new/out"]},
+    "translate-video": {"weights": ["given/ugatit.pdparams"], "input": ["given/clip.avi"], "out": ["new/out.webm"]},
     "convert": {"source": ["given/sagan.pdparams"], "destination": ["new/x.pt"]},
     "eval-kid": {
         "fake": ["given/fake.npy"],
@@ -100,6 +102,8 @@ ACCEPTED = {
     "train-face-features --seed": {"large"},
     "translate --batch": {"large"},
     "translate --max-side": {"large"},
+    "translate-video --max-frames": {"large"},
+    "translate-video --max-side": {"large"},
 }
 
 
@@ -119,6 +123,9 @@ def place(tmp_path_factory):
         for number in range(2):
             Image.fromarray(rng.integers(0, 256, (32, 32, 3), dtype=np.uint8)).save(given / part / f"{number}.png")
     (given / "hollow").mkdir()
+    clip = ClipWriter(given / "clip.avi", 10, 32, 32, "clip.avi")
+    clip.write(rng.integers(0, 256, (32, 32, 3), dtype=np.uint8))
+    clip.close()
     (given / "empty.png").touch()
     (given / "noise.png").write_bytes(rng.bytes(999))
     for name in ("fake", "real"):
