@@ -144,5 +144,8 @@ TRAINING = TrainingCase(
     "stylegan2",
     SMALL,
     styles,
-    variants={"path lengths": {"path_every": 1, "path_decay": 0.7, "mean_decay": 0.9}},  # whose running mean then acts
+    variants={
+        "path lengths": {"path_every": 1, "path_decay": 0.7, "mean_decay": 0.9},  # whose running mean then acts
+        "copies": {"copy_every": 2, "copy_until": 5},  # of the weights as running means
+    },
 )

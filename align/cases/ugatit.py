@@ -218,6 +218,7 @@ TRAINING = TrainingCase(
     images,
     rho_at_its_limits,
     schedules=({"decay_flag": True}, {"decay_flag": False}),
+    variants={"recomputed": {"recompute": True}},
 )
 
 

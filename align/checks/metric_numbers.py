@@ -176,6 +176,9 @@ def distances(seed):
     x, _ = drawn_features(40, 2, seed, 8)
     yield from _neighbours("the same set twice", x, x, NEIGHBOURS)  # distances of 0, or just below by rounding
     x, y = drawn_features(3, 9, seed, 4)
+    one, other = np.float64([[-3], [1], [2], [10]]), np.float64([[0], [1], [2], [3]])  # -3 is as far as the radius of 0
+    yield from _neighbours("on a border", one, other, NEIGHBOURS)
+    yield from _neighbours("on a border, the other way", other, one, NEIGHBOURS)
     yield from _neighbours("few fakes", x, y, 2)
     yield from _neighbours("few real ones", y, x, 2)
     axis = np.arange(-2, 3, dtype=np.float32)

@@ -56,11 +56,13 @@ SPEED = {  # numbers that decide how fast a result is there and not what it is: 
 CHOOSING = {"mirrored", "taken", "whole_is_less"}
 WRITING = {"keep", "keep_every", "log_freq", "print_freq", "save_freq"}  # options of what a run leaves behind
 WRITING |= {"PUBLISHED", "REWARDS", "SCHEMA", "_SOURCE"}  # texts and numbers that reports quote
-WRITING |= {"versions"}  # noted in checkpoints
+WRITING |= {"versions", "_FRAMES"}  # noted in checkpoints, and of a picture for a note
 WRITING |= {"_GAP", "_LABEL"}  # of pictures for a reader, in pixels
 LIMITS = {
     "LEAST",
-    "LOSSES",  # training/sagan.py: the names that are accepted
+    "AMP",
+    "LOSSES",  # training/options.py, sagan.py: the names that are accepted
+    "LARGEST",
     "SMALLEST",
     "_HEIF",  # data/kinds.py: files of which it is said what would read them
     "_LARGEST",
@@ -89,7 +91,14 @@ SPEAKING = {
 }  # calls
 NAMING = {"where"}  # arguments that errors and notes call a thing by
 DESCRIBING = {"__repr__", "__str__", "about", "extra_repr", "label", "reason", "shown"}  # functions
-DESCRIBING |= {"_versions", "described", "figure", "figure_row", "lines"}  # sentences and pictures for a reader
+DESCRIBING |= {
+    "_keep_waiting",
+    "_versions",
+    "described",
+    "figure",
+    "figure_row",
+    "lines",
+}  # sentences and pictures for a reader
 CASTING = {"TypeVar", "cast"}  # of typing
 PARAMETERS = {"stacklevel": "message", "strict": "guard", "maxsize": "cache"}  # keyword -> rule
 PARAMETERS |= {
@@ -138,7 +147,8 @@ def _is_message(node: ast.AST, parents: Sequence[ast.AST]) -> bool:
     if isinstance(node, ast.FunctionDef):
         return node.name in DESCRIBING
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
-        return " " in node.value or not node.value  # a sentence, or what joins sentences
+        # A sentence, what joins sentences, or the name of an option of a command, to be told.
+        return " " in node.value or not node.value or node.value.startswith("--")
     if isinstance(node, ast.Expr):
         return _says(node.value)
     if isinstance(node, ast.If):  # whether something is said
@@ -162,7 +172,7 @@ def _says(call: ast.AST) -> bool:
 
 def speaks(argument: ast.expr) -> bool:
     """Return whether an argument is the function that shows progress or says something, or what errors call a thing."""
-    return isinstance(argument, ast.Name) and argument.id in SPEAKING | NAMING
+    return getattr(argument, "id", getattr(argument, "attr", "")) in SPEAKING | NAMING | SPEED
 
 
 def _appends_note(call: ast.AST) -> bool:
@@ -187,8 +197,16 @@ def _is_guard(node: ast.AST, parents: Sequence[ast.AST]) -> bool:
     if isinstance(node, ast.FunctionDef):
         return node.name.lstrip("_").startswith("require")
     if isinstance(node, ast.Expr):
-        return called(node.value).lstrip("_").startswith("require")
+        return called(node.value).lstrip("_").startswith("require") or _locks(node.value)
+    if isinstance(node, ast.BinOp):  # how much is read before it is refused
+        return bool(_names(node) & {"_LONGEST"})
     return _assigns(node, LIMITS)
+
+
+def _locks(call: ast.AST) -> bool:
+    """Whether a call takes or gives back a lock, which is a file on a disk (OUTSIDE)."""
+    owner = getattr(getattr(call, "func", None), "value", None)
+    return getattr(owner, "id", getattr(owner, "attr", "")) == "lock"
 
 
 def _only_refuses(body: Sequence[ast.stmt]) -> bool:
@@ -230,7 +248,7 @@ def _is_speed(node: ast.AST, parents: Sequence[ast.AST]) -> bool:
     if called(node) in ("lru_cache", "cache", "run_count", *CHOOSING):
         return True
     if isinstance(node, ast.FunctionDef):
-        return node.name in ("block_size", "run_count", "whole_is_less")
+        return node.name in ("block_size", "run_count", *CHOOSING)
     return _assigns(node, SPEED)
 
 
@@ -242,6 +260,7 @@ def _assigns(node: ast.AST, names: set[str]) -> bool:
     """Whether a statement gives values to names that are all among these."""
     if isinstance(node, ast.Assign) and len(node.targets) == 1:
         target = node.targets[0]
+        target = target.slice if isinstance(target, ast.Subscript) else target
         parts = target.elts if isinstance(target, ast.Tuple) else [target]
         return all(getattr(part, "id", getattr(part, "attr", "")) in names for part in parts)
     return isinstance(node, ast.AnnAssign | ast.AugAssign) and getattr(node.target, "id", "") in names

@@ -16,7 +16,7 @@ from paddle_ugatit.layers.recompute import recomputed
 from paddle_ugatit.layers.reflection_pad import ReflectionPad2D
 from paddle_ugatit.layers.upsample import Upsample
 
-GROUPS = (Upsample, ReflectionPad2D, Conv2D), (ReflectionPad2D, Conv2D)
+GROUPS = {(Upsample, ReflectionPad2D, Conv2D), (ReflectionPad2D, Conv2D)}
 
 
 def chain(x: paddle.Tensor, *layers: nn.Layer) -> paddle.Tensor:

@@ -147,8 +147,9 @@ def _random() -> inception_weights.Loaded:
 
 def _pixel_means(x: np.ndarray) -> np.ndarray:
     """Average over a 16x16 grid of nearly equal cells: (B,3,299,299) -> (B,768)."""
-    starts = np.linspace(0, x.shape[2], _PIXELS_SIDE, endpoint=False).astype(int)
-    sizes = np.diff([*starts, x.shape[2]])
+    *_, side = x.shape
+    starts = np.linspace(0, side, _PIXELS_SIDE, endpoint=False).astype(int)
+    sizes = np.diff([*starts, side])
     sums = np.add.reduceat(np.add.reduceat(x, starts, 2), starts, 3)
     return (sums / np.outer(sizes, sizes)).reshape(len(x), -1).astype(np.float32)
 

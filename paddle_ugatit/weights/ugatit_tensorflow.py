@@ -41,7 +41,7 @@ def _convolution(array: np.ndarray) -> np.ndarray:
 
 
 def _channels(array: np.ndarray) -> np.ndarray:
-    return array.reshape(1, -1, 1, 1)
+    return array[None, :, None, None]
 
 
 def _vector(array: np.ndarray) -> np.ndarray:

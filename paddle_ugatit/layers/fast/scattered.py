@@ -15,7 +15,7 @@ def scattered_conv(x: paddle.Tensor, weight: paddle.Tensor, stride: int = 1) -> 
     the map as it is, where Paddle's convolution first copies each pixel k*k times for all inputs: 5 times as fast for
     the generator's last layer.
     """
-    kernel = weight.shape[2]
+    *_, kernel = weight.shape
     return F.conv2d_transpose(x, weight.transpose([1, 0, 2, 3]).flip([2, 3]), padding=kernel - 1)
 
 
