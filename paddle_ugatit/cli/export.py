@@ -164,7 +164,7 @@ class ExportJob:
 
         def check(written: Path) -> None:
             if self.pictures and self.network is not None:
-                said.extend(map(PictureCheck.of_onnx(written, self.network, self.side).line, self.pictures))
+                said.extend(PictureCheck.of_onnx(written, self.network, self.side).lines(self.pictures))
 
         proof = write_proved(path, self.exported, check)
         self.say(path, path.stat().st_size, [*proof.lines(), *said])
@@ -179,9 +179,8 @@ class ExportJob:
         def check(written: Path) -> None:
             if self.pictures and self.network is not None:
                 computed = Predictor(written, names, one_dnn=False).run
-                said.extend(
-                    map(PictureCheck(self.exported.graph, computed, self.network, self.side).line, self.pictures)
-                )
+                checked = PictureCheck(self.exported.graph, computed, self.network, self.side)
+                said.extend(checked.lines(self.pictures))
 
         proof = write_proved_program(folder, self.exported, check)
         self.say(folder, sum(file.stat().st_size for file in folder.iterdir()), [*proof.lines(), *said])

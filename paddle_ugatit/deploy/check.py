@@ -40,8 +40,17 @@ class Levels:
         away = np.abs(one.astype(int) - other.astype(int))
         return cls(int(away.max()), float(away.mean()), float((away > 0).mean()))
 
+    @classmethod
+    def of_all(cls, several: list["Levels"]) -> "Levels":
+        """Return the largest of several differences, and the means of the others over the images."""
+        mean, share = (
+            sum(values) / len(several) for values in zip(*((each.mean, each.share) for each in several), strict=True)
+        )
+        return cls(max(each.largest for each in several), mean, share)
+
     def __str__(self) -> str:
-        return f"at most {self.largest} levels, {self.mean:.4f} on average, in {100 * self.share:.3f} % of the values"
+        most = f"at most {self.largest} level{'s' * (self.largest != 1)}"
+        return f"{most}, {self.mean:.4f} on average, in {100 * self.share:.3f} % of the values"
 
 
 class PictureCheck:
@@ -64,18 +73,33 @@ class PictureCheck:
         graph, runtime = read_onnx(path), OnnxRuntime.of(path)
         return cls(graph, runtime.run if runtime else lambda inputs: run(graph, inputs), network, side)
 
-    def line(self, path: Path) -> str:
-        """Return a line on a picture. Raises InputError if the file differs from its network by more than a level."""
-        pixels = self.read(path)
-        found = self.translated(pixels)
-        with_same = Levels.of(found, by_network(self.same_weights, pixels))
-        height, width = pixels.shape[:2]
-        line = f"{path} ({width}x{height}): differs from translate by {with_same}"
-        if with_same.largest > MOST:
-            raise InputError(f"{line}: the file is wrong")
+    def lines(self, paths: list[Path]) -> list[str]:
+        """Return a line on each picture, and one on all of them if there are several.
+
+        Raises InputError if the file differs from its network by more than a level.
+        """
+        found = [self.compare(path) for path in paths]
+        lines = [self.said(f"{path} ({size})", [levels]) for path, (size, levels) in zip(paths, found, strict=True)]
+        return lines if len(paths) == 1 else [*lines, self.said(f"{len(paths)} pictures", [each for _, each in found])]
+
+    def said(self, what: str, found: list[list["Levels"]]) -> str:
+        """Return a line on one or more pictures."""
+        line = f"{what}: differs from translate by {Levels.of_all([each[0] for each in found])}"
         if self.compressed:
-            line += f"; from the weights in float32 by {Levels.of(found, by_network(self.network, pixels))}"
+            line += f"; from the weights in float32 by {Levels.of_all([each[1] for each in found])}"
         return line
+
+    def compare(self, path: Path) -> tuple[str, list["Levels"]]:
+        """Return the size of a picture, and how it differs from the network's: with the file's weights, and its own.
+
+        Raises InputError if the former is more than a level.
+        """
+        pixels = self.read(path)
+        found, size = self.translated(pixels), f"{pixels.shape[1]}x{pixels.shape[0]}"
+        with_same = Levels.of(found, by_network(self.same_weights, pixels))
+        if with_same.largest > MOST:
+            raise InputError(f"{path} ({size}): differs from translate by {with_same}: the file is wrong")
+        return size, [with_same, *([Levels.of(found, by_network(self.network, pixels))] if self.compressed else [])]
 
     def read(self, path: Path) -> np.ndarray:
         """Read a picture at the size at which it is compared: uint8 (H,W,3). Raises ImageError if that cannot be."""

@@ -278,6 +278,17 @@ def test_the_example_runs_the_script(tmp_path):
     assert (Path(__file__).resolve().parents[2] / "tools" / "export.py").is_file()
 
 
+def test_several_pictures_have_a_line_together(tmp_path, light, capsys):
+    for number, size in enumerate(((9, 14), (12, 8))):
+        photo(tmp_path / f"{number}.png", *size, seed=number)
+    words = ("--weights", light, "--out", tmp_path / "out", "--weights-as", "int8", "--check", tmp_path / "0.png")
+    assert ran(*words, tmp_path / "1.png") == 0
+    said = [line for line in capsys.readouterr().out.splitlines() if "differs from translate" in line]
+    assert len(said) == 3 and said[2].startswith("2 pictures: ") and "weights in float32" in said[2]
+    one, two = check.Levels(1, 0.5, 0.2), check.Levels(3, 1.5, 0.4)
+    assert str(check.Levels.of_all([one, two])) == "at most 3 levels, 1.0000 on average, in 30.000 % of the values"
+
+
 def test_both_formats_at_once(tmp_path, light, capsys):
     photo(tmp_path / "a.png", 9, 14)
     words = ("--weights", light, "--out", tmp_path / "out", "--format", "onnx,paddle", "--picture")
