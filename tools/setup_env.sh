@@ -175,8 +175,10 @@ prepare_environment() {  # FOLDER FINGERPRINT PADDLE BORROWED MODULE...
         return
     fi
     say unfinished >"$folder/.setup-state"
-    if [ "$state" != "$want without-torch" ]; then install_base "$folder" "$paddle" "$borrowed" "$@"; fi
-    install_weights
+    if [ "$state" != "$want without-torch" ]; then
+        install_base "$folder" "$paddle" "$borrowed" "$@"
+        install_weights
+    fi
     if [ -z "$borrowed" ] || ! imports torch; then install_torch || HAVE_TORCH=no; fi
     lend_openmp "$folder"
     check_imports paddle "$@"
