@@ -218,6 +218,72 @@ def autocasting_on_cpu():
         yield computed
 
 
+# --- TF32 ---------------------------------------------------------------------------------------------------------
+
+MULTIPLYING = ("matmul", "mv", "bmm", "conv2d", "conv2d_transpose", "depthwise_conv2d")
+TF32_BITS = 10  # after the leading one
+
+
+def rounded(x, bits=TF32_BITS):
+    """Return a tensor whose float32 values keep so many bits after the leading one; one of another dtype as it is."""
+    if x.dtype != paddle.float32:
+        return x
+    step = 2.0 ** (np.floor(np.log2(np.abs(x.numpy()) + 1e-30)) - bits)
+    return paddle.to_tensor((np.round(x.numpy() / step) * step).astype("float32"))
+
+
+class _Operand(paddle.autograd.PyLayer):
+    """A factor, which is rounded."""
+
+    @staticmethod
+    def forward(ctx, x):
+        return rounded(x)
+
+    @staticmethod
+    def backward(ctx, grad):
+        return grad.clone()
+
+
+class _Product(paddle.autograd.PyLayer):
+    """A product, whose gradient is a factor of two further products."""
+
+    @staticmethod
+    def forward(ctx, x):
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx, grad):
+        return rounded(grad)
+
+
+@contextmanager
+def tf32_on_cpu():
+    """Within the block, products and convolutions of float32 tensors round what they multiply, as on an A100 with TF32.
+
+    Forward and backward; float64 is not changed.
+    """
+
+    def rounding(function):
+        def computed(*args, **options):
+            args = [
+                _Operand.apply(x) if isinstance(x, paddle.Tensor) and x.dtype == paddle.float32 else x for x in args
+            ]
+            out = function(*args, **options)
+            return _Product.apply(out) if out.dtype == paddle.float32 else out
+
+        return computed
+
+    with ExitStack() as stack:
+        for name in MULTIPLYING:
+            function = getattr(paddle._C_ops, name)
+            stack.enter_context(patch.object(paddle._C_ops, name, rounding(function)))
+        for name in ("linear", "linear_v2"):
+            if hasattr(paddle._C_ops, name):
+                plain = _linear(paddle._C_ops.matmul, paddle._C_ops.add)
+                stack.enter_context(patch.object(paddle._C_ops, name, plain))
+        yield
+
+
 def _bound(emulated):
     return lambda self, *others: emulated(self, *others)
 

@@ -3,6 +3,8 @@
 import json
 import subprocess
 import sys
+from contextlib import nullcontext
+from unittest.mock import patch
 
 import numpy as np
 import paddle
@@ -15,6 +17,8 @@ from align.report.device import render
 from paddle_ugatit.backend import device
 from paddle_ugatit.layers import norm
 from paddle_ugatit.training import state
+from tests import gpu_emulation
+from tests.gpu_emulation import device_branch, tf32_on_cpu
 
 NONE = ["--config", "none"]
 
@@ -23,7 +27,7 @@ def test_a_cpu_is_proven_and_the_block_says_it(tmp_path, capsys):
     page, report = tmp_path / "device.html", tmp_path / "device.json"
     assert check.main(["--config", "demo", "--html", str(page), "--json", str(report)]) == 0
     found = json.loads(report.read_text())
-    assert [part["verdict"] for part in found["parts"]] == ["aligned"] * 5
+    assert [part["verdict"] for part in found["parts"]] == ["aligned"] * 6
     assert [run["name"] for run in found["runs"]] == ["demo"] and found["runs"][0]["measured"] == "measured"
     assert found["block"] in capsys.readouterr().out
     assert found["device"] in page.read_text() and "demo" in page.read_text()
@@ -72,6 +76,27 @@ def test_mixed_precision_is_judged_where_there_is_some(monkeypatch):
 def test_tf32_is_not_comparable_and_named(monkeypatch, capsys):
     monkeypatch.setattr(check.device_floor, "ratio", refused)
     assert check.part("forward").verdict == "not comparable"
+
+
+@pytest.mark.parametrize("branch", [nullcontext, device_branch])
+def test_tf32_in_training_is_found_and_named(branch):
+    """As on an A100, in all products and convolutions, forward and backward; float64 does not see it."""
+    with branch(), tf32_on_cpu():
+        assert device.rounded_inputs() == ["products", "convolutions"]
+        assert check.part("step").verdict == "aligned"
+        found = check.part("step in float32")
+    assert found.verdict == "diverged"
+    assert found.differing[0].startswith("products and convolutions round what they multiply (TF32)")
+    assert len(found.differing) > 50
+    with branch():
+        assert check.part("step in float32").verdict == "aligned"
+
+
+def test_tf32_in_one_direction_alone_is_found():
+    with patch.object(gpu_emulation._Operand, "forward", staticmethod(lambda ctx, x: x.clone())), tf32_on_cpu():
+        assert device.rounded_inputs() == []
+        found = check.part("step in float32")
+    assert found.verdict == "diverged" and "moment1" in found.differing[0]
 
 
 def refused():
