@@ -96,6 +96,20 @@ def test_the_mean_follows_the_face(tmp_path, weights, capsys):
     assert "smoothed 0.0" in capsys.readouterr().out
 
 
+def test_what_a_face_becomes_is_smoothed_in_its_crop(tmp_path, weights):
+    """Where another face takes the place of one, the mean of the two crops is put back, and the wall is left alone."""
+    frames = [scene(40), scene(0, 40)[:, :140]]
+    frames[1][:, :40] = GREY
+    clip = write(tmp_path / "in.avi", frames)
+    for name, options in (("plain", []), ("smooth", ["--smooth", "0.8"])):
+        assert run(weights, clip, tmp_path / f"{name}.mkv", "--faces", "--resize", 16, *options) == 0
+    plain, smooth = (read(tmp_path / f"{name}.mkv")[0] for name in ("plain", "smooth"))
+    assert (plain[0] == smooth[0]).all() and (plain[1][:, 110:] == smooth[1][:, 110:]).all()
+    middle = (slice(20, 40), slice(55, 75))  # where a crop is put back in full
+    mean = 0.8 * plain[0][middle].astype(float) + 0.2 * plain[1][middle]
+    assert np.abs(plain[1][middle] - mean).mean() > 10 > 1.5 > np.abs(smooth[1][middle] - mean).mean()
+
+
 def test_frames_without_a_face_stay_as_they_are(tmp_path, weights, capsys):
     frames = [scene(), scene(), scene(30)]
     assert run(weights, write(tmp_path / "in.avi", frames), tmp_path / "out.mkv", "--faces", "--resize", 16) == 0
