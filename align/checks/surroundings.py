@@ -70,7 +70,7 @@ def _differences() -> list[Row]:
     free = {"workers": (2, 7), "strict": (False, True), "save_freq": (5000, 2), "keep": (2, 9), "eval_every": (0, 3)}
     rows = [same("differences", one.differences(other), wanted), same("no difference", one.differences(one), {})]
     rows.append(same("harmless differences", one.harmless_differences(other), free))
-    names = ["workers", "log_freq", "print_freq", "save_freq", "keep", "keep_every", "eval_every"]
+    names = ["workers", "cache", "log_freq", "print_freq", "save_freq", "keep", "keep_every", "eval_every"]
     names += ["eval_features", "eval_weights", "strict"]
     rows.append(same("options that are free", sorted(type(one).FREE), sorted([*names, "recompute"])))
     style = type(TRAINING["stylegan2"].small).FREE
