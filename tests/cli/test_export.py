@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from paddle_ugatit import ResnetGenerator, formats, weights
+from paddle_ugatit import formats, weights
 from paddle_ugatit.cli import export, export_networks, translate
 from paddle_ugatit.data.images import read_image
 from paddle_ugatit.deploy import check, compressed, exports, onnx_file, picture, rules, ugatit
@@ -16,17 +16,7 @@ from paddle_ugatit.layers.reflection_pad import ReflectionPad2D
 from paddle_ugatit.layers.upsample import Upsample
 from paddle_ugatit.weights import load_networks
 from paddle_ugatit.weights.pretrained import pretrained
-
-
-def generator(seed, light=True, ch=4):
-    network = ResnetGenerator(3, 3, ngf=ch, n_blocks=1, light=light, img_size=16)
-    rng = np.random.default_rng(seed)
-    for parameter in network.parameters():
-        kernel = (
-            parameter.ndim == 4 and parameter.shape[0] > 1
-        )  # around 0, so that the tanh in the end is not at its limits
-        parameter.set_value(rng.normal(0 if kernel else 0.2, 0.3, parameter.shape).astype("float32"))
-    return network
+from tests.deploy.deployed import generator
 
 
 def write(path, **networks):
