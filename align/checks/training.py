@@ -131,6 +131,8 @@ def _entries(system, arguments):
         config = _config(name, arguments)
         for result in lockstep(config, arguments.steps, arguments.seed, system=system, causes=True, name=name):
             yield result
+            if result["verdict"] == "not comparable":
+                return
             aligned = aligned and result["verdict"] == "aligned"
     if arguments.lockstep or not aligned:
         return

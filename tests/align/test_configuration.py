@@ -151,7 +151,7 @@ def test_pytorchs_side_takes_nothing_else_from_the_port():
             names = [node.module] if isinstance(node, ast.ImportFrom) else []
             names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             found |= {(path.name, name) for name in names if name and name.startswith("paddle_ugatit")}
-    outside = {"real_weights.py", "make_checkpoint.py"}  # files that read and write a user's checkpoint
+    outside = {"real_weights.py", "make_checkpoint.py", "mtcnn.py"}  # files that read or write checkpoints of others
     rest = {(name, module) for name, module in found if name not in outside}
     assert rest and {module for _, module in rest} <= SHARED.keys()
 

@@ -11,7 +11,7 @@ from PIL import Image
 from paddle_ugatit.cli import export, export_page, translate
 from paddle_ugatit.deploy.page import ORT_VERSION
 from tests.deploy.browser import CHROMIUM, Browser
-from tests.deploy.test_page import IDLE, given, shown
+from tests.deploy.test_offline_page import IDLE, given, shown
 
 ROOT = Path(__file__).resolve().parents[2]
 # The folder that `npm install onnxruntime-web` makes in the project, or another one.

@@ -25,6 +25,14 @@ def no_ffmpeg(monkeypatch):
     monkeypatch.setattr(sound, "program", lambda: None)
 
 
+@pytest.fixture(autouse=True)
+def heard():
+    """A process that a shell has put into the background would ignore Ctrl-C."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def test_a_truncated_clip_is_translated_as_far_as_it_goes(tmp_path, weights, capsys):
     whole = write(tmp_path / "in.mkv", faces(12)).read_bytes()
     (tmp_path / "cut.mkv").write_bytes(whole[: len(whole) * 2 // 3])
