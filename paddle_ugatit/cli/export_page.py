@@ -9,6 +9,7 @@ from paddle_ugatit.backend.errors import InputError, UsageError
 from paddle_ugatit.backend.progress import size
 from paddle_ugatit.cli import command
 from paddle_ugatit.deploy.exports import export_generator, write_proved
+from paddle_ugatit.deploy.onnx_file import nbytes_of
 from paddle_ugatit.deploy.page import LARGEST, ORT_VERSION, BrowserRuntime, PageFacts, page, read_runtime
 from paddle_ugatit.formats.atomic import replacing
 from paddle_ugatit.inference.translate import SMALLEST
@@ -59,15 +60,15 @@ def write_page(
     """
     exported = export_generator(network, picture=True, kind=arguments.weights_as)
     exported.graph.metadata |= {"direction": arguments.direction, "sha256": digest}
+    if (nbytes := nbytes_of(exported.graph)) > MOST:
+        raise InputError(
+            f"{arguments.page}: a browser cannot hold a network of {size(nbytes)}, at most {size(MOST)}: "
+            "use a light model, or --weights-as float16 or int8"
+        )
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "network.onnx")
         proof = write_proved(file, exported)
         model = file.read_bytes()
-    if len(model) > MOST:
-        raise InputError(
-            f"{arguments.page}: a browser cannot hold a network of {size(len(model))}, at most {size(MOST)}: "
-            "use a light model, or --weights-as float16 or int8"
-        )
     known = network.img_size or _SIDE
     if network.light:
         known = arguments.size or (_SMALL if arguments.weights in PRETRAINED else known)

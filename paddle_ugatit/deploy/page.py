@@ -64,8 +64,9 @@ def page(model: bytes, facts: PageFacts, runtime: BrowserRuntime, title: str, ab
     (1,1,h,w). A full network takes its own size alone; for a light one the page offers SIDES. `about` stands at the
     foot of the page.
     """
-    sides = sorted({side for side in SIDES if facts.light} | {min(facts.side, LARGEST) if facts.light else facts.side})
+    sides = [facts.side]
     if facts.light:
+        sides = sorted({*SIDES, min(facts.side, LARGEST)})
         advice = "Leave some room around the hair, and turn a tilted photo upright first."
     else:
         advice = f"It takes pictures of {facts.side} by {facts.side} pixels."
