@@ -90,6 +90,7 @@ SAVINGS = {
     "Winograd's tiles": _way("tiles"),
     "borders and upsampling within the convolution": _way("fused"),
     "last layer by scattering": _way("scattered"),
+    "weights' gradients from gathered pixels": _way("gathered"),
     "one product for small maps under large weights": _way("unfolded"),
     "small maps reflected by products": slices,
     "tiles kept for the backward pass": tiles_cut_anew,

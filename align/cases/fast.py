@@ -60,17 +60,18 @@ CASES = [
     plain_case(
         "discriminator", lambda L: L.Discriminator(3, ndf=4, n_layers=5), [(2, 3, 32, 32)], _MODEL, "Discriminator"
     ),
-    # Winograd's tiles: 4x4 pixels of 64 outputs or more, of 128 inputs or more, in runs of 64 channels.
-    _conv("tiles-even", (2, 128, 10, 18), 64),
-    _conv("tiles-odd", (1, 130, 14, 6), 64),  # 3 tiles by 1; 130 channels are no multiple of a run
-    _conv("tiles-one", (3, 128, 6, 6), 64),
+    # Winograd's tiles: 4x4 pixels, for enough pixels and channels, in runs of up to 128 channels.
+    _conv("tiles-even", (2, 64, 18, 34), 64),
+    _conv("tiles-odd", (16, 129, 14, 6), 64),  # 3 tiles by 1; 129 channels make three runs
+    _conv("tiles-one", (64, 64, 6, 6), 64),
     _conv("tiles-large", (1, 128, 98, 98), 64),  # beyond the size whose tiles are kept for the backward pass
-    _conv("tiles-not-by-height", (1, 128, 9, 10), 64),
-    _conv("tiles-not-by-width", (1, 128, 10, 9), 64),
-    _conv("tiles-not-by-outputs", (1, 128, 10, 10), 63),
-    _conv("tiles-not-by-inputs", (1, 127, 10, 10), 64),
-    _conv("tiles-not-by-stride", (1, 128, 10, 10), 64, stride=2),
-    _conv("tiles-not-by-kernel", (1, 128, 10, 10), 64, kernel=1),
+    _conv("tiles-not-by-height", (1, 64, 33, 34), 64),
+    _conv("tiles-not-by-width", (1, 64, 34, 33), 64),
+    _conv("tiles-not-by-pixels", (1, 192, 18, 30), 192),
+    _conv("tiles-not-by-outputs", (1, 64, 34, 34), 63),
+    _conv("tiles-not-by-inputs", (1, 63, 34, 34), 64),
+    _conv("tiles-not-by-stride", (1, 64, 34, 34), 64, stride=2),
+    _conv("tiles-not-by-kernel", (1, 64, 34, 34), 64, kernel=1),
     # Few outputs: scattered; one: partial sums.
     _conv("scattered", (3, 8, 9, 7), 4),
     _conv("scattered-not-by-outputs", (3, 8, 9, 7), 5),
@@ -83,6 +84,12 @@ CASES = [
     _conv("unfolded-not-by-pixels", (2, 64, 11, 12), 64, kernel=4),
     _conv("unfolded-not-by-channels", (2, 63, 7, 7), 64, kernel=4),
     _conv("unfolded-by-stride", (1, 64, 18, 18), 64, kernel=4, stride=2),
+    # Weights' gradients from gathered pixels.
+    _conv("gathered", (2, 3, 29, 38), 8, kernel=7),
+    _conv("gathered-by-stride", (1, 3, 66, 35), 64, kernel=4, stride=2),  # the last column is under no kernel
+    _conv("gathered-not-by-pixels", (2, 3, 28, 28), 8, kernel=7),
+    _conv("gathered-not-by-outputs", (1, 3, 29, 38), 65, kernel=7),
+    _conv("gathered-not-by-kernel", (1, 3, 32, 32), 8, kernel=1),
     # Borders: products in maps of up to 16 pixels a side, in the backward pass up to 32; overlapping borders.
     _pad("border-small", (2, 3, 16, 16), 1),
     _pad("border-by-width", (2, 3, 9, 17), 3),
@@ -93,11 +100,11 @@ CASES = [
     _pad("border-overlap", (2, 3, 4, 40), 3),
     _pad("border-of-two", (2, 3, 35, 33), 2),
     # A border, and an upsampling before it, within the convolution.
-    _fused("fused", (2, 128, 8, 12)),
-    _fused("fused-with-bias", (1, 128, 8, 12), bias=True),
-    _fused("fused-not-by-size", (2, 128, 7, 8)),
-    _fused("fused-twice", (1, 128, 4, 6), upsample=True),
-    _fused("fused-twice-not-by-size", (1, 128, 3, 5), upsample=True),
+    _fused("fused", (2, 64, 16, 32)),
+    _fused("fused-with-bias", (1, 64, 32, 36), bias=True),
+    _fused("fused-not-by-size", (2, 64, 15, 36)),
+    _fused("fused-twice", (1, 32, 12, 24), upsample=True),
+    _fused("fused-twice-not-by-size", (1, 32, 13, 24), upsample=True),
     # Inputs and gradients that are views with strides.
     Case(
         "fast-border-cropped",
@@ -109,8 +116,9 @@ CASES = [
     ),
     _turned("border", lambda L: L.ReflectionPad2D(3), [(1, 3, 33, 40)], _PAD, "ReflectionPad2D"),
     _turned("border-small", lambda L: L.ReflectionPad2D(1), [(2, 3, 12, 9)], _PAD, "ReflectionPad2D"),
-    _turned("tiles", lambda L: L.Conv2D(128, 64, 3), [(1, 128, 10, 14)], _CONV, "Conv2D"),
+    _turned("tiles", lambda L: L.Conv2D(64, 64, 3), [(2, 64, 18, 34)], _CONV, "Conv2D"),
     _turned("unfolded", lambda L: L.Conv2D(64, 64, 4), [(2, 64, 9, 7)], _CONV, "Conv2D"),
+    _turned("gathered", lambda L: L.Conv2D(3, 8, 7), [(1, 3, 30, 31)], _CONV, "Conv2D"),
     _turned("scattered", lambda L: L.Conv2D(8, 4, 3), [_MAPS], _CONV, "Conv2D"),
     _turned("adailn", lambda L: L.AdaILN(8), _PAIR, _NORM, "AdaILN"),
     _turned("batch-norm", lambda L: L.BatchNorm2D(8), [_MAPS], "layers/batch_norm.py", "BatchNorm2D"),

@@ -162,7 +162,7 @@ NETWORK_CASES = [
     generator_case("generator-light-initial", light=True, revision="initial", **_SMALL),
     generator_case("generator-light-odd", (3, 3, 37, 30), light=True, **_SMALL),
     # Wide enough for layers to run fused, by Winograd convolution.
-    generator_case("generator-light-wide", (2, 3, 16, 32), light=True, ngf=32, n_blocks=1, img_size=32),
+    generator_case("generator-light-wide", (2, 3, 64, 128), light=True, ngf=16, n_blocks=1, img_size=64),
     # Activations beyond 6, where a clipped ReLU would differ.
     generator_case("generator-light-large", (2, 3, 64, 64), light=True, spike=300.0, gain=6.0, **_SMALL),
     generator_case("generator-light-eval", (2, 3, 32, 32), training=False, light=True, **_SMALL),

@@ -74,14 +74,15 @@ class _Run:
         own, conv, places = dispatch.fused, sequential.bordered_conv, []
 
         def noted(x, weight, twice=False):
-            places.append((names.get(id(weight), "?"), x.shape[2:], twice))
+            places.append((id(weight), x.shape[2:], twice))
             return conv(x, weight, twice)
 
         with patch.object(sequential, "bordered_conv", noted):
             self.worst()
         found = []
-        for wanted, (name, size, twice) in enumerate(list(places)):
-            with patch.object(dispatch, "fused", _only(own, wanted)):
+        for weight, size, twice in dict.fromkeys((weight, tuple(size), twice) for weight, size, twice in places):
+            name = names.get(weight, "?")
+            with patch.object(dispatch, "fused", _only(own, weight, twice)):
                 if (self.worst() or 0.0) > self.case.limit:
                     tiles = " by ".join(str(n // winograd.STEP) for n in size)
                     kind = "upsampling, border and convolution" if twice else "border and convolution"
@@ -90,10 +91,9 @@ class _Run:
         return found[:SHOWN] + more
 
 
-def _only(own, wanted):
-    """dispatch.fused that is true for one of the groups alone, counted as they come."""
-    count = iter(range(1_000_000))
-    return lambda x, weight: own(x, weight) and next(count) == wanted
+def _only(own, wanted, doubled):
+    """dispatch.fused that is true for the group of this weight alone, with an upsampling or without one."""
+    return lambda x, weight, twice=False: (id(weight), twice) == (wanted, doubled) and own(x, weight, twice)
 
 
 def _number(value):

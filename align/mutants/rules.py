@@ -37,6 +37,12 @@ SPEED = {  # numbers that decide how fast a result is there and not what it is: 
     "MANY",
     "SMALL_BATCH",
     "SMALL_MAP",
+    "TILED",
+    "TILED_TWICE",
+    "PER_WEIGHT",
+    "SOME",
+    "LARGE_MAP",
+    "DENSE",  # layers/fast/winograd.py: maps that are cut by matrices
     "RUN",  # layers/fast/winograd.py, with run_count: terms added at a time, which decides rounding alone
     "SUMS",  # layers/fast/scattered.py: likewise
     "_BATCH",  # metrics/kept.py: images looked at together

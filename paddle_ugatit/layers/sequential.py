@@ -41,7 +41,7 @@ def _as_one(layers: tuple[nn.Layer, ...], group: tuple[type[nn.Layer], ...], x: 
         return False
     *_, border, conv = layers
     simple = conv.spectral is None and (conv.stride, conv.padding) == (1, 0)
-    return simple and border.padding == border.after == 1 and dispatch.fused(x, conv.weight)
+    return simple and border.padding == border.after == 1 and dispatch.fused(x, conv.weight, Upsample in group)
 
 
 def _watched(layer: nn.Layer) -> bool:

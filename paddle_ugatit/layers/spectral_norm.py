@@ -30,7 +30,7 @@ def unit(x: paddle.Tensor, eps: float, added: bool = False) -> paddle.Tensor:
     """Return x / max(|x|, eps), or x / (|x| + eps) if `added`, as the public SAGAN has it: (n,) -> (n,)."""
     if added:
         return x / (paddle.sqrt((x * x).sum()) + eps)
-    if dispatch.taken("sums", x) or eps > SMALLEST:
+    if eps > SMALLEST:
         return F.normalize(x, axis=0, epsilon=eps)
     return unit_vector(x, eps)
 

@@ -18,6 +18,7 @@ from align.planting import in_force
 from paddle_ugatit.layers.fast import dispatch
 from paddle_ugatit.training import Config
 from paddle_ugatit.training import Trainer as PaddleTrainer
+from tests import tiles
 from tools import bench
 from torch_ref.training.ugatit import Trainer
 
@@ -67,7 +68,7 @@ def test_without_a_saving_the_update_is_the_same(name, monkeypatch):
     side, found = PaddleSide("float64"), []
     for patches in ([], savings.SAVINGS[name]()):
         ours = side.build(lambda _: PaddleTrainer(config), 0)
-        with in_force(patches):
+        with tiles.everywhere(), in_force(patches):
             for _, images in zip(range(2), batches(config, 0), strict=False):
                 losses = ours.step(*[side.tensor(image) for image in images])
         found.append(paddle_state(ours, losses))

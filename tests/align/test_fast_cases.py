@@ -18,7 +18,7 @@ from align.compare.torch_side import TorchSide
 from align.compare.views import Propagated, as_list
 from align.planting import run
 from paddle_ugatit.layers import norm, reflection_pad, spectral_norm
-from paddle_ugatit.layers.fast import dispatch, reflection, winograd
+from paddle_ugatit.layers.fast import dispatch, gathered, reflection, winograd
 
 # Conditions that no case on a CPU can make otherwise: the device, the dtype, graphs that need no gradient, and the
 # switches and names of ways, which tests/layers/test_fast.py tries.
@@ -30,6 +30,8 @@ ELSEWHERE = (
     "in_dynamic_mode",
     "want_",
     "stop_gradient",
+    "is_grad_enabled",
+    "learns",
     "unknown",
     "_switched_off",
     "taken(",
@@ -79,7 +81,7 @@ def noted(monkeypatch):
         seen[text].add(bool(value))
         return value
 
-    for module in (dispatch, winograd, reflection):
+    for module in (dispatch, winograd, reflection, gathered):
         before, tree = dict(vars(module)), ast.parse(inspect.getsource(module))
         noting = Noted(module.__name__.rpartition(".")[2])
         code = compile(ast.fix_missing_locations(noting.visit(tree)), module.__file__, "exec")

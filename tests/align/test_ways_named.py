@@ -37,7 +37,7 @@ def _off(x, weight, stride=1):
 def test_a_fault_in_a_fused_group_names_the_group(check):
     verdict, cause = cause_of("generator-light-wide", check, sequential, "bordered_conv", _off_if_doubled)
     assert verdict == "diverged" and cause.startswith("the faster way 'fused' at UpBlock2.2 (upsampling, border")
-    assert cause.count(";") == 0 and "4x8, tiles 1 by 2" in cause
+    assert cause.count(";") == 1 and "16x32, tiles 4 by 8" in cause
 
 
 def test_a_fault_in_the_tiles_of_a_convolution_names_them():

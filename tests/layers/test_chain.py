@@ -18,21 +18,17 @@ from align.compare.torch_side import TorchSide
 from paddle_ugatit.backend.compat import default_dtype
 from paddle_ugatit.layers import sequential
 from paddle_ugatit.layers.convolution import Conv2D
-from paddle_ugatit.layers.fast import dispatch, winograd
+from paddle_ugatit.layers.fast import winograd
 from paddle_ugatit.layers.reflection_pad import ReflectionPad2D
 from paddle_ugatit.layers.sequential import Sequential
 from paddle_ugatit.layers.spectral_norm import spectral_norm
 from paddle_ugatit.layers.upsample import Upsample
+from tests import tiles
 
 pytestmark = pytest.mark.cpu_path
 
 DOUBLE = ("float64",)  # so narrow that in float32 the tiles' rounding stands out
 NARROW = generator_case("narrow", (2, 3, 16, 32), light=True, ngf=4, n_blocks=1, img_size=32)
-
-
-def narrow():
-    """Tiles for narrow layers, too."""
-    return patch.object(dispatch, "MANY", 4)
 
 
 def layers(*before, outputs=5, bias=False, **options):
@@ -56,7 +52,7 @@ def results(run, given, shape=(2, 8, 8, 12)):
 def test_as_one_is_one_by_one(before, bias):
     given = layers(*before, bias=bias)
     wanted = results(nn.Sequential(*given), given)
-    with narrow(), patch.object(sequential, "bordered_conv", wraps=sequential.bordered_conv) as as_one:
+    with tiles.everywhere(), patch.object(sequential, "bordered_conv", wraps=sequential.bordered_conv) as as_one:
         found = results(Sequential(*given), given)
     as_one.assert_called_once()
     for one, other in zip(wanted, found, strict=True):
@@ -79,7 +75,7 @@ WATCHES = {
 def test_watched_layers_run_by_themselves(watch, place):
     given = layers(Upsample(), ReflectionPad2D(1))
     WATCHES[watch](given[place])
-    with narrow(), patch.object(sequential, "bordered_conv", wraps=sequential.bordered_conv) as as_one:
+    with tiles.everywhere(), patch.object(sequential, "bordered_conv", wraps=sequential.bordered_conv) as as_one:
         results(Sequential(*given), given)
     # Of a watched enlargement, border and convolution are one still.
     assert [call.kwargs["twice"] for call in as_one.call_args_list] == [False] * (place == 0)
@@ -114,27 +110,43 @@ def test_others_run_one_by_one(given):
     x = paddle.rand([1, 8, 8, 12]).astype(given[-1].parameters()[0].dtype if given[-1].parameters() else "float32")
     for layer in given:
         layer.eval()
-    with narrow(), patch.object(sequential, "bordered_conv") as as_one:
+    with tiles.everywhere(), patch.object(sequential, "bordered_conv") as as_one:
         assert np.array_equal(Sequential(*given)(x).numpy(), nn.Sequential(*given)(x).numpy())
     as_one.assert_not_called()
 
 
 @pytest.mark.parametrize("size", [(8, 10), (7, 8)])
 def test_maps_that_no_tile_fits_run_one_by_one(size):
-    with narrow(), patch.object(sequential, "bordered_conv") as as_one:
+    with tiles.everywhere(), patch.object(sequential, "bordered_conv") as as_one:
         Sequential(*layers(ReflectionPad2D(1)))(paddle.rand([1, 8, *size], "float64"))
     as_one.assert_not_called()
 
 
 def test_too_small_a_map_is_refused():
-    with narrow(), pytest.raises(ValueError, match="cannot reflect"):
+    with tiles.everywhere(), pytest.raises(ValueError, match="cannot reflect"):
         Sequential(*layers(ReflectionPad2D(1)))(paddle.rand([1, 8, 1, 4], "float64"))
+
+
+_untiled = winograd._untiled
+
+
+def without_border(tiles, b, shape, border):
+    """_untiled that drops what arrives at the border."""
+    if border is None:
+        return _untiled(tiles, b, shape, None)
+    larger = [*shape[:2], shape[2] + 2, shape[3] + 2]
+    return _untiled(tiles, b, larger, None)[:, :, 1:-1, 1:-1].contiguous()
 
 
 FAULTS = {  # name -> (what is patched, where it shows)
     "border repeated instead of reflected": (patch.dict(winograd.BORDERS, reflect=1), "forward"),
     "border reflected instead of repeated": (patch.dict(winograd.BORDERS, replicate=2), "forward"),
-    "border's gradient lost": (patch.object(winograd, "_take_borders", lambda *_: None), "backward"),
+    "border's gradient lost": (patch.object(winograd, "_untiled", without_border), "backward"),
+    "border's gradient lost, large maps": (
+        patch.multiple(winograd, DENSE=0, _take_borders=lambda *_: None),
+        "backward",
+    ),
+    "border never filled, large maps": (patch.multiple(winograd, DENSE=0, _fill_borders=lambda *_: None), "forward"),
 }
 
 
@@ -145,7 +157,7 @@ def reference():
 
 @pytest.mark.parametrize("check", ["forward", "backward"])
 def test_the_harness_compares_the_whole(reference, check):
-    with narrow():
+    with tiles.everywhere():
         entry = check_case(NARROW, reference, check, DOUBLE)
     assert entry["verdict"] == "aligned"
     rows = [row for row in entry["rows"] if row["view"] == "whole"]
@@ -157,7 +169,7 @@ def test_the_harness_compares_the_whole(reference, check):
 @pytest.mark.parametrize("name", FAULTS)
 def test_a_fault_of_the_whole_alone_is_found(reference, name):
     plant, check = FAULTS[name]
-    with narrow(), plant:
+    with tiles.everywhere(), plant:
         entry = check_case(NARROW, reference, check, DOUBLE, causes=True)
     assert entry["verdict"] == "diverged" and entry["blamed"]["view"] == "whole"
     assert ", run as a whole" in entry["blamed"]["message"]
@@ -169,19 +181,19 @@ def test_a_model_that_does_not_repeat_itself_is_still_no_answer(reference):
     def drifting(self, x):
         return forward(self, x) * (1 + 1e-3 * next(times))
 
-    with narrow(), patch.object(Conv2D, "forward", drifting):
+    with tiles.everywhere(), patch.object(Conv2D, "forward", drifting):
         entry = check_case(NARROW, reference, "forward", DOUBLE)
     assert entry["verdict"] == "not comparable" and "does not repeat itself" in entry["note"]
 
 
 def test_lockstep():
     config = dataclasses.replace(SMALL, ch=4, light=True)
-    with narrow(), patch.object(sequential, "bordered_conv", wraps=sequential.bordered_conv) as as_one:
+    with tiles.everywhere(), patch.object(sequential, "bordered_conv", wraps=sequential.bordered_conv) as as_one:
         entries = list(lockstep(config, 4))
         assert as_one.called
     assert [entry["verdict"] for entry in entries] == ["aligned"] * 4
     for plant, _ in FAULTS.values():
-        with narrow(), plant:
+        with tiles.everywhere(), plant:
             *_, last = lockstep(config, 2)
         assert last["verdict"] == "diverged"
 

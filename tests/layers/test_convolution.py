@@ -14,6 +14,7 @@ from align.compare.torch_side import TorchSide
 from paddle_ugatit.backend.compat import copied_transpose
 from paddle_ugatit.layers.convolution import Conv2D, convolve
 from paddle_ugatit.layers.fast import dispatch, winograd
+from paddle_ugatit.layers.fast.gathered import gathered_conv
 from paddle_ugatit.layers.fast.scattered import scattered_conv
 from paddle_ugatit.layers.fast.unfolded import unfolded_conv
 
@@ -40,19 +41,23 @@ def assert_close(found, wanted, tolerance=1e-13):
             assert np.abs(one - other).max() <= tolerance * np.abs(other).max()
 
 
+@pytest.mark.parametrize("dense", [0, 32], ids=["cut by unfolding", "cut by matrices"])
 @pytest.mark.parametrize("frozen", [(), ("x",), ("weight",), ("x", "weight")], ids=str)
 @pytest.mark.parametrize("shape", [(1, 5, 6, 6), (3, 130, 10, 18)], ids=str)  # one tile, and several runs of channels
-def test_winograd(shape, frozen):
+def test_winograd(shape, frozen, dense, monkeypatch):
+    monkeypatch.setattr(winograd, "DENSE", dense)
     x, weight = normal(*shape), normal(7, shape[1], 3, 3, seed=1)
     assert_close(results(winograd.winograd_conv, x, weight, frozen), results(F.conv2d, x, weight, frozen))
 
 
+@pytest.mark.parametrize("dense", [0, 32], ids=["cut by unfolding", "cut by matrices"])
 @pytest.mark.parametrize("kept", [0, 1 << 20])
 @pytest.mark.parametrize("frozen", [(), ("x",), ("weight",)], ids=str)
 @pytest.mark.parametrize("border", winograd.BORDERS)
 @pytest.mark.parametrize("shape", [(1, 5, 4, 4), (3, 130, 8, 16)], ids=str)
-def test_winograd_with_a_border(shape, border, frozen, kept, monkeypatch):
+def test_winograd_with_a_border(shape, border, frozen, kept, dense, monkeypatch):
     monkeypatch.setattr(winograd, "KEPT", kept)
+    monkeypatch.setattr(winograd, "DENSE", dense)
     x, weight = normal(*shape), normal(7, shape[1], 3, 3, seed=1)
     wanted = results(lambda x, weight: F.conv2d(F.pad(x, [1] * 4, border), weight), x, weight, frozen)
     assert_close(results(lambda x, w: winograd.bordered_winograd_conv(x, w, border), x, weight, frozen), wanted)
@@ -72,6 +77,15 @@ def test_scattered(frozen):
 
 
 @pytest.mark.parametrize("frozen", [(), ("x",), ("weight",)], ids=str)
+@pytest.mark.parametrize(("kernel", "stride"), [(4, 1), (4, 2), (3, 3)])
+@pytest.mark.parametrize("batch", [1, 2])
+def test_gathered(batch, kernel, stride, frozen):
+    x, weight = normal(batch, 5, 11, 9), normal(3, 5, kernel, kernel, seed=1)
+    wanted = results(lambda x, weight: F.conv2d(x, weight, stride=stride), x, weight, frozen)
+    assert_close(results(lambda x, weight: gathered_conv(x, weight, stride), x, weight, frozen), wanted)
+
+
+@pytest.mark.parametrize("frozen", [(), ("x",), ("weight",)], ids=str)
 @pytest.mark.parametrize(("kernel", "stride"), [(4, 1), (4, 2), (1, 1)])
 def test_unfolded(kernel, stride, frozen):
     x, weight = normal(2, 5, 8, 6), normal(3, 5, kernel, kernel, seed=1)
@@ -83,8 +97,10 @@ def test_unfolded(kernel, stride, frozen):
 @pytest.mark.parametrize(
     ("shape", "weight_shape", "stride", "way"),
     [
-        ((1, 128, 10, 14), (64, 128, 3, 3), 1, "winograd"),
-        ((1, 128, 14, 16), (64, 128, 3, 3), 1, None),  # 4 does not divide the output
+        ((1, 64, 34, 34), (64, 64, 3, 3), 1, "winograd"),
+        ((4, 32, 34, 34), (16, 32, 3, 3), 1, "winograd"),
+        ((1, 64, 34, 32), (64, 64, 3, 3), 1, None),  # 4 does not divide the output
+        ((1, 256, 18, 18), (256, 256, 3, 3), 1, None),  # the weight is too large for so few pixels
         ((1, 128, 34, 34), (64, 128, 3, 3), 2, None),
         ((1, 128, 10, 14), (64, 128, 3, 3), 2, "unfolded"),
         ((2, 128, 10, 10), (64, 128, 3, 3), 2, "unfolded"),
@@ -113,10 +129,19 @@ def test_the_way_taken(shape, weight_shape, stride, way):
     [
         (lambda L: L.Conv2D(256, 256, 3, bias=False), (1, 256, 34, 34)),
         (lambda L: L.Conv2D(128, 64, 3, bias=False), (2, 128, 34, 34)),
+        (lambda L: L.Conv2D(64, 64, 3, bias=False), (1, 64, 34, 34)),
+        (lambda L: L.Chain(L.Upsample(), L.ReflectionPad2D(1), L.Conv2D(16, 16, 3, bias=False)), (1, 16, 32, 32)),
         (lambda L: L.Conv2D(64, 3, 7, bias=False), (1, 64, 38, 38)),
         (lambda L: L.Conv2D(256, 512, 4), (2, 256, 6, 6)),
     ],
-    ids=["winograd", "winograd, few channels", "scattered", "unfolded"],
+    ids=[
+        "winograd",
+        "winograd, fewer channels",
+        "winograd, 64 channels",
+        "winograd, 16 channels",
+        "scattered",
+        "unfolded",
+    ],
 )
 def test_float32_keeps_to_the_floor(build, shape):
     """Of the harness, at real widths: as accurate as a sum of that many terms in any other order."""
@@ -129,9 +154,9 @@ def test_float32_keeps_to_the_floor(build, shape):
 
 @pytest.mark.cpu_path
 def test_the_layer_takes_it():
-    layer = Conv2D(128, 64, 3)
+    layer = Conv2D(64, 64, 3)
     with patch.object(winograd, "winograd_conv", wraps=winograd.winograd_conv) as by_winograd:
-        layer(paddle.rand([1, 128, 6, 6]))
+        layer(paddle.rand([1, 64, 34, 34]))
     assert by_winograd.called
 
 

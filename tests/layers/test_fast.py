@@ -14,6 +14,7 @@ from paddle_ugatit.layers.batch_norm import BatchNorm2D
 from paddle_ugatit.layers.fast import channels, dispatch, leaky_relu, reflection, statistics, unfolded, winograd
 from paddle_ugatit.models.sagan import SAGANDiscriminator
 from paddle_ugatit.models.ugatit import Discriminator, ResnetGenerator
+from tests import tiles
 
 pytestmark = pytest.mark.cpu_path
 
@@ -27,6 +28,7 @@ WHERE = {
     "tiles": [(winograd._WinogradConv, "apply")],
     "scattered": [(dispatch, "scattered_conv")],
     "unfolded": [(unfolded._UnfoldedConv, "apply")],
+    "gathered": [(dispatch, "gathered_conv")],
     "partial sums": [(dispatch, "partial_sums_conv")],
     "fused": [(sequential, "bordered_conv")],
 }
@@ -48,7 +50,8 @@ def numbers(ways=None):
     """Outputs, gradients and state of all networks after a pass, with these ways switched off; None: with all on."""
     found = []
     with ExitStack() as stack:
-        for name, value in (("MANY", 4), ("SMALL_BATCH", 64)):
+        stack.enter_context(tiles.everywhere())
+        for name, value in (("MANY", 4), ("SMALL_BATCH", 64), ("LARGE_MAP", 65)):
             stack.enter_context(patch.object(dispatch, name, value))
         if ways is not None:
             stack.enter_context(layers.plain(*ways))
@@ -155,6 +158,7 @@ def test_views_with_strides_are_taken(how, ways):
         return image.numpy(), x.grad.numpy()
 
     with ExitStack() as stack:
+        stack.enter_context(tiles.everywhere())
         stack.enter_context(patch.object(dispatch, "MANY", 4))
         if ways is not None:
             stack.enter_context(layers.plain(*ways))

@@ -15,6 +15,7 @@ import paddle
 from paddle_ugatit.backend import device
 from paddle_ugatit.backend.mixed import autocasting
 from paddle_ugatit.layers.fast import winograd
+from paddle_ugatit.layers.fast.gathered import gathered_conv
 from paddle_ugatit.layers.fast.scattered import partial_sums_conv, scattered_conv
 from paddle_ugatit.layers.fast.unfolded import unfolded_conv
 
@@ -27,11 +28,16 @@ WAYS = {
     "tiles": "3x3 convolutions by Winograd's tiles",
     "scattered": "convolutions with few outputs by scattering",
     "unfolded": "convolutions of small maps by one product for the whole batch",
+    "gathered": "gradients of convolutions with some outputs by products of gathered pixels",
     "partial sums": "convolutions with one output in partial sums, which keeps a digit in float32",
     "fused": "a reflected border, and an upsampling before it, within the convolution that follows",
 }
-MANY, FEW = 64, 4  # channels
+MANY, SOME, FEW = 64, 64, 4  # channels
+# Of Winograd's tiles, plainly and after an upsampling: pixels of the batch's maps, and those times the harmonic sum of
+# the channels, from which they are faster; and pixels for each of that sum, below which the weights take too long.
+TILED, TILED_TWICE, PER_WEIGHT = (512, 1 << 15), (256, 5 << 10), 4
 SMALL_BATCH = 128  # output pixels of a batch up to which `unfolded` is faster
+LARGE_MAP = 512  # output pixels of a map from which `gathered` is faster
 SMALL_MAP = 16  # longer side up to which a map is reflected by products; twice that in the backward pass
 
 _switched_off: set[str] = set()
@@ -89,21 +95,26 @@ def convolution(x: paddle.Tensor, weight: paddle.Tensor, stride: int, padding: i
     outputs, inputs, kernel, _ = weight.shape
     if outputs == 1:
         return partial_sums_conv if taken("partial sums", x) else None
-    if stride == 1 and _tiles_suit(weight, *(n - 2 for n in size)) and taken("tiles", x):
+    if stride == 1 and _tiles_suit(weight, batch, size[0] - 2, size[1] - 2) and taken("tiles", x):
         return winograd.winograd_conv
     if stride == 1 and kernel > 1 and outputs <= FEW and inputs >= 2 * FEW and taken("scattered", x):
         return scattered_conv
     height, width = ((n - kernel) // stride + 1 for n in size)
     small = batch * height * width <= SMALL_BATCH and min(inputs, outputs) >= MANY
-    return unfolded_conv if small and taken("unfolded", x) else None
+    if small and taken("unfolded", x):
+        return unfolded_conv
+    suits = kernel > 1 and outputs <= SOME and height * width >= LARGE_MAP
+    learns = paddle.is_grad_enabled() and not weight.stop_gradient
+    return gathered_conv if suits and learns and taken("gathered", x) else None
 
 
-def fused(x: paddle.Tensor, weight: paddle.Tensor) -> bool:
+def fused(x: paddle.Tensor, weight: paddle.Tensor, twice: bool = False) -> bool:
     """Return whether a reflected border of one pixel is fused with the 3x3 convolution that follows.
 
-    x (B,in,H,W), weight (out,in,3,3).
+    x (B,in,H,W), weight (out,in,3,3). With `twice`, the map is doubled before.
     """
-    return _tiles_suit(weight, *x.shape[2:]) and taken("tiles", x) and taken("fused", x)
+    batch, _, height, width = x.shape
+    return _tiles_suit(weight, batch, height, width, twice) and taken("tiles", x) and taken("fused", x)
 
 
 def mirrored(height: int, width: int, limit: int = 1) -> bool:
@@ -111,9 +122,12 @@ def mirrored(height: int, width: int, limit: int = 1) -> bool:
     return max(height, width) <= limit * SMALL_MAP
 
 
-def _tiles_suit(weight: paddle.Tensor, height: int, width: int) -> bool:
-    """Return whether Winograd's tiles suit this weight (out,in,k,k) and an output of this height and width."""
+def _tiles_suit(weight: paddle.Tensor, batch: int, height: int, width: int, twice: bool = False) -> bool:
+    """Return whether Winograd's tiles suit this weight (out,in,k,k) and maps of this height and width."""
     outputs, inputs, kernel, _ = weight.shape
-    # With fewer inputs, the sums are so short that Winograd's rounding error in float32 would dominate.
-    fits = not (height % winograd.STEP or width % winograd.STEP)
-    return kernel == 3 and outputs >= MANY and inputs >= 2 * MANY and fits
+    if kernel != 3 or height % winograd.STEP or width % winograd.STEP:
+        return False
+    # The products grow with the channels multiplied, cutting into tiles with those added.
+    pixels, channels = batch * height * width, inputs * outputs / (inputs + outputs)
+    least, work = TILED_TWICE if twice else TILED
+    return pixels >= max(least, PER_WEIGHT * channels) and pixels * channels >= work

@@ -1,9 +1,12 @@
 """Convolutions with few output channels, by scattering or in partial sums."""
 
 import math
+from typing import Any
 
 import paddle
 import paddle.nn.functional as F
+
+from paddle_ugatit.backend.compat import copied_transpose
 
 SUMS = 64  # partial sums at most
 
@@ -15,8 +18,7 @@ def scattered_conv(x: paddle.Tensor, weight: paddle.Tensor, stride: int = 1) -> 
     the map as it is, where Paddle's convolution first copies each pixel k*k times for all inputs: 5 times as fast for
     the generator's last layer.
     """
-    *_, kernel = weight.shape
-    return F.conv2d_transpose(x, weight.transpose([1, 0, 2, 3]).flip([2, 3]), padding=kernel - 1)
+    return _ScatteredConv.apply(x, weight)
 
 
 def run_count(terms: int) -> int:
@@ -34,3 +36,27 @@ def partial_sums_conv(x: paddle.Tensor, weight: paddle.Tensor, stride: int = 1) 
     groups = run_count(channels)
     weight = weight.reshape([groups, channels // groups, height, width])
     return F.conv2d(x, weight, stride=stride, groups=groups).sum(1, keepdim=True)
+
+
+class _ScatteredConv(paddle.autograd.PyLayer):
+    @staticmethod
+    def forward(ctx: Any, x: paddle.Tensor, weight: paddle.Tensor) -> paddle.Tensor:
+        ctx.wanted = not x.stop_gradient, not weight.stop_gradient
+        ctx.save_for_backward(x, weight)
+        return F.conv2d_transpose(x, weight.transpose([1, 0, 2, 3]).flip([2, 3]), padding=weight.shape[2] - 1)
+
+    @staticmethod
+    def backward(ctx: Any, grad: paddle.Tensor) -> tuple[paddle.Tensor | None, paddle.Tensor | None]:
+        x, weight = ctx.saved_tensor()
+        want_x, want_weight = ctx.wanted
+        outputs, inputs, kernel, _ = weight.shape
+        columns = F.unfold(grad, kernel, 1, kernel - 1)  # (B,out k k,H W), for both gradients
+        grad_x = grad_weight = None
+        if want_weight:  # with the larger factor first, of which Paddle's own gradient would transpose the other
+            turned = paddle.matmul(columns, x.reshape([x.shape[0], inputs, -1]), transpose_y=True).sum(0)
+            turned = copied_transpose(turned.reshape([outputs, kernel, kernel, inputs]), [0, 3, 1, 2])
+            grad_weight = turned.flip([2, 3])
+        if want_x:
+            turned = copied_transpose(weight.flip([2, 3]), [1, 0, 2, 3]).reshape([inputs, -1])
+            grad_x = paddle.matmul(turned, columns).reshape(x.shape)
+        return grad_x, grad_weight
