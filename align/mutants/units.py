@@ -151,7 +151,7 @@ def about(unit: Unit) -> list[str]:
     if unit.check == "round_trip":
         return [conversion.about(unit.case)]
     if unit.check == "around":
-        return [f"{PACKAGE}/training/{PARTS[unit.case][0]}.py"]
+        return [f"{PACKAGE}/{PARTS[unit.case][0]}.py"]
     if unit.check == "mixed" and unit.case in MIXED_STEPS:
         return [f"{PACKAGE}/{MIXED_STEPS[unit.case][0]}"]
     if unit.check in ("run", "training"):
