@@ -7,9 +7,11 @@ the other side of a ReLU's zero; what PyTorch's autocast errs, imitated in the s
 import dataclasses
 import io
 import math
+import tempfile
 import time
 from contextlib import contextmanager, nullcontext, redirect_stdout
 from functools import lru_cache, partial
+from pathlib import Path
 from unittest.mock import patch
 
 import numpy as np
@@ -18,6 +20,7 @@ import torch
 
 from align.cases import TRAINING
 from align.cases.mixed import HALVES, SYSTEMS
+from align.checks.endings import ending_run
 from align.compare.autocast import autocasting_on_cpu
 from align.compare.mixed_side import UNITS, MixedPaddleSide
 from align.compare.paddle_side import PaddleSide
@@ -107,6 +110,20 @@ def scaler_rows():
             other.restore(state)
             rows.append(same(f"{amp} has no state", other.state(), {}))
     return rows
+
+
+def resumed_rows():
+    """Return the rows of a run in float16 that is resumed: it goes on with the scale of its loss."""
+    case, rows = TRAINING["adain"], []
+    config = dataclasses.replace(case.small, amp="float16", iteration=2, save_freq=1)
+    with tempfile.TemporaryDirectory() as folder, _imitated(OVERFLOWING):
+        runs = [ending_run(Path(folder), config) for _ in range(2)]
+        runs[0].train()
+        fresh = runs[1].system.precision.state()
+        runs[1].resume()
+        states = [run.system.precision.state() for run in runs]
+    rows.append(same("scale of the loss", states[1], states[0]))
+    return [*rows, same("which is not the first one", fresh["amp scale"] > states[0]["amp scale"], True)]
 
 
 def recompute_rows():
@@ -244,6 +261,7 @@ def _row(stage, error, limit, half):
 
 PARTS = {  # name -> the file that it is about, its rows
     "the scale of the loss": ("training/precision.py", scaler_rows),
+    "a resumed run": ("training/loop.py", resumed_rows),
     "recomputed blocks": ("layers/recompute.py", recompute_rows),
     **{
         f"step of {system} in {half}": (f"training/{system}.py", partial(step_rows, system, half))

@@ -1,4 +1,4 @@
-"""Parts that no case of a layer shows: the vectors of spectral norms, and StyleGAN2's augmentation."""
+"""Parts that no case of a layer shows: vectors of spectral norms, losses of large logits, StyleGAN2's augmentation."""
 
 import copy
 from contextlib import nullcontext
@@ -9,12 +9,14 @@ import torch
 
 from align.compare.values import same, told
 from align.compare.verdict import Row
+from paddle_ugatit import losses
 from paddle_ugatit.backend.compat import default_dtype
 from paddle_ugatit.layers.convolution import Conv2D
 from paddle_ugatit.layers.fast.dispatch import plain
 from paddle_ugatit.layers.linear import Linear
 from paddle_ugatit.layers.spectral_norm import iterating_spectral_norm, spectral_norm
 from paddle_ugatit.training.augment import AUGMENTATIONS, COUNT, augment
+from torch_ref import losses as torch_losses
 from torch_ref.training.augment import augment as torch_augment
 
 SIZE = 40  # of augmented images; at 16 pixels a ninth is rounded as an eighth is
@@ -78,6 +80,26 @@ def _gradient(make, training: bool, between: bool) -> np.ndarray:
             layer(x)
     (out * out).sum().backward()
     return layer.weight_orig.grad.numpy()
+
+
+def loss_rows() -> list[Row]:
+    """Return the rows of losses for logits as far from 0 as those of a discriminator that has learnt."""
+    rng, rows = np.random.default_rng(0), []
+    one, other = (20 * rng.standard_normal((3, 5)) for _ in range(2))
+    calls = [("hinge", (one, side)) for side in (1, -1)]
+    calls += [("hinge_discriminator_loss", (one, other, *sign)) for sign in ((), (1,), (-1,))]
+    calls += [("hinge_generator_loss", (one, *sign)) for sign in ((), (1,), (-1,))]
+    calls += [("least_squares", (one, target)) for target in (0, 1)] + [("least_squares", (one, other))]
+    calls += [("cross_entropy", (one, target)) for target in (0, 1)] + [("l1", (one, other))]
+    calls += [("wasserstein", (one, side)) for side in (1, -1)]
+    for name, given in calls:
+        found, wanted = (
+            getattr(side, name)(*(tensor(a) if isinstance(a, np.ndarray) else a for a in given)).item()
+            for side, tensor in ((losses, paddle.to_tensor), (torch_losses, torch.tensor))
+        )
+        note = "" if abs(found - wanted) <= 1e-12 * abs(wanted) else f"is {found}, not {wanted}"
+        rows.append(told(f"{name} {', '.join(str(a) for a in given if not isinstance(a, np.ndarray))}", note))
+    return rows
 
 
 def augmentation_rows() -> list[Row]:

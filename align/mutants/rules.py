@@ -60,6 +60,7 @@ WRITING = {"keep", "keep_every", "log_freq", "print_freq", "save_freq"}  # optio
 WRITING |= {"PUBLISHED", "REWARDS", "SCHEMA", "_SOURCE"}  # texts and numbers that reports quote
 WRITING |= {"_FRAMES"}  # of a picture for a note
 WRITING |= {"_GAP", "_LABEL"}  # of pictures for a reader, in pixels
+WRITING |= {"shown"}  # training: the losses beside a progress bar
 LIMITS = {
     "LEAST",
     "AMP",
