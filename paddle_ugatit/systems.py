@@ -19,6 +19,7 @@ if TYPE_CHECKING:  # Paddle is not installed where references are recorded
 
     from paddle_ugatit.training.options import RunOptions
     from paddle_ugatit.training.system import TrainedSystem
+    from paddle_ugatit.weights.rules import Treatment
 
 
 class CheckpointRules(Protocol):
@@ -29,7 +30,7 @@ class CheckpointRules(Protocol):
     NAMES: dict[str, str]  # the name of a network in a file -> its kind; a network alone needs no name
     HIDDEN: dict[str, dict[str, Any]]  # kind -> option that neither keys nor shapes show -> its usual value
     EAGER: tuple[str, ...]  # kinds that cannot be built without allocating their weights
-    RULES: "dict[type[nn.Layer], dict[str, str]]"  # own layer type -> name of an array -> rule, see weights/rules.py
+    RULES: "dict[type[nn.Layer], dict[str, Treatment]]"  # own layer type -> name of an array -> how
 
     def infer_options(self, state: dict, framework: str, prefix: str) -> dict[str, Any] | None:
         """Return the options a network was built with, from its keys and shapes; None if it is of another system."""

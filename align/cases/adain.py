@@ -8,16 +8,17 @@ _AdaIN = "sigma(y) (x - mu(x)) / sigma(x) + mu(y); sigma = sqrt(var + 1e-5), unb
 _MAP, _MAPS, _STYLES = (1, 8, 8, 8), (3, 8, 9, 7), (3, 8, 5, 6)  # batch 1, even; batch 3, odd
 
 
-def encoder_case(name, shape=(1, 3, 32, 32), ch=64):
+def encoder_case(name, shape=(1, 3, 32, 32), ch=64, gain=1.0):
     """Return a case of the encoder with `ch` channels in its first layer, on one batch of `shape`."""
-    return Case(name, lambda L: L.Encoder(ch), [tuple(shape)], "relu1_1, relu2_1, relu3_1, relu4_1", _MODEL, "Encoder")
+    outputs = "relu1_1, relu2_1, relu3_1, relu4_1"
+    return Case(name, lambda L: L.Encoder(ch), [tuple(shape)], outputs, _MODEL, "Encoder", gain=gain)
 
 
-def decoder_case(name, shape=(1, 3, 32, 32), ch=64):
+def decoder_case(name, shape=(1, 3, 32, 32), ch=64, gain=1.0):
     """Return a case of the decoder on a map of the shape that the encoder makes of a batch of `shape`."""
     batch, _, height, width = shape
     maps = (batch, 8 * ch, -(-height // 8), -(-width // 8))
-    return Case(name, lambda L: L.Decoder(ch), [maps], "image", _MODEL, "Decoder")
+    return Case(name, lambda L: L.Decoder(ch), [maps], "image", _MODEL, "Decoder", gain=gain)
 
 
 def _transfer(L):
@@ -30,8 +31,10 @@ CASES = [
     Case("adain-one-style", lambda L: L.AdaIN(), [_MAPS, (1, *_STYLES[1:])], _AdaIN, _NORM, "AdaIN"),
     encoder_case("encoder", ch=4),
     encoder_case("encoder-odd", (3, 3, 37, 30), ch=4),
+    encoder_case("encoder-large", ch=4, gain=2.0),  # activations beyond 6
     decoder_case("decoder", ch=4),
     decoder_case("decoder-odd", (3, 3, 37, 30), ch=4),
+    decoder_case("decoder-large", ch=4, gain=4.0),
     Case(
         "style-transfer",
         _transfer,

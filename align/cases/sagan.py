@@ -71,6 +71,8 @@ CASES = [
         training=False,
     ),
     Case("spectral-wrapper", _wrapped_conv, [(3, 3, 12, 8)], _SN, _SPECTRAL, "SpectralNormWrapper", calls=3),
+    # So small that the 1e-12 beside the lengths of u and v is seen.
+    Case("spectral-wrapper-tiny", _wrapped_conv, [(3, 3, 12, 8)], _SN, _SPECTRAL, "SpectralNormWrapper", gain=1e-7),
     Case("spectral-wrapper-transpose", _wrapped_transpose, [_MAPS], _SN, _SPECTRAL, "SpectralNormWrapper", calls=3),
     Case(
         "spectral-wrapper-eval",

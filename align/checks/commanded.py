@@ -16,6 +16,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
+import paddle
 import torch
 import yaml
 
@@ -28,12 +29,15 @@ from align.compare.values import same, told
 from align.compare.verdict import Row
 from align.report.document import entry
 from paddle_ugatit import formats
+from paddle_ugatit.backend import device
 from paddle_ugatit.backend.compat import default_dtype
+from paddle_ugatit.backend.errors import UsageError
 from paddle_ugatit.cli import train
 from paddle_ugatit.metrics import FeatureExtractor
 
 ROOM = "paddle_ugatit/training"
 SEED, LIMIT = 1, 1e-9
+FILES = ("checkpoints", "config.yaml", "log.txt", "losses.csv", "samples", "scores.csv")  # of a run
 PICTURES = {"trainA": 5, "trainB": 4, "testA": 3, "testB": 2}
 Part = tuple[str, int, list[Row]]  # the file of the port that the rows are about, the step, the rows
 
@@ -64,6 +68,7 @@ def _parts(case: RunCase, folder: Path) -> Iterator[Part]:
     yield from _states(case, trainer, folder, folder / "run")
     yield from _results(case, folder, folder / "run")
     yield f"{ROOM}/loop.py", 0, _best(case, folder / "run")
+    yield f"{ROOM}/start.py", 0, _refused(case, folder)
     yield f"{ROOM}/loop.py", case.middle, _resumed(case, folder)
 
 
@@ -101,7 +106,11 @@ def _options(case: RunCase, out: Path) -> list[Row]:
     rows += [same("options", list(written), list(wanted)), same("options of a checkpoint", noted["config"], wanted)]
     steps = sorted(path.name for path in (out / "checkpoints").iterdir() if path.name.isdecimal())
     right = [f"{step:07}" for step in range(1, case.options["iteration"] + 1)]
-    return [*rows, same("checkpoints", steps, right), same("processes", noted["processes"], 1)]
+    rows += [same("checkpoints", steps, right), same("processes", noted["processes"], 1)]
+    versions = {"paddle": paddle.__version__, "numpy": np.__version__}
+    rows += [same("versions", noted["versions"], versions), same("device", noted["device"], device.facts())]
+    files = {path.name for path in out.iterdir()} - {"vdl"}
+    return [*rows, same("files of a run", sorted(files), sorted(FILES))]
 
 
 def _states(case: RunCase, trainer, folder: Path, out: Path) -> Iterator[Part]:
@@ -215,6 +224,15 @@ def _resumed(case: RunCase, folder: Path) -> list[Row]:
     later = {name: data for name, data in sheets[one].items() if int(name.partition("_")[0]) > case.middle}
     rows.append(same("resumed, sheets", sorted(sheets[other]), sorted(later)))
     return [*rows, same("resumed, pixels of the sheets", sheets[other] == later, True)]
+
+
+def _refused(case: RunCase, folder: Path) -> list[Row]:
+    """A second run in the folder of another one is refused before it changes anything."""
+    try:
+        _train(case, folder, folder / "run", [])
+    except UsageError:
+        return [told("a second run in one folder", "")]
+    return [told("a second run in one folder", "is not refused")]
 
 
 def _same_networks(stage: str, found: dict, wanted: dict) -> list[Row]:

@@ -150,6 +150,8 @@ def _partly(networks: dict[str, nn.Module]) -> list[Row]:
     found = ugatit_tensorflow.translated(_bundle(plain), "here/UGATIT_x_sn/x")
     rows.append(same("without spectral normalisation", list(found.networks), ["genA2B", "genB2A"]))
     rows.append(same("which is left aside", "discriminator_A/global" in found.account.dropped, True))
+    keys = ugatit_tensorflow.generator_table(["resblock_0/", "adaptive_resblock0/", "adaptive_resblock1/"])
+    rows.append(same("a longer decoder", "UpBlock1_2.conv1.weight" in keys, True))  # which is refused, not cut off
     return [*rows, same("a line on smoothing", len(found.account.notes), 2)]
 
 

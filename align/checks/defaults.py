@@ -12,6 +12,8 @@ from align.compare.torch_side import LAYERS as THEIRS
 from align.compare.values import same
 from align.compare.verdict import Row
 from align.report.document import entry
+from paddle_ugatit import losses
+from torch_ref import losses as torch_losses
 
 PACKAGE = "paddle_ugatit"
 
@@ -19,7 +21,7 @@ PACKAGE = "paddle_ugatit"
 def defaults_entry() -> dict[str, Any]:
     """Return the report's entry; what is blamed is the file of the first that differs."""
     start, rows, file, blamed = time.perf_counter(), [], f"{PACKAGE}/layers", None
-    for name, ours, theirs in twins():
+    for name, ours, theirs in (*twins(), *functions()):
         found = _compared(name, ours, theirs)
         first = next((row for row in found if row.verdict == "fail"), None)
         rows += found
@@ -41,6 +43,12 @@ def twins() -> Iterator[tuple[str, Any, Any]]:
             if own and ours not in seen and hasattr(there, name):
                 seen.add(ours)
                 yield ours.__name__, ours, getattr(there, name)
+
+
+def functions() -> Iterator[tuple[str, Any, Any]]:
+    """Yield (name, ours, PyTorch's) of every loss."""
+    for name in losses.__all__:
+        yield name, getattr(losses, name), getattr(torch_losses, name)
 
 
 def _compared(name: str, ours: Any, theirs: Any) -> list[Row]:

@@ -23,6 +23,7 @@ from paddle_ugatit import formats
 from paddle_ugatit.backend.errors import InputError
 from paddle_ugatit.formats import CheckpointError
 from paddle_ugatit.training import loop
+from paddle_ugatit.training.adain import Config
 from paddle_ugatit.training.checkpoints import Checkpoints
 from paddle_ugatit.training.diverged import DivergedError
 from paddle_ugatit.training.records import Records
@@ -172,6 +173,9 @@ ENDINGS = {
     "an error between": Ending(
         _set("records", "losses", 2, ValueError()), ValueError, [2], 100, "of iteration 2 is kept"
     ),
+    "an error after the first": Ending(
+        _set("records", "losses", 1, ValueError()), ValueError, [1], 100, "of iteration 1 is kept"
+    ),
     "an error before any": Ending(_set("records", "picture", 1, ValueError()), ValueError, [], 100),
     "an error within": Ending(
         _set("system", "step", 3, ValueError()), ValueError, [2], 2, "iteration 2 was not finished"
@@ -209,11 +213,15 @@ class _Lock:
 
 
 def _new(folder: Path, every: int) -> loop.Run:
+    return ending_run(folder, type(TRAINING["adain"].small)(**OPTIONS, save_freq=every, log_freq=1, print_freq=100))
+
+
+def ending_run(folder: Path, config: Config) -> loop.Run:
+    """Return a run of AdaIN on batches of random pixels, with its files below `folder`."""
     case = TRAINING["adain"]
-    config = type(case.small)(**OPTIONS, save_freq=every, log_freq=1, print_freq=100)
     arrays = [batch for _, batch in zip(range(3), batches(config, 0), strict=False)]
     paddle.seed(0)
-    tests = {domain: np.zeros((1, 3, 16, 16), np.float32) for domain in "AB"}
+    tests = {domain: np.zeros((1, 3, config.img_size, config.img_size), np.float32) for domain in "AB"}
     return loop.Run(case.trainers[1](config), Given(arrays), tests, folder / "run", Noted(folder), None, _Lock())
 
 

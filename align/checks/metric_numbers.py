@@ -140,7 +140,7 @@ def precisions(seed):
         (3, 2, 9e19, np.float64),
     ):
         both = [rng.random((count, 2)) for count in (n, m)]
-        both[1][0, 0] = largest
+        both[1][0, 0] = -largest  # of either sign
         ours = [str(features.dtype) for features in mmd.checked(*both)]
         yield same(f"{n} + {m} samples up to {largest:g}", "type", ours, [np.dtype(kind).name] * 2)
     yield same(
@@ -150,7 +150,9 @@ def precisions(seed):
     yield compared("integers", "KID all pairs", mmd.kid(*whole, 1, 2).all_pairs, metric_statements.mmd2(*whole))
     calls = []
     x, y = drawn_features(700, 1100, seed, 2)
-    gram.gram_sums(x, y, progress=calls.append)
+    sums = gram.gram_sums(x, y, progress=calls.append)
+    shapes = [part.shape for part in (sums.columns, sums.rows_xx, sums.rows_yy, sums.squares)]
+    yield same("sums", "shapes", shapes, [(3, 0), (len(x),), (len(y),), (3,)], _GRAM)
     yield same("700 + 1100 samples", "blocks", (sum(calls), gram.passes(700, 1100)), (15, 15), _GRAM)
     yield same("9000 + 100 samples", "blocks", gram.passes(9000, 100), 55, _GRAM)
 

@@ -235,6 +235,10 @@ def files(path, seed):
         origin = inception_weights.load(own)
         found = (origin.origin_sha256 if origin.public else "", origin.network.fc.weight.shape)
         yield same("weights", "noted origin, width", found, (f"{PUBLIC}1", [128, 63]), _WEIGHTS)
+        double = {name: array.astype("float64") for name, array in noted.networks[""].items()}
+        formats.write(own, replace(noted, networks={"": double}))
+        read = inception_weights.load(own).network.fc.weight.numpy()
+        yield same("weights", "from a file in float64", read, origin.network.fc.weight.numpy(), _WEIGHTS)
         again, twice = (inception_weights.random_network(16, number) for number in (seed, seed + 1))
         equal = [np.array_equal(net.fc.weight.numpy(), origin.network.fc.weight.numpy()) for net in (again, twice)]
         yield same("weights", "of their seed", equal, [True, False], _WEIGHTS)

@@ -6,6 +6,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import fields
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,6 +20,7 @@ from paddle.distributed.fleet.utils import hybrid_parallel_util
 
 from align.cases import TRAINING
 from align.checks.endings import ending_rows
+from align.checks.parts import augmentation_rows, loss_rows, vector_rows
 from align.compare import surroundings as plain
 from align.compare.paddle_side import PaddleSide
 from align.compare.training import first_difference, one_step
@@ -30,6 +32,7 @@ from paddle_ugatit.backend.errors import InputError
 from paddle_ugatit.data.faces.folder import make_dataset
 from paddle_ugatit.systems import trained
 from paddle_ugatit.training import adain, distributed, frozen, options, precision, start
+from paddle_ugatit.training.options import RunOptions
 
 
 def surrounding_entry(name: str) -> dict:
@@ -37,7 +40,7 @@ def surrounding_entry(name: str) -> dict:
     begun, (file, rows_of) = time.perf_counter(), PARTS[name]
     with default_dtype("float64"):
         rows = rows_of()
-    sources = f"paddle_ugatit/training/{file}.py", "align/compare/surroundings.py"
+    sources = f"paddle_ugatit/{file}.py", "align/compare/surroundings.py"
     blamed = first_difference(rows, 0)
     return entry(name, f"Training: {name}", name, sources, {}, rows, blamed, time.perf_counter() - begun)
 
@@ -73,6 +76,8 @@ def _differences() -> list[Row]:
     names = ["workers", "cache", "log_freq", "print_freq", "save_freq", "keep", "keep_every", "eval_every"]
     names += ["eval_features", "eval_weights", "strict"]
     rows.append(same("options that are free", sorted(type(one).FREE), sorted([*names, "recompute"])))
+    defaults = {field.name: field.default for field in fields(RunOptions) if field.name in plain.DEFAULTS}
+    rows.append(same("defaults of a run", defaults, plain.DEFAULTS))
     style = type(TRAINING["stylegan2"].small).FREE
     return [*rows, same("those of StyleGAN2", sorted(style), sorted([*names, "truncation"]))]
 
@@ -149,6 +154,10 @@ def _evaluations() -> list[Row]:
             shapes = {domain: images.shape for domain, images in found.tests.items()}
             size = (2, 3, config.img_size, config.img_size)
             rows.append(same(f"images: {kind}", shapes, {"A": size, "B": size}))
+        with patch.object(start, "FeatureExtractor") as made, patch.object(start, "default_kind") as chosen:
+            start.evaluation_of(config.replaced(eval_weights=missing), folder, list)
+        rows.append(same("features are chosen by", chosen.call_args.args, (folder, missing)))
+        rows.append(same("features are made from", made.call_args.args, (chosen.return_value, missing)))
         given = config.replaced(eval_weights=missing)  # Inception's, as weights of others are named
         rows.append(_refused("weights that are not there", lambda: start.evaluation_of(given, folder, list)))
     return rows
@@ -286,13 +295,16 @@ def _calls(system: str) -> list[Row]:
 
 
 PARTS: dict[str, tuple[str, Callable[[], list[Row]]]] = {  # name -> the file that it is about, its rows
-    "options": ("options", _options),
-    "initial weights": ("start", _weights),
-    "evaluations": ("start", _evaluations),
-    "filters of AdaIN": ("adain", _filters),
-    **{f"calls of a step, {system}": (system, partial(_calls, system)) for system in CALLS},
-    "endings": ("loop", ending_rows),
-    "two processes": ("distributed", _processes),
-    "mixed precision": ("precision", _precision),
-    "device": ("start", _devices),
+    "options": ("training/options", _options),
+    "initial weights": ("training/start", _weights),
+    "evaluations": ("training/start", _evaluations),
+    "filters of AdaIN": ("training/adain", _filters),
+    **{f"calls of a step, {system}": (f"training/{system}", partial(_calls, system)) for system in CALLS},
+    "endings": ("training/loop", ending_rows),
+    "two processes": ("training/distributed", _processes),
+    "mixed precision": ("training/precision", _precision),
+    "device": ("training/start", _devices),
+    "vectors of spectral norms": ("layers/spectral_norm", vector_rows),
+    "losses of large logits": ("losses/hinge", loss_rows),
+    "augmentation": ("training/augment", augmentation_rows),
 }

@@ -5,8 +5,8 @@
 Compares both configurations of each system field by field, the rate of every step of whole schedules, and each loss,
 learning rate, parameter, Adam moment and spectral-norm vector after every step; then a whole run of U-GAT-IT with
 accumulation, running means, KID and a resume, whole runs of every system by the training command, what surrounds them
-(options, initial weights, other processes, mixed precision), and two processes that train together. Exit code: 0
-aligned, 1 diverged, 2 not comparable or bad usage.
+(options, initial weights, other processes), mixed precision as a GPU computes it (networks layer by layer, and steps),
+and two processes that train together. Exit code: 0 aligned, 1 diverged, 2 not comparable or bad usage.
 """
 
 import itertools
@@ -20,6 +20,10 @@ from align.causes.training import find_training_cause
 from align.checks import running
 from align.checks.commanded import run_entry
 from align.checks.configuration import configuration_entry
+from align.checks.mixed import RUNS as MIXED
+from align.checks.mixed import mixed_entry, system_of
+from align.checks.mixed_steps import PARTS as MIXED_STEPS
+from align.checks.mixed_steps import part_entry
 from align.checks.processes import process_entries
 from align.checks.run import run_entries
 from align.checks.surroundings import PARTS, surrounding_entry
@@ -150,6 +154,8 @@ def _surroundings(systems):
                 yield surrounding_entry(name)
         except NotComparable as error:
             yield _entry("ugatit", {}, 0, [], 0.0) | {"name": name, "note": str(error)}
+    yield from (mixed_entry(name) for name in MIXED if system_of(name) in systems)
+    yield from map(part_entry, MIXED_STEPS)
     try:
         yield from process_entries(systems)
     except NotComparable as error:

@@ -91,6 +91,7 @@ def public_files() -> dict[str, Callable[[], PublicFile]]:
         ),
         "StyleGAN2, flat": lambda: _stylegan2({"S": 16, "G": 16, "D": 16}, ""),
         "StyleGAN2, capped": lambda: _stylegan2({"G": 32, "D": 32}, "1", fmap_max=12),
+        "StyleGAN2, narrow": lambda: _stylegan2({"G": 8, "D": 8}, "1", capacity=1),
         "StyleGAN2, one style network": lambda: _one("stylegan2", "stylegan2", "small", *_style_network("S", 8)),
     }
 
@@ -202,7 +203,9 @@ def _old_sagan() -> PublicFile:
     return PublicFile("sagan", "sagan", "public", file.networks, file.options, states, changed=added, lines=1)
 
 
-def _style_network(name: str, size: int, fmap_max: int = 512, lr_mul: float = 0.1) -> tuple[nn.Module, dict[str, Any]]:
+def _style_network(
+    name: str, size: int, fmap_max: int = 512, lr_mul: float = 0.1, capacity: int = 2
+) -> tuple[nn.Module, dict[str, Any]]:
     if name.startswith("S"):
         hidden = {} if lr_mul == 0.1 else {"lr_mul": lr_mul}
         return stylegan2.StyleVectorizer(5, 3, lr_mul), {
@@ -210,7 +213,7 @@ def _style_network(name: str, size: int, fmap_max: int = 512, lr_mul: float = 0.
             "latent_dim": 5,
             "depth": 3,
         } | hidden
-    widths = {"network_capacity": 2, "fmap_max": fmap_max}
+    widths = {"network_capacity": capacity, "fmap_max": fmap_max}
     if name.startswith("G"):
         made = stylegan2.StyleGAN2Generator(size, 5, *widths.values())
         return made, {"kind": "stylegan2-generator", "image_size": size, "latent_dim": 5} | widths
@@ -224,11 +227,16 @@ def kinds_of(name: str) -> set[str]:
 
 
 def _stylegan2(
-    sizes: dict[str, int], version: str, fmap_max: int = 512, config: str = "", lr_mul: float | None = None
+    sizes: dict[str, int],
+    version: str,
+    fmap_max: int = 512,
+    config: str = "",
+    lr_mul: float | None = None,
+    capacity: int = 2,
 ) -> PublicFile:
     """All networks in one state dict with D twice; with a version under "GAN", else as before July 2020."""
     lr_mul = (0.02 if config else 0.1) if lr_mul is None else lr_mul
-    made = {name: _style_network(name, size, fmap_max, lr_mul) for name, size in sizes.items()}
+    made = {name: _style_network(name, size, fmap_max, lr_mul, capacity) for name, size in sizes.items()}
     networks = {name: _randomised(net, seed) for seed, (name, (net, _)) in enumerate(made.items())}
     whole = {f"{name}.{key}": tensor for name, net in networks.items() for key, tensor in net.state_dict().items()}
     twice = networks["D"].state_dict() if "D" in networks else {}

@@ -37,6 +37,10 @@ class Scales:
             self._cache[dtype] = self._passed_on(self._all(dtype))
         return self._cache[dtype]
 
+    def made_from(self, key):
+        """Return the size that a tensor would have if nothing in it cancelled; 0 if that is not known."""
+        return self._made[key]
+
     @property
     def undetermined(self):
         """Whether a layer's output is zero but for rounding, so that what follows may depend on rounding alone."""

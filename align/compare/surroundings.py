@@ -18,6 +18,13 @@ OPTIONS: dict[str, tuple[str, tuple[str, ...], dict[str, Any]]] = {
     "spaces": ("ch: 8", (" ch =4", "encoder=a=b"), {"ch": 4, "encoder": "a=b"}),
     "none": ("encoder:", (), {"encoder": None}),
 }
+# The options of every run, as docs/training.md and the published command line have them.
+DEFAULTS: dict[str, Any] = {
+    **{"iteration": 1_000_000, "batch_size": 1, "accumulate": 1, "seed": 0, "deterministic": False, "amp": "off"},
+    **{"ema": 0.0, "workers": 2, "cache": 512, "strict": False, "log_freq": 10, "print_freq": 1000},
+    **{"save_freq": 5000, "keep": 2, "keep_every": 100_000, "eval_every": 0, "eval_features": "auto"},
+    "eval_weights": "",
+}
 BAD = {  # a file of options that is refused
     "a list": "- 1",
     "twice": "ch: 1\nch: 2",

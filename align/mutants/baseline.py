@@ -22,7 +22,9 @@ DEFAULTS = "init defaults"  # reads the defaults of constructors, and calls noth
 # Folders of align of which no unit's verdict depends; causes are searched for after it.
 _NOT_RUN = {"report", "faults", "causes", "bench", "examples", "recordings"}
 CHECKS = ("forward", "backward", "init", "training", "data", "round_trip", "metric")  # the commands
-_OF_TRAINING = dict.fromkeys(("configuration", "run", "around"), "training")  # units of that command by another name
+_OF_TRAINING = dict.fromkeys(
+    ("configuration", "run", "around", "mixed"), "training"
+)  # units of that command by another name
 _TRYING = ("units.py", "trial.py")  # of align/mutants, what an outcome depends on
 
 

@@ -60,10 +60,13 @@ SPEED = {  # numbers that decide how fast a result is there and not what it is: 
 }
 # Functions that choose between two ways, and no more: of layers/fast/dispatch.py and metrics/mmd.py.
 CHOOSING = {"mirrored", "taken", "whole_is_less"}
+# Calls that choose the device, the kernels and the threads of Paddle's inference engine, of metrics/engine.py.
+ENGINE = {"disable_glog_info", "disable_gpu", "enable_mkldnn", "set_cpu_math_library_num_threads"}
 WRITING = {"keep", "keep_every", "log_freq", "print_freq", "save_freq"}  # options of what a run leaves behind
 WRITING |= {"PUBLISHED", "REWARDS", "SCHEMA", "_SOURCE"}  # texts and numbers that reports quote
-WRITING |= {"versions", "_FRAMES"}  # noted in checkpoints, and of a picture for a note
+WRITING |= {"_FRAMES"}  # of a picture for a note
 WRITING |= {"_GAP", "_LABEL"}  # of pictures for a reader, in pixels
+WRITING |= {"shown"}  # training: the losses beside a progress bar
 LIMITS = {
     "LEAST",
     "AMP",
@@ -73,6 +76,7 @@ LIMITS = {
     "_HEIF",  # data/kinds.py: files of which it is said what would read them
     "_LARGEST",
     "_LARGEST_LIST",
+    "_LEARNER",  # weights/stylegan2.py: keys that are refused for a reason of their own
     "_LOOKED_AT",
     "_LONGEST",
     "_NAMED",
@@ -95,7 +99,7 @@ SPEAKING = {
     "warn",
     "write_text",
 }  # calls
-NAMING = {"where"}  # arguments that errors and notes call a thing by
+NAMING = {"where"}  # arguments and names that errors and notes call a thing by
 DESCRIBING = {"__repr__", "__str__", "about", "extra_repr", "label", "reason", "shown"}  # functions
 DESCRIBING |= {
     "_keep_waiting",
@@ -163,7 +167,9 @@ def _is_message(node: ast.AST, parents: Sequence[ast.AST]) -> bool:
         return bool(_names(node) & WRITING)
     if isinstance(node, ast.IfExp):  # which of two sentences is said
         return _is_message(node.body, ()) and _is_message(node.orelse, ())
-    return isinstance(node, ast.JoinedStr) or called(node) in SPEAKING or _joins(node) or _assigns(node, WRITING)
+    if _assigns(node, WRITING | NAMING):
+        return True
+    return isinstance(node, ast.JoinedStr) or called(node) in SPEAKING or _joins(node)
 
 
 def _joins(call: ast.AST) -> bool:
@@ -252,6 +258,8 @@ def _is_speed(node: ast.AST, parents: Sequence[ast.AST]) -> bool:
     if isinstance(node, ast.Delete):
         return True
     if called(node) in ("lru_cache", "cache", "run_count", *CHOOSING):
+        return True
+    if isinstance(node, ast.Expr) and called(node.value) in ENGINE:
         return True
     if isinstance(node, ast.FunctionDef):
         return node.name in ("block_size", "run_count", *CHOOSING)

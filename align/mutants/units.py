@@ -22,6 +22,10 @@ from align.checks import data as data_check
 from align.checks.commanded import run_entry
 from align.checks.configuration import configuration_entry
 from align.checks.defaults import defaults_entry
+from align.checks.mixed import RUNS as MIXED
+from align.checks.mixed import mixed_entry
+from align.checks.mixed_steps import PARTS as MIXED_STEPS
+from align.checks.mixed_steps import part_entry
 from align.checks.surroundings import PARTS, surrounding_entry
 from align.compare.data import write_pictures
 from align.compare.paddle_side import PaddleSide
@@ -83,6 +87,7 @@ def listed(quick: bool) -> list[Unit]:
         return [*found, Unit("round_trip", "other programs"), *(Unit("metric", part) for part in QUICK)]
     found += [Unit("round_trip", case) for case in conversion.conversion_cases()]
     found += [Unit("around", name) for name in PARTS] + [Unit("run", name) for name in RUNS]
+    found += [Unit("mixed", name) for name in (*MIXED, *MIXED_STEPS)]
     found += [Unit("init", case) for case in ("defaults", *INITIAL)]
     return found + [Unit("metric", part) for part in metric.PARTS]
 
@@ -90,7 +95,7 @@ def listed(quick: bool) -> list[Unit]:
 def run(unit: Unit, folder: Path) -> Difference | None:
     """Run a unit and return its first difference, if any; `folder` holds the references of `record`."""
     runs = {"training": _training, "init": _initial, "data": _data, "metric": _metric, "round_trip": _round_trip}
-    runs |= {"run": _run, "around": _around, "configuration": _configuration}
+    runs |= {"run": _run, "around": _around, "configuration": _configuration, "mixed": _mixed}
     return _layers(unit, folder) if unit.dtype else runs[unit.check](unit)
 
 
@@ -130,6 +135,12 @@ def _around(unit: Unit) -> Difference | None:
     return _difference(surrounding_entry(unit.case), None)
 
 
+def _mixed(unit: Unit) -> Difference | None:
+    if unit.case in MIXED_STEPS:
+        return _difference(part_entry(unit.case), None)
+    return _difference(mixed_entry(unit.case), CASES[unit.case.split()[0]])
+
+
 def _configuration(unit: Unit) -> Difference | None:
     entry = configuration_entry(unit.case)
     return entry and _difference(entry, None)
@@ -140,7 +151,9 @@ def about(unit: Unit) -> list[str]:
     if unit.check == "round_trip":
         return [conversion.about(unit.case)]
     if unit.check == "around":
-        return [f"{PACKAGE}/training/{PARTS[unit.case][0]}.py"]
+        return [f"{PACKAGE}/{PARTS[unit.case][0]}.py"]
+    if unit.check == "mixed" and unit.case in MIXED_STEPS:
+        return [f"{PACKAGE}/{MIXED_STEPS[unit.case][0]}"]
     if unit.check in ("run", "training"):
         system = RUNS[unit.case].system if unit.check == "run" else LOCKSTEPS[unit.case][0]
         return [f"{PACKAGE}/training/{system}.py", *([f"{PACKAGE}/training/loop.py"] if unit.check == "run" else [])]

@@ -7,7 +7,8 @@ templates/tensors.html lays them out.
 from align.report.charts import finite, layer_name, scientific
 
 VIEWS = ("isolated", "propagated", "whole", "state")
-DTYPES = ("float64", "float32", "uint8", "int64")  # integers: pixels and random choices
+# Half precision is imitated; integers are pixels and random choices.
+DTYPES = ("float64", "float32", "bfloat16", "float16", "uint8", "int64")
 ROW_VERDICTS = ("pass", "inherited", "fail")  # in order of gravity
 SHOWN_FAILURES = 25  # rows of the open table; the folded one has all
 

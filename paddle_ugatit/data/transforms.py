@@ -122,7 +122,7 @@ def official_pixels(picture: Image.Image, size: int) -> np.ndarray:
 
     Bilinear interpolation between the four nearest pixels, whatever the size of the image.
     """
-    return np.asarray(cv2.resize(np.asarray(picture), (size, size), interpolation=cv2.INTER_LINEAR))
+    return np.asarray(cv2.resize(np.asarray(picture), (size, size)))  # linear by default
 
 
 def _resized(picture: Image.Image, side: int) -> Image.Image:

@@ -43,7 +43,7 @@ class Measured:
 
     def by_label(self) -> dict[str, int]:
         """Return the index of every image that could be read, by its label without the suffix."""
-        return {os.path.splitext(self.images.label(index))[0]: int(index) for index in self.indices}
+        return {os.path.splitext(self.images.label(index))[0]: index for index in self.indices}
 
     def about(self) -> dict:
         """Return the set's entry in the report, as JSON values."""

@@ -51,7 +51,7 @@ class FaceFeatures:
         """
         kinds, features = outputs(self._network.features, pixels)
         softened = _SOFTEST * np.tanh((features - self._mean) / (_SOFTEST * self._deviation))
-        scaled = kinds[:, None] * np.float32(np.sqrt(_KIND_SHARE * self.dimensions))
+        scaled = kinds[:, None] * float(np.sqrt(_KIND_SHARE * self.dimensions))
         return np.concatenate([softened, scaled], 1).astype(np.float32)
 
     def attributes(self, pixels: np.ndarray) -> np.ndarray:

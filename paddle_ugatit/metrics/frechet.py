@@ -51,7 +51,7 @@ def neighbours(fake: np.ndarray, real: np.ndarray, k: int = NEIGHBOURS) -> Neigh
     """
     k = min(k, len(fake) - 1, len(real) - 1)
     radius_fake, radius_real = _radii(fake, k), _radii(real, k)
-    recalled, precise = np.zeros(len(real), bool), np.zeros(len(fake), bool)
+    recalled, precise = np.zeros(len(real), bool), np.empty(len(fake), bool)
     nearest, distance = np.empty(len(fake), int), np.empty(len(fake))
     for start, squares in _distances(fake, real):
         stop = start + len(squares)

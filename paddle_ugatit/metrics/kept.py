@@ -52,7 +52,7 @@ class KeptAttributes:
                 key = (name, images[row, column], translated[row, column])
                 shown = self._examples.setdefault(key, [])
                 if len(shown) < EXAMPLES:
-                    shown.append(np.concatenate(pairs[row][:2]).round().clip(0, 255).astype(np.uint8))
+                    shown.append(np.concatenate(pairs[row][:2]).astype(np.uint8))
         known = [row for row, pair in enumerate(pairs) if len(pair) == 3]
         if known:
             truths = self._network.attributes(np.stack([pairs[row][2] for row in known]))

@@ -32,11 +32,10 @@ def variance(sums: GramSums) -> tuple[float, float, list[np.ndarray]]:
     for size, other, (own, rest), cross in ((n, m, xx, rows), (m, n, yy, columns)):
         projection = 2 * (own - cross + mean)
         noise = 4 * (rest / max(size - 2, 1) + rest_xy / other)
-        centred = projection - projection.mean()
-        seen = (centred**2).sum() / (size - 1)
+        seen = (projection**2).sum() / (size - 1)  # they add up to zero
         true = max(0.0, seen - noise)
         first += true / size
-        projections.append(centred * np.sqrt(true / seen) if seen else centred)
+        projections.append(projection * np.sqrt(true / seen) if seen else projection)
     second = 2 * xx[1] / (n * (n - 1)) + 2 * yy[1] / (m * (m - 1)) + 4 * rest_xy / (n * m)
     return first, second, projections
 

@@ -168,7 +168,7 @@ class InceptionE(nn.Layer):
         self.branch3x3dbl_2 = BasicConv2d(448 // n, width, 3, padding=1)
         self.branch3x3dbl_3a = BasicConv2d(width, width, **across)
         self.branch3x3dbl_3b = BasicConv2d(width, width, **down)
-        self.pool = nn.MaxPool2D(3, stride=1, padding=1) if pool == "max" else AveragePool()
+        self.pool = {"mean": AveragePool(), "max": nn.MaxPool2D(3, stride=1, padding=1)}[pool]
         self.branch_pool = BasicConv2d(in_channels, 192 // n, 1)
 
     def forward(self, x: paddle.Tensor) -> paddle.Tensor:

@@ -51,7 +51,7 @@ class RNet(nn.Layer):
         self.conv1, self.prelu1 = Conv2D(3, 28, 3), PReLU(28)
         self.pool1 = nn.MaxPool2D(3, 2, ceil_mode=True)
         self.conv2, self.prelu2 = Conv2D(28, 48, 3), PReLU(48)
-        self.pool2 = nn.MaxPool2D(3, 2, ceil_mode=True)
+        self.pool2 = nn.MaxPool2D(3, 2)  # fits exactly, so that nothing is rounded up
         self.conv3, self.prelu3 = Conv2D(48, 64, 2), PReLU(64)
         self.dense4, self.prelu4 = Linear(64 * 3 * 3, 128), PReLU(128)
         self.dense5_1 = Linear(128, 2)
@@ -79,9 +79,9 @@ class ONet(nn.Layer):
         self.conv1, self.prelu1 = Conv2D(3, 32, 3), PReLU(32)
         self.pool1 = nn.MaxPool2D(3, 2, ceil_mode=True)
         self.conv2, self.prelu2 = Conv2D(32, 64, 3), PReLU(64)
-        self.pool2 = nn.MaxPool2D(3, 2, ceil_mode=True)
+        self.pool2 = nn.MaxPool2D(3, 2)  # fits exactly, so that nothing is rounded up
         self.conv3, self.prelu3 = Conv2D(64, 64, 3), PReLU(64)
-        self.pool3 = nn.MaxPool2D(2, 2, ceil_mode=True)
+        self.pool3 = nn.MaxPool2D(2, 2)  # fits exactly, too
         self.conv4, self.prelu4 = Conv2D(64, 128, 2), PReLU(128)
         self.dense5, self.prelu5 = Linear(128 * 3 * 3, 256), PReLU(256)
         self.dense6_1 = Linear(256, 2)

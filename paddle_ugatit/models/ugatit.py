@@ -277,7 +277,7 @@ class Discriminator(nn.Layer):
         fc = self.raw_cam_fc if self.older_cam else self.cam_fc
         logit = cam_logits(x, fc)
         # All passes in one forward have the same sigma up to rounding error, the length of the only row.
-        weight = fc.weight_orig if self.older_cam else fc.weight_orig / fc.spectral.sigma.mean()
+        weight = fc.weight_orig if self.older_cam else fc.weight_orig / fc.spectral.sigma[0]
         return attend_twice(x, weight + fc.bias), logit
 
 

@@ -167,7 +167,7 @@ class Run:
     def _step(self, step: int, batch: tuple[np.ndarray, ...]) -> tuple[dict[str, float], int]:
         """Run one iteration, and return the losses and why any process is to stop (see stopping.py), or 0."""
         # The random numbers of a step depend on the seed and the step alone, so a resumed run draws the same.
-        paddle.seed(int(np.random.SeedSequence([self.config.seed, step, self.data.rank]).generate_state(1).item()))
+        paddle.seed(np.random.SeedSequence([self.config.seed, step, self.data.rank]).generate_state(1).item())
         dtype = paddle.get_default_dtype()
         self._whole = False
         try:

@@ -162,9 +162,10 @@ def read_options(path: Path | str, assignments: Sequence[str] = ()) -> dict[str,
         raise InputError(f"{path}: must consist of lines of the form option: value")
     for assignment in assignments:
         name, equals, value = assignment.partition("=")
+        where = assignment[:80]
         if not equals or not name:
-            raise InputError(f"{assignment[:80]!r} is not of the form KEY=VALUE")
-        found[name.strip()] = _parsed(value, assignment[:80])
+            raise InputError(f"{where!r} is not of the form KEY=VALUE")
+        found[name.strip()] = _parsed(value, where)
     for key, value in found.items():
         if not isinstance(key, str):
             raise InputError(f"{path}: the name of an option must be text, got a {type(key).__name__}")
@@ -181,7 +182,7 @@ def _parsed(text: str, source: str) -> typing.Any:
         """Refuses a name that is given twice, of which PyYAML silently takes the last."""
 
         def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
-            names = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+            names = [key.value for key, _ in node.value]
             if twice := sorted({name for name in names if names.count(name) > 1}):
                 raise InputError(f"{source}: {twice[0][:80]} is given twice")
             return super().construct_mapping(node, deep)

@@ -76,7 +76,7 @@ def fill_optimizer(optimizer: paddle.optimizer.Optimizer, parameters: Named, arr
                 raise CheckpointError(f"{where}: lacks {key}")
             if accumulator.startswith("moment") and list(arrays[key].shape) != list(parameter.shape):
                 raise CheckpointError(f"{where}: {key} has the shape {arrays[key].shape}, not {parameter.shape}")
-            state[f"{parameter.name}_{accumulator}_0"] = paddle.to_tensor(arrays[key])
+            state[f"{parameter.name}_{accumulator}_0"] = arrays[key]
     optimizer.set_state_dict(state)
 
 

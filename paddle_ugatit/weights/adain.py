@@ -14,8 +14,8 @@ from paddle_ugatit.weights.rules import Options, State, WeightError
 from paddle_ugatit.weights.shapes import as_they_are, shape_of
 
 MODELS = {"adain": "2017"}
-KINDS = ("encoder", "decoder")
-NAMES = {kind: kind for kind in KINDS}
+NAMES = {"encoder": "encoder", "decoder": "decoder"}
+KINDS = tuple(NAMES)
 HIDDEN: dict = {}
 EAGER = ()
 RULES: dict = {}  # it has no layers of its own with arrays

@@ -67,7 +67,7 @@ def build(options: Options, revision: str = "current") -> nn.Layer:
 def blank(options: Options, revision: str = "current") -> nn.Layer:
     """Build a network; where possible, its weights are not allocated before they are set."""
     if options["kind"] in checkpoints_of(options).EAGER:
-        return build(options, revision)
+        return build(options)  # which name the revision, where it matters
     with paddle.LazyGuard():
         return build(options, revision)
 

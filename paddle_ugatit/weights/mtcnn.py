@@ -8,12 +8,12 @@ from paddle_ugatit.weights.rules import Options, State
 from paddle_ugatit.weights.shapes import already_plain, as_they_are, require_kinds
 
 MODELS = {"mtcnn": "2016"}
-KINDS = ("pnet", "rnet", "onet")
-NAMES = {kind: kind for kind in KINDS}
 HIDDEN: dict = {}
 EAGER = ()
 RULES: dict = {}  # its layers are those of layers/
 _NETWORKS = {"pnet": PNet, "rnet": RNet, "onet": ONet}
+KINDS = tuple(_NETWORKS)
+NAMES = {kind: kind for kind in KINDS}
 _SHOWN = {"pnet": "conv4_1.weight", "rnet": "dense5_1.weight", "onet": "dense6_1.weight"}  # a key of no other
 
 

@@ -8,6 +8,7 @@ or silently dropped: a missing or unexpected key, a wrong shape or dtype is a We
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from enum import Enum, auto
 from typing import Any
 
 import numpy as np
@@ -25,9 +26,20 @@ FLOATS = ("float32", "float64", "float16", "bfloat16")
 State = dict[str, np.ndarray]  # key -> array
 Options = dict[str, Any]  # what a network is built with, and its "kind"
 
-KEEP, TRANSPOSE, COUNT = "keep", "transpose", "count"
+
+class Treatment(Enum):
+    """What happens to an array on its way between the frameworks: nothing, a transpose, nothing to an integer."""
+
+    KEEP = auto()
+    TRANSPOSE = auto()
+    COUNT = auto()
+
+
+KEEP = Treatment.KEEP
+TRANSPOSE = Treatment.TRANSPOSE
+COUNT = Treatment.COUNT
 _SPECTRAL = {"weight_u": KEEP, "weight_v": KEEP}
-RULES: dict[type[nn.Layer], dict[str, str]] = {  # of layers/ and Paddle's own: owner type -> leaf name -> rule
+RULES: dict[type[nn.Layer], dict[str, Treatment]] = {  # of layers/ and Paddle's own: owner type -> leaf name -> rule
     nn.Linear: {"weight": TRANSPOSE, "weight_orig": TRANSPOSE, "bias": KEEP, **_SPECTRAL},
     nn.Conv2D: {"weight": KEEP, "weight_orig": KEEP, "weight_bar": KEEP, "bias": KEEP, **_SPECTRAL},
     nn.Conv2DTranspose: {"weight": KEEP, "weight_bar": KEEP, "bias": KEEP, **_SPECTRAL},
@@ -75,7 +87,7 @@ def rules_of(layer: nn.Layer) -> dict[str, Rule | None]:
     return rules
 
 
-def _all_rules() -> Iterator[tuple[type[nn.Layer], dict[str, str]]]:
+def _all_rules() -> Iterator[tuple[type[nn.Layer], dict[str, Treatment]]]:
     yield from RULES.items()
     for system in SYSTEMS:
         yield from system.checkpoints.RULES.items()

@@ -31,7 +31,7 @@ NAMES = {
     "SE": "stylegan2-style",
     "GE": "stylegan2-generator",
 }
-KINDS = tuple(dict.fromkeys(NAMES.values()))
+KINDS = tuple(NAMES.values())
 EAGER = KINDS  # their layers draw initial values themselves
 RULES = {
     EqualLinear: {"weight": TRANSPOSE, "bias": KEEP},
@@ -39,7 +39,8 @@ RULES = {
     StyleGAN2Generator: {"initial_block": KEEP},
 }
 HIDDEN = {NAMES["S"]: {"lr_mul": 0.1}}
-_WHOLE, _REPEATED, _LEARNER = "GAN", "D_aug.D.", "D_cl."
+_WHOLE, _REPEATED = "GAN", "D_aug.D."
+_LEARNER = "D_cl."
 _FMAP_MAX = 512
 
 
@@ -150,7 +151,7 @@ def unpacked(checkpoint: Checkpoint, path: FilePath, notes: list[str]) -> Checkp
 
 def _is_public(name: str, state: State) -> bool:
     """Return whether this state dict holds all networks, with their names as prefixes."""
-    return name.rpartition(".")[2] == _WHOLE or any(key in state for key in ("S.net.0.weight", "G.initial_block"))
+    return name.rpartition(".")[2] == _WHOLE or "S.net.0.weight" in state
 
 
 def _metadata(networks: dict[str, State], path: FilePath, notes: list[str]) -> dict[str, dict[str, Options]]:

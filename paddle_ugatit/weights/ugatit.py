@@ -11,7 +11,6 @@ from paddle_ugatit.weights.shapes import already_plain, as_they_are, count, requ
 
 # The shapes of the first two are the same; the last is told by its keys.
 MODELS = {"ugatit": "current", "ugatit-initial": "initial", "ugatit-tensorflow": "tensorflow"}
-KINDS = ("generator", "discriminator")
 EAGER = ("discriminator",)  # spectral normalisation reads its weights, which must exist
 RULES: dict = {}  # it has no layers of its own with arrays
 NAMES = {
@@ -22,6 +21,7 @@ NAMES = {
     "disLA": "discriminator",
     "disLB": "discriminator",
 }
+KINDS = tuple(NAMES.values())
 HIDDEN: dict = {}
 
 

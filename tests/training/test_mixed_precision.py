@@ -1,4 +1,4 @@
-"""Mixed precision as a GPU computes it, imitated on the CPU (tests/gpu_emulation.py): networks, steps, planted faults.
+"""Mixed precision as a GPU computes it, imitated on the CPU (align/compare/autocast.py): networks, steps, faults.
 
 The floor of an error is what PyTorch's autocast errs on the twin, imitated in the same way, both against float64.
 """
@@ -15,7 +15,9 @@ import pytest
 import torch
 
 from align.cases import CASES, TRAINING
+from align.compare.autocast import autocasting_on_cpu, nearest
 from align.compare.paddle_side import PaddleSide
+from align.compare.torch_autocast import TorchAutocast
 from align.compare.torch_side import TorchSide
 from align.compare.training import one_step, paddle_state, started, torch_state
 from paddle_ugatit.data import transforms
@@ -29,8 +31,7 @@ from paddle_ugatit.training import precision
 from paddle_ugatit.training.precision import Precision
 from paddle_ugatit.weights import load_networks
 from paddle_ugatit.weights.pretrained import pretrained
-from tests.gpu_emulation import autocasting_on_cpu, device_branch, nearest
-from tests.torch_autocast import TorchAutocast
+from tests.gpu_emulation import device_branch
 from tests.training.mixed_numbers import errors, numbers, ratio, sides, weights_of
 
 DTYPES = ("bfloat16", "float16")

@@ -4,8 +4,8 @@ from unittest.mock import patch
 
 import pytest
 
+from align.compare.autocast import autocasting_on_cpu
 from paddle_ugatit.backend import device
-from tests.gpu_emulation import autocasting_on_cpu
 from tests.training import test_run
 from tests.training.test_run import new_run, options_file, refusal
 

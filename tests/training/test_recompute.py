@@ -10,6 +10,7 @@ import paddle
 import pytest
 
 from align.checks.training import SMALL, lockstep
+from align.compare.autocast import autocasting_on_cpu
 from align.compare.paddle_side import PaddleSide
 from paddle_ugatit.layers import recompute
 from paddle_ugatit.layers.sequential import Sequential
@@ -17,7 +18,7 @@ from paddle_ugatit.layers.spectral_norm import SpectralNorm
 from paddle_ugatit.models.ugatit import ResnetAdaILNBlock, ResnetBlock, ResnetGenerator
 from paddle_ugatit.training import plan
 from paddle_ugatit.training.ugatit import Config, Trainer
-from tests.gpu_emulation import autocasting_on_cpu, device_branch
+from tests.gpu_emulation import device_branch
 
 BRANCHES = {"cpu": nullcontext, "gpu": device_branch}
 RECOMPUTING = dataclasses.replace(SMALL, recompute=True)

@@ -1,0 +1,119 @@
+"""Parts that no case of a layer shows: vectors of spectral norms, losses of large logits, StyleGAN2's augmentation."""
+
+import copy
+from contextlib import nullcontext
+
+import numpy as np
+import paddle
+import torch
+
+from align.compare.values import same, told
+from align.compare.verdict import Row
+from paddle_ugatit import losses
+from paddle_ugatit.backend.compat import default_dtype
+from paddle_ugatit.layers.convolution import Conv2D
+from paddle_ugatit.layers.fast.dispatch import plain
+from paddle_ugatit.layers.linear import Linear
+from paddle_ugatit.layers.spectral_norm import iterating_spectral_norm, spectral_norm
+from paddle_ugatit.training.augment import AUGMENTATIONS, COUNT, augment
+from torch_ref import losses as torch_losses
+from torch_ref.training.augment import augment as torch_augment
+
+SIZE = 40  # of augmented images; at 16 pixels a ninth is rounded as an eighth is
+
+
+def vector_rows() -> list[Row]:
+    """Return the rows of u and v: their dtype, their lengths, whose graph they are in, and copies of layers."""
+    rows = []
+    for name, dtype in (("float64", "float32"), ("float32", "float64")):
+        with default_dtype(name):
+            layer = Conv2D(3, 4, 2)
+        with default_dtype(dtype):  # as it may be when a norm is added later
+            spectral_norm(layer)
+        vectors = layer.weight_u, layer.weight_v
+        rows.append(same(f"dtypes beside {dtype}", [str(v.dtype) for v in vectors], [str(layer.weight_orig.dtype)] * 2))
+        lengths = [float((v * v).sum()) for v in vectors]
+        rows.append(told(f"lengths in {name}", "" if np.allclose(lengths, 1, atol=1e-5) else f"are {lengths}"))
+    for make in (spectral_norm, iterating_spectral_norm):
+        rows += _copied(make) + _kept_apart(make)
+    return rows
+
+
+def _copied(make) -> list[Row]:
+    """A copy of a layer, or of its norm alone, computes the same and shares nothing."""
+    layer, x = make(Linear(3, 2)), paddle.rand([2, 3])
+    layer(x)
+    found = []
+    for copied in (copy.deepcopy(layer), copy.deepcopy(layer.spectral).layer):
+        own = copied.spectral.layer is copied and copied.spectral is not layer.spectral
+        found.append(own and copied.spectral.sigma is None and not copied.spectral.pairs)
+        copied.eval(), layer.eval()
+        found.append(np.array_equal(copied(x).numpy(), layer(x).numpy()) or make is iterating_spectral_norm)
+        copied.weight_u.set_value(copied.weight_u * 0)
+        found.append(bool(layer.weight_u.any()))
+        layer.train()
+    return [same(f"copies of a layer with {make.__name__}", found, [True] * 6)]
+
+
+def _kept_apart(make) -> list[Row]:
+    """Gradients of a forward are those of its own u and v, whatever forwards come before its backward pass."""
+    rows = []
+    for way in ("", "by plain formulas"):
+        for training in (True, False):
+            with plain() if way else nullcontext():
+                found = [_gradient(make, training, between) for between in (False, True)]
+            mode = "training" if training else "evaluation"
+            rows.append(same(f"{make.__name__} in {mode} {way}: a forward between", found[1], found[0]))
+    return rows
+
+
+def _gradient(make, training: bool, between: bool) -> np.ndarray:
+    paddle.seed(0)
+    with default_dtype("float64"):
+        layer = make(Conv2D(3, 4, 2))
+        x = paddle.rand([2, 3, 5, 5])
+    layer.train() if training else layer.eval()
+    out = layer(x)
+    if between:
+        layer.train()
+        with paddle.no_grad():
+            layer(x)
+    (out * out).sum().backward()
+    return layer.weight_orig.grad.numpy()
+
+
+def loss_rows() -> list[Row]:
+    """Return the rows of losses for logits as far from 0 as those of a discriminator that has learnt."""
+    rng, rows = np.random.default_rng(0), []
+    one, other = (20 * rng.standard_normal((3, 5)) for _ in range(2))
+    calls = [("hinge", (one, side)) for side in (1, -1)]
+    calls += [("hinge_discriminator_loss", (one, other, *sign)) for sign in ((), (1,), (-1,))]
+    calls += [("hinge_generator_loss", (one, *sign)) for sign in ((), (1,), (-1,))]
+    calls += [("least_squares", (one, target)) for target in (0, 1)] + [("least_squares", (one, other))]
+    calls += [("cross_entropy", (one, target)) for target in (0, 1)] + [("l1", (one, other))]
+    calls += [("wasserstein", (one, side)) for side in (1, -1)]
+    for name, given in calls:
+        found, wanted = (
+            getattr(side, name)(*(tensor(a) if isinstance(a, np.ndarray) else a for a in given)).item()
+            for side, tensor in ((losses, paddle.to_tensor), (torch_losses, torch.tensor))
+        )
+        note = "" if abs(found - wanted) <= 1e-12 * abs(wanted) else f"is {found}, not {wanted}"
+        rows.append(told(f"{name} {', '.join(str(a) for a in given if not isinstance(a, np.ndarray))}", note))
+    return rows
+
+
+def augmentation_rows() -> list[Row]:
+    """Return the rows of every augmentation alone and of all together, at the ends of the ranges of what is drawn."""
+    rng, rows = np.random.default_rng(0), []
+    images = rng.random((9, 3, SIZE, SIZE))
+    numbers = rng.random((9, COUNT))
+    numbers[0], numbers[1] = 0.0, np.nextafter(1, 0)
+    numbers[2, 3:], numbers[3, 3:] = (0.0, 0.999, 0.0, 0.999), (0.999, 0.0, 0.999, 0.0)
+    for kinds in (*((kind,) for kind in AUGMENTATIONS), AUGMENTATIONS, AUGMENTATIONS[::2], ()):
+        found = augment(paddle.to_tensor(images), paddle.to_tensor(numbers), kinds).numpy()
+        wanted = torch_augment(torch.tensor(images), torch.tensor(numbers), kinds).numpy()
+        error, name = float(np.abs(found - wanted).max()), ", ".join(kinds) or "nothing"
+        rows.append(told(f"augmented by {name}", "" if error < 1e-12 else f"error {error:.1e}"))
+    found = augment(paddle.to_tensor(images), paddle.to_tensor(numbers)).numpy()
+    wanted = torch_augment(torch.tensor(images), torch.tensor(numbers)).numpy()
+    return [*rows, told("augmented by default", "" if np.abs(found - wanted).max() < 1e-12 else "differs")]
