@@ -76,9 +76,13 @@ def train(arguments: argparse.Namespace) -> None:
     require_folder(arguments.data)  # before the run's folder is made
     start.choose_device(arguments.device, config)
     rank, world_size = distributed.start()
-    with start.owned_folder(arguments.out, arguments.resume, rank) as lock:
+    with (
+        start.owned_folder(arguments.out, arguments.resume, rank) as lock,
+        runtime.threads_for(plan.products(config)) as threads,
+    ):
         records = Records(Path(arguments.out), silent=rank != 0)
-        for line in (*runtime.SETTINGS, device.line(), device.warning()):
+        fewer = f"fewer: {threads} of the threads, for a network of this size" if threads else None
+        for line in (*runtime.SETTINGS, fewer, device.line(), device.warning()):
             if line:
                 records.say(line)
         tests = start.tests_of(config, arguments.data, records.say)

@@ -108,6 +108,13 @@ def activations(config: RunOptions) -> int:
     return int(of_both * (config.img_size / size) ** 2)
 
 
+def products(config: RunOptions) -> int:
+    """Return the multiply-adds of a 1x1 convolution at the widest map of a step, B H W C^2: a measure of its size."""
+    name = next(name for name, system in trained().items() if type(config) is system.config)
+    width = getattr(config, _WIDENING[name][0]) if name in _WIDENING else 1
+    return config.batch_size // config.accumulate * config.img_size**2 * width**2
+
+
 def _line(places: tuple[int, int], place: float, values: np.ndarray) -> np.ndarray:
     """The value at `place` of the line through two (value, place)."""
     first, second = places
