@@ -24,21 +24,22 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-FOLDER = Path(__file__).resolve().parents[1] / "align" / "bench"
+ROOT = Path(__file__).resolve().parents[1]
+COMPARE = ROOT / "align" / "bench" / "compare.py"
+COUNTING = ROOT / "align" / "bench" / "counting.py"  # for "iteration" with a device
 # Where each is measured, with options of its own: --help after the name shows them.
 SCRIPTS = {
-    "runtime": "compare.py",
-    "iteration": "compare.py",
-    "savings": "compare.py",
-    "infer": "compare.py",
-    "kid": "metric.py",
-    "powers": "powers.py",
-    "loading": "loading.py",
-    "memory": "memory.py",
-    "busy": "busy.py",
-    "scale": "scale.py",
+    "runtime": COMPARE,
+    "iteration": COMPARE,
+    "savings": COMPARE,
+    "infer": COMPARE,
+    "kid": ROOT / "align" / "bench" / "metric.py",
+    "powers": ROOT / "align" / "bench" / "powers.py",
+    "loading": ROOT / "align" / "bench" / "loading.py",
+    "memory": ROOT / "align" / "bench" / "memory.py",
+    "busy": ROOT / "align" / "bench" / "busy.py",
+    "scale": ROOT / "align" / "bench" / "scale.py",
 }
-COUNTING = "counting.py"  # for "iteration" with a device
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -54,9 +55,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     script = SCRIPTS[what]
     if what == "iteration" and any(word.partition("=")[0] == "--device" for word in options):
         script = COUNTING
-    given = [what, *options] if script == "compare.py" else options
+    given = [what, *options] if script == COMPARE else options
     try:
-        return subprocess.run([sys.executable, str(FOLDER / script), *given]).returncode
+        return subprocess.run([sys.executable, str(script), *given]).returncode
     except KeyboardInterrupt:
         return 130
 
