@@ -9,226 +9,57 @@
     python tools/bench.py powers                   power iterations of a step, layer by layer and by shape
     python tools/bench.py loading --size 64        pictures a second of the training data, with and without the cache
     python tools/bench.py memory                   what an image takes in `translate`, and the estimate of it
+    python tools/bench.py busy                     commands on a busy machine, with and without the settings for it
+    python tools/bench.py scale                    how time and memory grow with pixels, channels, batch, images of KID
 
 Each variant runs in its own processes, one at a time, since the settings must be made before a framework is loaded; the
 variants take turns, so that noise on the machine affects all alike. CPU time is less noisy than wall time.
+Machine, threads and load are printed with every table, and a ratio is marked (busy) if other processes used more than
+5 % of the machine's cores meanwhile.
 """
 
 import argparse
-import json
-import os
-import statistics
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
-
-SETTINGS = {
-    "off": "off",
-    "BLAS path": "blas",
-    "BLAS path, malloc": "blas,malloc",
-    "BLAS path, malloc, threads": "all",
-}
-# Environment variables that affect speed; every variant starts without them.
-SPEED_VARIABLES = ("MKL_", "OMP_", "KMP_", "MALLOC_", "FLAGS_", "PADDLE_UGATIT_RUNTIME")
-# The other frameworks as installed: the harness sets the process up for Paddle, which would speed them up as well.
-AS_IT_COMES = {"PADDLE_UGATIT_RUNTIME": "off"}
-# glibc's variables for what paddle_ugatit/backend/runtime.py sets with mallopt.
-KEEP_BUFFERS = AS_IT_COMES | {
-    "MALLOC_MMAP_MAX_": "0",
-    "MALLOC_TRIM_THRESHOLD_": str(2**31 - 1),
-    "MALLOC_TOP_PAD_": str(256 << 20),
-}
-SIDE = [sys.executable, str(ROOT / "align" / "bench" / "side.py")]  # one side of a comparison, in its own process
-# These have options of their own; PyTorch may be imported in the first.
-SCRIPTS = {
-    "kid": ROOT / "align" / "bench" / "metric.py",
-    "memory": ROOT / "align" / "bench" / "memory.py",
-    "loading": ROOT / "align" / "bench" / "loading.py",
-    "powers": ROOT / "align" / "bench" / "powers.py",
-}
+COMPARE = ROOT / "align" / "bench" / "compare.py"
 COUNTING = ROOT / "align" / "bench" / "counting.py"  # for "iteration" with a device
-PLAIN, OURS, WITHOUT = "PyTorch, as published", "ours", "without: "
-BASES = PLAIN, OURS  # ratios are relative to the first of these that was measured
-# name -> (side of align/bench/side.py, environment)
-VARIANTS: dict[str, dict[str, tuple[str, dict[str, str]]]] = {
-    "iteration": {
-        PLAIN: ("torch-plain", AS_IT_COMES),
-        "PyTorch, as published, our malloc settings": ("torch-plain", KEEP_BUFFERS),
-        "PyTorch, the same savings": ("torch-saving", AS_IT_COMES),
-        "PyTorch, the same savings, our malloc settings": ("torch-saving", KEEP_BUFFERS),
-        "PyTorch, the same savings, torch.compile": ("torch-compiled", AS_IT_COMES),
-        OURS: ("paddle", {}),
-    },
-    "infer": {
-        PLAIN: ("torch-plain", AS_IT_COMES),
-        "PyTorch, torch.compile": ("torch-compiled", AS_IT_COMES),
-        "PyTorch's export, ONNX Runtime": ("onnx", AS_IT_COMES),  # needs onnx and onnxruntime, no requirements
-        "our export, ONNX Runtime": ("export-onnx", AS_IT_COMES),  # needs onnxruntime
-        "our export, OpenVINO in float32": ("export-openvino", AS_IT_COMES),  # needs openvino, no requirement either
-        "our export, paddle.inference": ("export-paddle", AS_IT_COMES),
-        "our export, paddle.inference with oneDNN": ("export-onednn", AS_IT_COMES),
-        OURS: ("paddle", {}),
-    },
+# Where each is measured, with options of its own: --help after the name shows them.
+SCRIPTS = {
+    "runtime": COMPARE,
+    "iteration": COMPARE,
+    "savings": COMPARE,
+    "infer": COMPARE,
+    "kid": ROOT / "align" / "bench" / "metric.py",
+    "powers": ROOT / "align" / "bench" / "powers.py",
+    "loading": ROOT / "align" / "bench" / "loading.py",
+    "memory": ROOT / "align" / "bench" / "memory.py",
+    "busy": ROOT / "align" / "bench" / "busy.py",
+    "scale": ROOT / "align" / "bench" / "scale.py",
 }
-# One forward and backward pass of the light generator, after one to warm up; prints seconds of wall time.
-WORK = """
-import time, paddle_ugatit, paddle
-network = paddle_ugatit.ResnetGenerator(3, 3, n_blocks=4, light=True)
-image = paddle.randn([1, 3, {size}, {size}])
-for _ in range(2):
-    start = time.perf_counter()
-    picture, logit, heatmap = network(image)
-    (picture.mean() + logit.sum() + heatmap.mean()).backward()
-    seconds = time.perf_counter() - start
-print(seconds)
-"""
-
-
-def environment(**settings: str) -> dict[str, str]:
-    """Return this process's environment without the variables that affect speed, and with `settings`."""
-    kept = {key: value for key, value in os.environ.items() if not key.startswith(SPEED_VARIABLES)}
-    return kept | {"PYTHONPATH": str(ROOT)} | settings
-
-
-def output_of(name: str, command: list[str], settings: dict[str, str]) -> str:
-    """Return what a command prints. Raises RuntimeError with the last line of its stderr if it fails."""
-    done = subprocess.run(command, env=environment(**settings), capture_output=True, text=True)
-    if done.returncode:
-        complaint = done.stderr.strip().splitlines()[-1:] or [f"exit code {done.returncode}"]
-        raise RuntimeError(f"the run of {name!r} failed: {complaint[0]}")
-    return done.stdout
-
-
-def seconds(setting: str, size: int) -> float:
-    """Return the wall time of one forward and backward pass of the light generator with this setting of the switch."""
-    command = [sys.executable, "-c", WORK.format(size=size)]
-    return float(output_of(setting, command, {"PADDLE_UGATIT_RUNTIME": setting}).split()[-1])
-
-
-def runtime(arguments: argparse.Namespace) -> None:
-    """Time every setting in turn and print a table."""
-    times: dict[str, list[float]] = {name: [] for name in SETTINGS}
-    for _ in range(arguments.repeat):
-        for name, setting in SETTINGS.items():
-            times[name].append(seconds(setting, arguments.size))
-            print(f"{name}: {times[name][-1]:.2f} s", file=sys.stderr, flush=True)
-    base = statistics.median(times["off"])
-    print(f"light generator, {arguments.size} px, batch 1, forward and backward, median of {arguments.repeat}")
-    print("| settings | seconds | speed |\n|---|---|---|")
-    for name, values in times.items():
-        median = statistics.median(values)
-        print(f"| {name} | {median:.2f} | {base / median:.1f} x |")
-
-
-def variants(what: str) -> dict[str, tuple[str, dict[str, str]]]:
-    """Return the variants of VARIANTS; for "savings" ours, and ours without each of the savings."""
-    if what != "savings":
-        return VARIANTS[what]
-    names = output_of(what, [*SIDE, "savings", "paddle"], {}).splitlines()
-    return {OURS: ("paddle", {})} | {f"{WITHOUT}{name}": ("paddle", {}) for name in names}
-
-
-def turns(
-    what: str, name: str, variant: tuple[str, dict[str, str]], config: dict, arguments: argparse.Namespace
-) -> list[dict[str, float]]:
-    """Return the costs of `--turns` pieces of work by this variant, done in their own process."""
-    side, settings = variant
-    settings = settings | {"OMP_NUM_THREADS": str(arguments.threads)}
-    command = [*SIDE, "iteration" if what == "savings" else what, side, "--config", json.dumps(config)]
-    command += ["--turns", str(arguments.turns)]
-    if name.startswith(WITHOUT):
-        command += ["--without", name.removeprefix(WITHOUT)]
-    return [json.loads(line) for line in output_of(name, command, settings).splitlines()]
-
-
-def compare(arguments: argparse.Namespace) -> None:
-    """Measure the variants in turn and print a table; a variant that fails is listed with the reason.
-
-    Raises RuntimeError if none could be measured.
-    """
-    from paddle_ugatit.training import Config
-
-    what = arguments.what
-    config = asdict(Config(light=not arguments.full, ch=arguments.ch, n_res=arguments.n_res, img_size=arguments.size))
-    known = variants(what)
-    chosen = [name for name in known if not arguments.only or any(part in name for part in arguments.only)]
-    costs: dict[str, list[dict[str, float]]] = {name: [] for name in chosen}
-    failures: dict[str, str] = {}
-    for _ in range(arguments.repeat):
-        for name in chosen:
-            if name in failures:
-                continue
-            try:
-                costs[name] += turns(what, name, known[name], config, arguments)
-                print(f"{name}: {costs[name][-1]['cpu']:.2f} s of CPU time", file=sys.stderr, flush=True)
-            except RuntimeError as error:
-                failures[name] = str(error)
-    kind = "full" if arguments.full else "light"
-    print(
-        f"{what}: {kind} model, ch {arguments.ch}, n_res {arguments.n_res}, {arguments.size} px, batch 1, "
-        f"{arguments.threads} thread(s), medians of {arguments.repeat} x {arguments.turns}"
-    )
-    print(table(costs, failures))
-    if failures and len(failures) == len(chosen):
-        raise RuntimeError("no variant could be measured")
-
-
-def table(costs: dict[str, list[dict[str, float]]], failures: dict[str, str]) -> str:
-    """Return a Markdown table of median CPU and wall seconds, their ratios to the first of BASES, and peak memory."""
-    lines = ["| variant | CPU s | ratio | wall s | ratio | peak GiB |", "|---|---|---|---|---|---|"]
-    medians = {
-        name: {key: statistics.median(cost[key] for cost in values) for key in ("cpu", "wall")}
-        for name, values in costs.items()
-        if values
-    }
-    base = next((medians[name] for name in BASES if name in medians), None)
-    for name in costs:
-        if name in failures:
-            lines.append(f"| {name} | {failures[name]} |||||")
-            continue
-        cells = []
-        for key in ("cpu", "wall"):
-            ratio = f"{medians[name][key] / base[key]:.2f}" if base else ""
-            cells += [f"{medians[name][key]:.2f}", ratio]
-        peak = max(cost["peak"] for cost in costs[name])
-        lines.append(f"| {name} | {' | '.join(cells)} | {peak:.1f} |")
-    return "\n".join(lines)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one benchmark and return the exit code."""
+    """Run one benchmark in a process of its own and return its exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
-    if words[:1] == ["iteration"] and any(word.partition("=")[0] == "--device" for word in words):
-        return subprocess.run([sys.executable, str(COUNTING), *words[1:]]).returncode
-    if words and words[0] in SCRIPTS:
-        return subprocess.run([sys.executable, str(SCRIPTS[words[0]]), *words[1:]]).returncode
-    example = "example: python tools/bench.py iteration --size 256 --only published ours"
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0], epilog=example)
-    names = ["runtime", "iteration", "savings", "infer", *SCRIPTS]
-    parser.add_argument("what", choices=names, help="what to measure")
-    parser.add_argument("--device", metavar="NAME", help="count instead, on cpu or gpu; with --help of its own")
-    parser.add_argument("--size", type=int, default=128, metavar="N", help="image size (128)")
-    parser.add_argument("--repeat", type=int, default=3, metavar="N", help="processes per variant (3)")
-    parser.add_argument("--turns", type=int, default=2, metavar="N", help="timed iterations per process (2)")
-    parser.add_argument("--threads", type=int, default=1, metavar="N", help="threads, except for runtime (1)")
-    parser.add_argument("--ch", type=int, default=64, metavar="N", help="channels of the first layer (64)")
-    parser.add_argument("--n-res", type=int, default=4, metavar="N", help="residual blocks (4)")
-    parser.add_argument("--full", action="store_true", help="the full generator instead of the light one")
-    parser.add_argument("--only", nargs="+", metavar="PART", help="only variants whose name contains one of these")
-    arguments = parser.parse_args(words)
+    if not words or words[0] not in SCRIPTS:
+        example = "example: python tools/bench.py iteration --size 256 --only published ours"
+        parser = argparse.ArgumentParser(description=__doc__.split("\n")[0], epilog=example)
+        parser.add_argument("what", choices=SCRIPTS, help="what to measure; --help after it shows its options")
+        parser.parse_args(words)
+        parser.error("an option must come after what is measured")
+    what, options = words[0], words[1:]
+    script = SCRIPTS[what]
+    if what == "iteration" and any(word.partition("=")[0] == "--device" for word in options):
+        script = COUNTING
+    given = [what, *options] if script == COMPARE else options
     try:
-        runtime(arguments) if arguments.what == "runtime" else compare(arguments)
-    except (RuntimeError, ValueError, OSError) as error:
-        print(f"bench: {' '.join(str(error).split())}", file=sys.stderr)
-        return 1
+        return subprocess.run([sys.executable, str(script), *given]).returncode
     except KeyboardInterrupt:
         return 130
-    return 0
 
 
 if __name__ == "__main__":

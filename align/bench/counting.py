@@ -26,6 +26,7 @@ sys.path.insert(0, str(ROOT))
 import paddle  # noqa: E402, I001
 from paddle import profiler  # noqa: E402
 
+from align.bench import machine  # noqa: E402
 from paddle_ugatit.backend import device  # noqa: E402
 from paddle_ugatit.backend.errors import UsageError  # noqa: E402
 from paddle_ugatit.training import Config  # noqa: E402
@@ -172,10 +173,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         used = device.choose(arguments.device)
         config = Config(light=not arguments.full, ch=arguments.ch, n_res=arguments.n_res, img_size=arguments.size)
         config = config.replaced(recompute=arguments.recompute)
-        counts, seconds, outside = iteration(config, arguments.branch, arguments.turns)
+        with machine.watched():
+            table(arguments, config, used)
     except (UsageError, ValueError) as error:
         print(f"bench: {error}", file=sys.stderr)
         return 2
+    return 0
+
+
+def table(arguments: argparse.Namespace, config: Config, used: str) -> None:
+    """Count and time an iteration, and print what was found. Raises ValueError as `iteration` does."""
+    counts, seconds, outside = iteration(config, arguments.branch, arguments.turns)
     kind = ("full" if arguments.full else "light") + " recomputing" * arguments.recompute
     print(f"iteration: {kind} model, ch {arguments.ch}, {arguments.size} px, on {used}, ways of a {arguments.branch}")
     print("| kernels | of these views | synchronisations | bytes between host and device | seconds | host's |")
@@ -185,7 +193,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     print(f"a chain of as many additions of one number: {chain(counts.kernels.total()):.3f} s of the host")
     print("most frequent: " + ", ".join(f"{name} {count}" for name, count in counts.kernels.most_common(12)))
     print(f"peak of Paddle's tensors: {_peak() / 2**30:.2f} GiB")
-    return 0
 
 
 def _peak() -> int:

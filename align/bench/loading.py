@@ -14,7 +14,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from paddle_ugatit.data.faces.folder import make_dataset  # noqa: E402  after the path
+from align.bench import machine  # noqa: E402  after the path
+from paddle_ugatit.data.faces.folder import make_dataset  # noqa: E402
 from paddle_ugatit.data.folders import TrainingData  # noqa: E402
 
 FILES, STORED = 64, 256  # drawn faces, PNG, and their pixels, height and width
@@ -44,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--workers", type=int, default=2, metavar="N", help="threads (2)")
     parser.add_argument("--seconds", type=float, default=4, metavar="S", help="time for each (4)")
     arguments = parser.parse_args(argv)
-    with tempfile.TemporaryDirectory() as folder:
+    with machine.watched(), tempfile.TemporaryDirectory() as folder:
         make_dataset(folder, train=FILES, test=1, size=STORED, seed=0)
         print(f"{arguments.size} px, batches of {arguments.batch}, {arguments.workers} threads, {STORED} px PNG files")
         print("| cache | pictures a second | ms of CPU time each |\n|---|---|---|")

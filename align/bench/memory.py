@@ -13,7 +13,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from paddle_ugatit.inference import memory  # noqa: E402  after the path
+from align.bench import machine  # noqa: E402  after the path
+from paddle_ugatit.inference import memory  # noqa: E402
 
 # Each prints the bytes by which the peak of a process rises with its first image.
 GENERATOR = """
@@ -52,6 +53,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--size", type=int, nargs="+", default=[512, 1024], metavar="N", help="image sizes (512 1024)")
     parser.add_argument("--adain", action="store_true", help="AdaIN instead of a light generator")
     arguments = parser.parse_args(argv)
+    with machine.watched():
+        return table(arguments)
+
+
+def table(arguments: argparse.Namespace) -> int:
+    """Print the table and return 1 if an estimate is too low, else 0."""
     print("| channels | px | taken, GiB | estimated | per megapixel |\n|---|---|---|---|---|")
     low = False
     for ch in arguments.ch:

@@ -20,6 +20,7 @@ from paddle_ugatit.cli import command  # noqa: E402  first: it sets the process 
 # ruff: isort: split
 import numpy as np  # noqa: E402
 
+from align.bench import machine  # noqa: E402
 from align.compare import metric_others  # noqa: E402
 from paddle_ugatit.metrics import FeatureExtractor, inception_weights, kid  # noqa: E402
 from paddle_ugatit.metrics.mmd import subset_kid  # noqa: E402
@@ -76,11 +77,13 @@ def kid_table(sizes, repeat):
         arguments = x, y, SUBSETS, min(n, SUBSET_SIZE), SEED
         contenders = {"kid": ours, "subset_kid": ours_alone, other: theirs}
         contenders = {name: lambda work=work, a=arguments: work(*a) for name, work in contenders.items()}
+        watch = machine.Watch()
         seconds, _ = in_turns(contenders, repeat)
+        mark = watch.mark()
         difference = _difference(theirs, x, y, arguments[3])
         worst = max(worst, difference)
         cells = [f"{seconds[name]:.3f}" for name in contenders]
-        cells += [f"{seconds[other] / seconds[name]:.1f}" for name in ("kid", "subset_kid")]
+        cells += [f"{seconds[other] / seconds[name]:.1f}{mark}" for name in ("kid", "subset_kid")]
         print(f"| {n} | {' | '.join(cells)} | {difference:.1e} |", flush=True)
     return worst
 
@@ -124,9 +127,10 @@ def main(argv=None):
 
 
 def _run(arguments):
-    worst = kid_table(arguments.sizes, arguments.repeat)
-    if arguments.images:
-        extraction_table(arguments.images, arguments.repeat)
+    with machine.watched():
+        worst = kid_table(arguments.sizes, arguments.repeat)
+        if arguments.images:
+            extraction_table(arguments.images, arguments.repeat)
     return int(worst > 1e-6)
 
 

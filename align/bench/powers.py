@@ -21,6 +21,7 @@ sys.path.insert(0, str(ROOT))
 import paddle  # noqa: E402, I001
 from paddle import _C_ops  # noqa: E402
 
+from align.bench import machine  # noqa: E402
 from align.bench.counting import branch_of, counting  # noqa: E402
 from paddle_ugatit.layers.spectral_norm import SMALLEST, power_iteration  # noqa: E402
 from paddle_ugatit.models.ugatit import Discriminator  # noqa: E402
@@ -71,6 +72,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--ch", type=int, default=64, metavar="N", help="channels of the first layer (64)")
     parser.add_argument("--turns", type=int, default=9, metavar="N", help="steps that are timed, in turns (9)")
     arguments = parser.parse_args(argv)
+    with machine.watched():
+        return table(arguments)
+
+
+def table(arguments: argparse.Namespace) -> int:
+    """Print the table and return 1 if the results differ, else 0."""
     given, ways = layers(arguments.ch), {"one by one": one_by_one, "together": together}
     with branch_of("gpu"):
         counts = {name: _counted(way, given) for name, way in ways.items()}

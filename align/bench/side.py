@@ -20,6 +20,7 @@ from types import SimpleNamespace
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from align.bench import machine  # noqa: E402
 from align.bench.savings import SAVINGS  # noqa: E402
 
 
@@ -134,12 +135,18 @@ WORK = {
 
 
 def turn(work):
-    """Do the work once; returns CPU and wall seconds, page faults, and the peak memory of the process in GiB."""
+    """Do the work once; returns what it cost.
+
+    These are CPU and wall seconds, page faults, the peak memory of the process in GiB, and the cores that other
+    processes used meanwhile.
+    """
+    watch = machine.Watch()
     before, start = resource.getrusage(resource.RUSAGE_SELF), time.perf_counter()
     work()
     wall, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_SELF)
     cpu = after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
-    return {"cpu": cpu, "wall": wall, "faults": after.ru_minflt - before.ru_minflt, "peak": after.ru_maxrss / 2**20}
+    faults, peak = after.ru_minflt - before.ru_minflt, after.ru_maxrss / 2**20
+    return {"cpu": cpu, "wall": wall, "faults": faults, "peak": peak, "others": watch.others()}
 
 
 def main(argv=None):

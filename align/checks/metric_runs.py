@@ -124,6 +124,7 @@ def kid_entry(x, y, options):
         "p_value": metric_spread.p_value(x, y, permutations, seed),
         "subsets": subsets,
         "subset_size": size,
+        "pairs_of": [len(x), len(y)],
         "subset_size_chosen": "subset_size" not in options,
         "values": values.tolist(),
         "kernel": {"name": "polynomial", "degree": 3, "gamma": 1 / x.shape[1], "coef0": 1.0},

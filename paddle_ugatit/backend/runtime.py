@@ -1,8 +1,8 @@
-"""Process settings that make Paddle fast on a CPU: BLAS path, malloc, threads. No result depends on them.
+"""Process settings that make Paddle fast on a CPU, idle or busy: BLAS path, malloc, threads. No result depends on them.
 
 A value that the user has set is respected, and a setting that does not apply is skipped. `PADDLE_UGATIT_RUNTIME=off`
 switches all of them off; `PADDLE_UGATIT_RUNTIME=blas,threads` keeps only those named. `python tools/bench.py runtime`
-measures what they gain on a machine.
+measures what they gain on a machine, `python tools/bench.py busy` what `waiting` and `fewer` gain on a busy one.
 """
 
 import contextlib
@@ -18,13 +18,16 @@ from pathlib import Path
 
 SWITCH = "PADDLE_UGATIT_RUNTIME"
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX = -1, -2, -4  # glibc's malloc.h
+_THREAD_WORTH = 1 << 24  # multiply-adds of a 1x1 convolution below which another thread gains nothing (measured)
+_chosen: dict[str, int] = {}  # "threads": how many, if the user has not said; "fewer": 1 if that step is on
 _AVX512 = {"avx512f", "avx512dq", "avx512cd", "avx512bw", "avx512vl"}
 
 
 def configure() -> list[str]:
     """Apply the settings, before Paddle is loaded; return one line for each, for the log."""
+    _chosen.clear()
     wanted = os.environ.get(SWITCH, "all").lower()
-    steps = {"blas": _blas, "malloc": _malloc, "threads": _threads}
+    steps = {"blas": _blas, "malloc": _malloc, "threads": _threads, "waiting": _waiting, "fewer": _fewer}
     on = steps if wanted == "all" else [name for name in steps if name in wanted.split(",")]
     return [f"{name}: {steps[name]() if name in on else f'off ({SWITCH}={wanted})'}" for name in steps]
 
@@ -69,7 +72,60 @@ def _threads() -> str:
     processes = _processes_here()
     threads = max(1, cores // processes)
     os.environ["OMP_NUM_THREADS"] = str(threads)
+    _chosen["threads"] = threads
     return f"OMP_NUM_THREADS={threads}" + (f" in each of {processes} processes" if processes > 1 else "")
+
+
+def _waiting() -> str:
+    # A thread that waits by spinning takes a core from whoever has work, often from the thread that it waits for: with
+    # one other job on each core Paddle was up to 14 times slower. Intel's OpenMP, which Paddle uses, spins for 0.2 s
+    # by default; PyTorch's, in the same process, obeys the same variable.
+    for name in ("OMP_WAIT_POLICY", "KMP_BLOCKTIME", "KMP_LIBRARY", "GOMP_SPINCOUNT"):
+        if name in os.environ:
+            return f"{name}={os.environ[name]}, as found"
+    if "paddle" in sys.modules:
+        return "OpenMP's own choice (Paddle was loaded before; import paddle_ugatit first)"
+    os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
+    return "OMP_WAIT_POLICY=PASSIVE (threads that wait leave the core to others)"
+
+
+def _fewer() -> str:
+    # Products of small matrices gain less from a second thread than the waiting for it costs.
+    if "threads" not in _chosen:
+        return "the same number of threads for networks of every size"
+    _chosen["fewer"] = 1
+    return "small networks are trained with fewer threads"
+
+
+@contextlib.contextmanager
+def threads_for(products: int) -> Iterator[int | None]:
+    """Within the block, this thread computes with no more OpenMP threads than gain something for the size of its work.
+
+    `products` are the multiply-adds that a 1x1 convolution would take at the network's widest map: B H W C^2. Below
+    2^25, a second thread waits longer than it computes. Yields the number of threads if it was changed, else None:
+    if the user has chosen it, or if `fewer` is switched off.
+    """
+    most = _chosen["threads"] if "fewer" in _chosen else 1
+    wanted = min(most, max(1, products // _THREAD_WORTH))
+    library = _openmp() if wanted < most else None
+    if library is None:
+        yield None
+        return
+    library.omp_set_num_threads(wanted)
+    try:
+        yield wanted
+    finally:
+        library.omp_set_num_threads(most)
+
+
+def _openmp() -> ctypes.CDLL | None:
+    """Return Intel's OpenMP as Paddle has loaded it, or None if it has not."""
+    if not hasattr(os, "RTLD_NOLOAD"):
+        return None
+    try:
+        return ctypes.CDLL("libiomp5.so", mode=os.RTLD_NOLOAD)
+    except OSError:
+        return None
 
 
 def _processes_here() -> int:

@@ -46,6 +46,12 @@ def parse(argv: Sequence[str] | None, program: str) -> argparse.Namespace:
     kid.add_argument(
         "--permutations", type=int, default=PERMUTATIONS, metavar="N", help=f"for the p-value ({PERMUTATIONS}; 0: none)"
     )
+    kid.add_argument(
+        "--every-pair",
+        action="store_true",
+        default=None,
+        help="all pairs at any size; by default, beyond 10 000 images a side those of 5000 of each, drawn at random",
+    )
     out = parser.add_argument_group("output")
     out.add_argument("--json", metavar="FILE", help="write all numbers, and what is needed to reproduce them")
     out.add_argument("--html", metavar="FILE", help="write a page with images")

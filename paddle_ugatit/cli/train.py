@@ -8,7 +8,7 @@ from paddle_ugatit.backend import device, runtime
 from paddle_ugatit.backend.errors import UsageError
 from paddle_ugatit.cli import command, configs
 from paddle_ugatit.data.listing import require_folder
-from paddle_ugatit.training import distributed, loop, plan, start
+from paddle_ugatit.training import distributed, loop, plan, plan_time, start
 from paddle_ugatit.training.records import Records
 
 EXAMPLES = """\
@@ -18,13 +18,13 @@ examples:
   python tools/train.py --config work/configs/demo.yaml --data work/outputs/faces --out work/outputs/run --resume
   python tools/train.py --config work/configs/selfie2anime_light.yaml --data DIR --out RUN lr=2e-4 batch_size=2
   python tools/train.py --config work/configs/adain.yaml --data DIR --out RUN encoder=vgg_normalised.pth
-  python tools/train.py --config work/configs/selfie2anime.yaml --plan
+  python tools/train.py --config work/configs/selfie2anime.yaml --plan --cores 8 --tflops 14
   python -m paddle.distributed.launch --nproc_per_node 2 tools/train.py --config FILE --data DIR --out RUN
   python -m paddle.distributed.launch --devices 0,1 tools/train.py --config FILE --data DIR --out RUN     (two GPUs)
 
 --out gets config.yaml, log.txt, losses.csv, samples/, vdl/ (visualdl --logdir RUN/vdl) and checkpoints/. Ctrl-C ends
 the run with a checkpoint, as most errors do; --resume continues from it, on a CPU bit for bit as if it had never
-stopped. --plan says what memory and disk a run needs.
+stopped. --plan says what memory and disk a run needs, and how many hours it takes.
 
 exit code: 0 done, 1 the input or output is bad or training diverged, 2 bad usage, 130 interrupted
 """
@@ -51,8 +51,10 @@ def parse(argv: Sequence[str] | None, program: str) -> argparse.Namespace:
         "--minutes", type=float, metavar="N", help="stop after N minutes with a checkpoint, from which --resume goes on"
     )
     parser.add_argument(
-        "--plan", action="store_true", help="print the memory and disk that the run needs, and begin nothing"
+        "--plan", action="store_true", help="print the memory, disk and hours that the run needs, and begin nothing"
     )
+    parser.add_argument("--cores", type=int, metavar="N", help="with --plan: the time on N cores like these too")
+    parser.add_argument("--tflops", type=float, metavar="T", help="with --plan: the time on a GPU of T TFLOP/s too")
     command.add_device(parser)
     parser.add_argument(
         "--dtype", choices=("float32", "float64"), default="float32", help="precision of the computation (float32)"
@@ -69,16 +71,25 @@ def train(arguments: argparse.Namespace) -> None:
     """Run a training from its options to its last iteration."""
     if arguments.minutes is not None and not 0 < arguments.minutes < float("inf"):
         raise UsageError(f"--minutes must be above 0, got {arguments.minutes:g}")
+    for name in ("cores", "tflops"):
+        given = getattr(arguments, name)
+        if given is not None and not (arguments.plan and 0 < given < float("inf")):
+            raise UsageError(f"--{name} must be above 0 and beside --plan, got {given:g}")
     config = start.configuration(configs.find(arguments.config), arguments.options)
     if arguments.plan:
-        print("\n".join(plan.lines(config, plan.plan(config))))
+        print("\n".join(plan.lines(config, plan.plan(config))), "\n", flush=True)
+        print("\n".join(plan_time.lines(config, plan_time.times(config), arguments.cores, arguments.tflops)))
         return
     require_folder(arguments.data)  # before the run's folder is made
     start.choose_device(arguments.device, config)
     rank, world_size = distributed.start()
-    with start.owned_folder(arguments.out, arguments.resume, rank) as lock:
+    with (
+        start.owned_folder(arguments.out, arguments.resume, rank) as lock,
+        runtime.threads_for(plan.products(config)) as threads,
+    ):
         records = Records(Path(arguments.out), silent=rank != 0)
-        for line in (*runtime.SETTINGS, device.line(), device.warning()):
+        fewer = f"fewer: {threads} of the threads, for a network of this size" if threads else None
+        for line in (*runtime.SETTINGS, fewer, device.line(), device.warning()):
             if line:
                 records.say(line)
         tests = start.tests_of(config, arguments.data, records.say)

@@ -85,13 +85,14 @@ def evaluate(
     workers: int | None = None,
     cache: Path | str | None = None,
     skip_bad: bool = False,
+    every_pair: bool | None = None,
 ) -> Comparison | None:
     """Compute KID, FID, precision and recall of `fake` against `real`; with `source`, also KID against that.
 
     The sets are folders, text files that list images, or .npz or .npy files; `cache` is a folder for features, or None.
     `resize` defaults to that of the protocol, `features` to "faces" where the real images are drawn faces and to
     "inception" otherwise. With faces features and a source, the attributes that the translation keeps are told too. No
-    value is scaled.
+    value is scaled. `every_pair` True takes all pairs of large sets too, see `mmd.kid`.
 
     Under paddle.distributed.launch, the processes share the extraction, and all but the first return None. Raises
     InputError or UsageError if a set, a file or an option cannot be used.
@@ -117,6 +118,7 @@ def evaluate(
     if parallel.place()[0]:
         return None
     options = {"subsets": subsets, "subset_size": subset_size, "seed": seed, "bootstrap": bootstrap}
+    options["every_pair"] = every_pair
     found = _evaluated(sets, extractor, options | {"permutations": permutations}, protocol)
     found.report["notes"] += kept.remarks
     return found
@@ -162,7 +164,8 @@ def _evaluated(sets: dict[str, Measured], extractor: FeatureExtractor | None, op
         mmd.checked(fake, real)
     except InputError as error:
         raise InputError(f"fake {sets['fake'].images.path}, real {sets['real'].images.path}: {error}") from error
-    with Progress("KID", gram.passes(len(fake), len(real)), "block") as progress:
+    blocks = mmd.passes(len(fake), len(real), options["subsets"], options["subset_size"], options["every_pair"])
+    with Progress("KID", blocks, "block") as progress:
         kid = mmd.kid(fake, real, progress=progress, **options)
     cheap = max(len(fake), len(real)) <= CHEAP
     neighbours = frechet.neighbours(fake, real) if cheap else None
@@ -220,6 +223,7 @@ def kid_entry(kid: mmd.Kid) -> dict:
         "all_pairs_error": kid.all_pairs_error,
         "ci95": list(kid.ci95),
         "p_value": kid.p_value,
+        "pairs_of": list(kid.pairs_of),
         "subsets": kid.subsets,
         "subset_size": kid.subset_size,
         "subset_size_chosen": kid.subset_size_chosen,

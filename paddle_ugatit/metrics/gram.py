@@ -3,13 +3,17 @@
 Contents: gram_sums (the pass), GramSums (its result), unbiased and all_pairs (MMD^2 from it), mmd2 (MMD^2 alone).
 """
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
 
+from paddle_ugatit.metrics.workers import in_order
+
 Sums = TypeVar("Sums", float, np.ndarray)
+_Pair = tuple[tuple[int, int], tuple[int, int]]  # (begin, end) of the rows and of the columns of a block
 DEGREE, COEF0 = 3, 1.0  # the kernel is (gamma x.y + 1)^3
 _FIRST = 512  # samples of each set whose mean is near enough to that of all
 
@@ -37,7 +41,7 @@ def gram_sums(
     """Pass once over all pairs of [x; y], block by block: (n,d), (m,d), (n + m, T) -> GramSums.
 
     Every block of the kernel is computed once and serves all columns by one further product; of XX and YY only half is
-    computed. `progress(1)` is called after every block.
+    computed. Blocks are shared out to threads, and added up in order. `progress(1)` is called after every block.
     """
     n, m = len(x), len(y)
     columns = np.zeros((n + m, 0), x.dtype) if columns is None else columns.astype(x.dtype, copy=False)
@@ -46,26 +50,33 @@ def gram_sums(
     size = block_size(n, m)
     blocks = [(start, min(start + size, n)) for start in range(0, n, size)]
     blocks += [(start, min(start + size, n + m)) for start in range(n, n + m, size)]
-    ones = np.ones(size, x.dtype)
-    room = np.empty_like(ones, shape=(2, size * size))
-    centre = _centre(x, y)
-    for i, (top, bottom) in enumerate(blocks):
+    pairs = [(first, second) for i, first in enumerate(blocks) for second in blocks[i:]]
+    centre, rooms = _centre(x, y), threading.local()
+
+    def of_block(pair: _Pair) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
+        (top, bottom), (begin, end) = pair
+        if not hasattr(rooms, "room"):
+            rooms.room = np.empty_like(x, shape=(2, size * size))
         left = _rows(x, y, top, bottom) * x.dtype.type(gamma(x.shape[1]))
-        for begin, end in blocks[i:]:
-            kernel = _kernel(left, _rows(x, y, begin, end), centre, room)
-            diagonal = top == begin
-            if diagonal:
-                np.fill_diagonal(kernel, 0)
-            part = 0 if end <= n else 1 if top >= n else 2
-            twice = 1 if diagonal or part == 2 else 2  # the block mirrored at the diagonal is the same
-            sums = np.einsum("it,it->t", kernel @ columns[begin:end], columns[top:bottom], dtype=np.float64)
-            quadratic[part] += twice * sums
-            squares[part] += twice * np.einsum("ij,ij->i", kernel, kernel).sum(dtype=np.float64)
-            rows[int(begin >= n), top:bottom] += kernel @ ones[: end - begin]
-            if not diagonal:
-                rows[int(top >= n), begin:end] += ones[: bottom - top] @ kernel
-            if progress:
-                progress(1)
+        kernel = _kernel(left, _rows(x, y, begin, end), centre, rooms.room)
+        if top == begin:
+            np.fill_diagonal(kernel, 0)
+        sums = np.einsum("it,it->t", kernel @ columns[begin:end], columns[top:bottom], dtype=np.float64)
+        ones = np.ones(size, x.dtype)
+        square = float(np.einsum("ij,ij->i", kernel, kernel).sum(dtype=np.float64))
+        return sums, kernel @ ones[: end - begin], ones[: bottom - top] @ kernel, square
+
+    for ((top, bottom), (begin, end)), found in zip(pairs, in_order(of_block, pairs), strict=True):
+        sums, of_rows, of_columns, square = found
+        part = 0 if end <= n else 1 if top >= n else 2
+        twice = 1 if top == begin or part == 2 else 2  # the block mirrored at the diagonal is the same
+        quadratic[part] += twice * sums
+        squares[part] += twice * square
+        rows[int(begin >= n), top:bottom] += of_rows
+        if top != begin:
+            rows[int(top >= n), begin:end] += of_columns
+        if progress:
+            progress(1)
     return GramSums(n, m, quadratic, rows[0, :n], rows[1, n:], rows[1, :n], rows[0, n:], squares)
 
 

@@ -14,11 +14,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from paddle_ugatit.backend.errors import InputError
-from paddle_ugatit.metrics import spread
+from paddle_ugatit.metrics import gram, spread
 from paddle_ugatit.metrics.gram import all_pairs, gram_sums, mmd2, unbiased
+from paddle_ugatit.metrics.workers import in_order
 
 SEED = 2020  # torch-fidelity's
 SUBSETS, SUBSET_SIZE = 100, 1000
+ALL_PAIRS_UP_TO = 20_000  # samples of both sets together, up to which all pairs are always taken
+SAMPLED = 5000  # samples of each set whose pairs stand for all of larger sets
 _LARGEST = 1e20  # features up to which the kernel, with its squares summed, does not overflow
 _LARGEST_FLOAT32 = 300.0  # the same in float32
 _EXACT_BELOW = 1024  # samples of both sets together, up to which float64 takes no noticeable time
@@ -31,7 +34,7 @@ class Kid:
     mean: float  # over the subsets
     std: float  # over the subsets, ddof 0: what torch-fidelity prints
     standard_error: float  # std (ddof 1) / sqrt(subsets): what the paper's tool prints as its "std"
-    all_pairs: float  # from every pair once: the estimate of smallest variance
+    all_pairs: float  # from every pair once, of all samples or of those drawn: the estimate of smallest variance
     all_pairs_error: float  # standard error of all_pairs over draws of both sets, estimated without bias
     ci95: tuple[float, float]  # for all_pairs, by bootstrap
     p_value: float | None  # of "both sets have one distribution", by permutation; None if not requested
@@ -40,6 +43,7 @@ class Kid:
     subset_size_chosen: bool  # by default, not by the caller
     seed: int
     samples: tuple[int, int]
+    pairs_of: tuple[int, int]  # samples whose pairs are those of all_pairs, its interval and the p-value
     dimensions: int
 
     @property
@@ -57,24 +61,38 @@ def kid(
     permutations: int = 0,
     bootstrap: int = spread.BOOTSTRAP,
     progress: Callable[[int], object] | None = None,
+    every_pair: bool | None = None,
 ) -> Kid:
     """Compute KID between features (N,d) and (M,d), with float32 products and float64 sums.
 
     `subset_size` defaults to 1000, or to half the smaller set if that has fewer samples: subsets equal to the whole
     set would not vary. With the same seed, the subsets are torch-fidelity's. `permutations` 0 omits the p-value,
-    `bootstrap` 0 takes the interval from the normal distribution. `progress(1)` is called `gram.passes(N, M)` times.
+    `bootstrap` 0 takes the interval from the normal distribution. `progress(1)` is called `passes(N, M, ...)` times.
+
+    The cost of all pairs grows with the square of the sets. Where they would cost more than the subsets, by default
+    beyond 10 000 samples a side, "all pairs" are those of 5000 samples of each set, drawn at random: an unbiased
+    estimate too, with the wider interval of so many samples. `every_pair` True takes all of them at any size, False
+    those of the samples. `Kid.pairs_of` tells of how many samples they are.
+
     Raises InputError if the features cannot be compared or the subsets cannot be drawn.
     """
     x, y = checked(features_x, features_y)
     size = default_subset_size(len(x), len(y)) if subset_size is None else subset_size
     require_subsets(subsets, size, len(x), len(y))
     members = draws(len(x), len(y), subsets, size, seed)
-    relabelled = spread.permuted_labels(len(x), len(y), permutations, seed)
-    sums = gram_sums(x, y, np.concatenate([members, relabelled], 1), progress)
-    values = unbiased(*sums.columns[:, :subsets], size, size)
+    sampled = is_sampled(len(x), len(y), subsets, size) if every_pair is None else not every_pair
+    few_x, few_y = (_sampled(x, seed), _sampled(y, seed + 1)) if sampled else (x, y)
+    n, m = len(few_x), len(few_y)
+    relabelled = spread.permuted_labels(n, m, permutations, seed)
+    if sampled:
+        values = _by_subset(x, y, members, progress)
+        sums, first = gram_sums(few_x, few_y, relabelled, progress), 0
+    else:
+        sums, first = gram_sums(x, y, np.concatenate([members, relabelled], 1), progress), subsets
+        values = unbiased(*sums.columns[:, :subsets], size, size)
     estimate = all_pairs(sums)
     error, interval = spread.interval(sums, estimate, seed, bootstrap)
-    p_value = spread.p_value(sums, relabelled, subsets, estimate) if permutations else None
+    p_value = spread.p_value(sums, relabelled, first, estimate) if permutations else None
     standard_error = float(values.std(ddof=1) / np.sqrt(subsets)) if subsets > 1 else 0.0
     return Kid(
         mean=float(values.mean()),
@@ -89,6 +107,7 @@ def kid(
         subset_size_chosen=subset_size is None,
         seed=seed,
         samples=(len(x), len(y)),
+        pairs_of=(n, m),
         dimensions=x.shape[1],
     )
 
@@ -109,8 +128,44 @@ def subset_kid(
     members = draws(len(x), len(y), subsets, subset_size, seed)
     if whole_is_less(len(x) + len(y), subsets, subset_size):
         return unbiased(*gram_sums(x, y, members).columns, subset_size, subset_size)
-    chosen = (column.astype(bool) for column in members.T)
-    return np.array([mmd2(x[own[: len(x)]], y[own[len(x) :]]) for own in chosen])
+    return _by_subset(x, y, members)
+
+
+def _by_subset(
+    x: np.ndarray, y: np.ndarray, members: np.ndarray, progress: Callable[[int], object] | None = None
+) -> np.ndarray:
+    """The values of the subsets from Gram matrices of their own, (subsets,)."""
+
+    def value(column: np.ndarray) -> float:
+        own = column.astype(bool)
+        return mmd2(x[own[: len(x)]], y[own[len(x) :]])
+
+    values = []
+    for found in in_order(value, members.T):
+        values.append(found)
+        if progress:
+            progress(1)
+    return np.array(values)
+
+
+def is_sampled(n: int, m: int, subsets: int, subset_size: int) -> bool:
+    """Return whether `kid` by default takes its "all pairs" from samples of the sets."""
+    return n + m > ALL_PAIRS_UP_TO and not whole_is_less(n + m, subsets, subset_size)
+
+
+def passes(n: int, m: int, subsets: int, subset_size: int | None, every_pair: bool | None = None) -> int:
+    """Return how often `kid` with these arguments calls `progress(1)`."""
+    size = default_subset_size(n, m) if subset_size is None else subset_size
+    sampled = is_sampled(n, m, subsets, size) if every_pair is None else not every_pair
+    return subsets + gram.passes(min(n, SAMPLED), min(m, SAMPLED)) if sampled else gram.passes(n, m)
+
+
+def _sampled(features: np.ndarray, seed: int) -> np.ndarray:
+    """At most SAMPLED of the samples, drawn without replacement, in their order."""
+    if len(features) <= SAMPLED:
+        return features
+    rng = np.random.default_rng([seed, 3])
+    return features[np.sort(rng.choice(len(features), SAMPLED, replace=False))]
 
 
 def whole_is_less(samples: int, subsets: int, subset_size: int) -> bool:

@@ -52,6 +52,11 @@ def _on_kid(report: dict) -> Iterator[str]:
     kid = report["kid"]
     low, high = kid["ci95"]
     least = min(entry["samples"] for entry in report["sets"].values())
+    if drawn := _drawn(report):
+        yield (
+            f"all pairs are those{drawn}, drawn at random from the large sets, with the interval and the p-value of so "
+            "many; --every-pair takes all images"
+        )
     if high - low > WIDE * abs(kid["all_pairs"]):
         yield f"the 95 % interval is wide, {low:.5f} to {high:.5f}: more images would narrow it"
     if high < 0:
@@ -86,7 +91,7 @@ def lines(report: dict) -> list[str]:
     kid, sets, features = report["kid"], report["sets"], report["features"]
     low, high = kid["ci95"]
     shown = [
-        f"KID        {kid['all_pairs']:.6f}   all pairs; 95 % interval {low:.6f} to {high:.6f}",
+        f"KID        {kid['all_pairs']:.6f}   all pairs{_drawn(report)}; 95 % interval {low:.6f} to {high:.6f}",
         f"KID        {kid['mean']:.6f}   mean of {kid['subsets']} subsets of {kid['subset_size']}; "
         f"std {kid['std']:.6f}, standard error {kid['standard_error']:.6f}",
     ]
@@ -105,6 +110,13 @@ def lines(report: dict) -> list[str]:
     resize = f", resize {features['resize']}" if features["resize"] else ""
     shown.append(f"features   {features['kind']}, {features['dimensions']}{resize}; seed {report['seed']}")
     return shown + [f"note: {note}" for note in report["notes"]]
+
+
+def _drawn(report: dict) -> str:
+    """Of how many images the pairs are, if not of all."""
+    found = report["kid"]["pairs_of"]
+    everything = [report["sets"][name]["samples"] for name in ("fake", "real")]
+    return "" if found == everything else f" of {found[0]} and {found[1]} images"
 
 
 def _paper_lines(report: dict) -> list[str]:

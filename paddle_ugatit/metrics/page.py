@@ -61,7 +61,11 @@ def _numbers(report: dict) -> list[tuple[str, float, str]]:
     """(name, value, what it is) of every number."""
     kid = report["kid"]
     rows = [
-        ("KID, all pairs", kid["all_pairs"], "every pair of images once: the estimate of least variance"),
+        (
+            "KID, all pairs",
+            kid["all_pairs"],
+            f"every pair of {kid['pairs_of'][0]} fake and {kid['pairs_of'][1]} real images once: of least variance",
+        ),
         ("its standard error", kid["all_pairs_error"], "over other draws of images, estimated without bias"),
         ("KID, mean over subsets", kid["mean"], f"{kid['subsets']} subsets of {kid['subset_size']}, torch-fidelity's"),
         ("std over subsets", kid["std"], "ddof 0; of subsets, hence no error of the number above"),

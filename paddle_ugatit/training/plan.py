@@ -102,10 +102,17 @@ def activations(config: RunOptions) -> int:
             changes["load_size"] = size
         for batch in BATCHES:
             copies.append(config.replaced(**changes, img_size=size, batch_size=batch, accumulate=1, amp="off", ema=0.0))
-    readings = np.reshape(_in_a_process(name, copies), (len(WIDTHS), len(BATCHES)))
+    readings = np.reshape(_measured(name, copies), (len(WIDTHS), len(BATCHES)))
     of_width = _line(WIDTHS, width, readings) if widening else readings[0]
     of_both = _line(BATCHES, config.batch_size / config.accumulate, of_width)
     return int(of_both * (config.img_size / size) ** 2)
+
+
+def products(config: RunOptions) -> int:
+    """Return the multiply-adds of a 1x1 convolution at the widest map of a step, B H W C^2: a measure of its size."""
+    name = next(name for name, system in trained().items() if type(config) is system.config)
+    width = getattr(config, _WIDENING[name][0]) if name in _WIDENING else 1
+    return config.batch_size // config.accumulate * config.img_size**2 * width**2
 
 
 def _line(places: tuple[int, int], place: float, values: np.ndarray) -> np.ndarray:
@@ -114,13 +121,23 @@ def _line(places: tuple[int, int], place: float, values: np.ndarray) -> np.ndarr
     return values[0] + (values[1] - values[0]) * (place - first) / (second - first)
 
 
-def _in_a_process(name: str, configs: Iterable[RunOptions]) -> list[int]:
+def _measured(name: str, configs: Iterable[RunOptions]) -> list[int]:
     """Measure in a new process, whose peak of memory is not that of others."""
-    given = json.dumps([name, [asdict(config) for config in configs]])
+    given = [name, [asdict(config) for config in configs]]
     code = "from paddle_ugatit.training import plan; plan.answer()"
-    done = subprocess.run([sys.executable, "-c", code], input=given, cwd=ROOT, capture_output=True, text=True)
+    return in_a_process(code, given, "activations could not be measured")
+
+
+def in_a_process(code: str, given: list, failed: str) -> list:
+    """Return the JSON value that `code` prints last in a process of its own, with `given` as JSON on its stdin.
+
+    Raises InputError, which begins with `failed`, if the process fails.
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", code], input=json.dumps(given), cwd=ROOT, capture_output=True, text=True
+    )
     if done.returncode:
-        raise InputError(f"activations could not be measured: {(done.stderr.strip() or 'no output').splitlines()[-1]}")
+        raise InputError(f"{failed}: {(done.stderr.strip() or 'no output').splitlines()[-1]}")
     return json.loads(done.stdout.splitlines()[-1])
 
 

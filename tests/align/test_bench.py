@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from align.bench import savings
+from align.bench import compare, savings
 from align.bench import side as bench_side
 from align.bench.torch_saving import SavingTrainer
 from align.cases.training import batches
@@ -19,45 +19,44 @@ from paddle_ugatit.layers.fast import dispatch
 from paddle_ugatit.training import Config
 from paddle_ugatit.training import Trainer as PaddleTrainer
 from tests import tiles
-from tools import bench
 from torch_ref.training.ugatit import Trainer
 
 TINY = ["--size", "96", "--ch", "4", "--n-res", "1", "--repeat", "1", "--turns", "1"]
 
 
 def test_runtime_prints_a_table_with_every_variant(capsys):
-    assert bench.main(["runtime", "--size", "16", "--repeat", "1"]) == 0
+    assert compare.main(["runtime", "--size", "16", "--repeat", "1"]) == 0
     out = capsys.readouterr().out
-    assert all(f"| {name} |" in out for name in bench.SETTINGS)
+    assert all(f"| {name} |" in out for name in compare.SETTINGS)
 
 
 def test_a_run_that_fails_is_one_line(monkeypatch, capsys):
-    monkeypatch.setattr(bench, "WORK", "raise SystemExit('no such thing') # {size}")
-    assert bench.main(["runtime"]) == 1
+    monkeypatch.setattr(compare, "WORK", "raise SystemExit('no such thing') # {size}")
+    assert compare.main(["runtime"]) == 1
     assert capsys.readouterr().err.count("\n") == 1
 
 
 @pytest.mark.parametrize("setting", ["off", "all"])
 def test_seconds_are_positive(setting):
-    assert bench.seconds(setting, 16) > 0
+    assert compare.seconds(setting, 16) > 0
 
 
 @pytest.mark.parametrize("what", ["iteration", "infer"])
 def test_a_table_with_ratios(what, capsys):
-    assert bench.main([what, *TINY, "--only", "as published", "ours"]) == 0
+    assert compare.main([what, *TINY, "--only", "as published", "ours"]) == 0
     rows = [line.split("|") for line in capsys.readouterr().out.splitlines() if line.startswith("|")]
     assert len(rows) >= 4 and all(len(row) == 8 for row in rows)
-    assert rows[2][1].strip() == bench.PLAIN and rows[2][3].strip() == "1.00"
+    assert rows[2][1].strip() == compare.PLAIN and rows[2][3].strip().startswith("1.00")
 
 
 @pytest.mark.parametrize("what", ["iteration", "infer"])
 def test_other_frameworks_run_as_they_come(what):
     """The harness must not lend them what makes Paddle fast: with our malloc PyTorch's iteration takes two thirds."""
     command = [sys.executable, "-c", "import align, paddle_ugatit.backend.runtime as r; print(*r.SETTINGS, sep='\\n')"]
-    for name, (_, settings) in bench.VARIANTS[what].items():
-        own = [line.partition(": ")[2] for line in bench.output_of(name, command, settings).splitlines()]
-        assert len(own) == 3
-        assert all(line.startswith("off") for line in own) == (name != bench.OURS), name
+    for name, (_, settings) in compare.VARIANTS[what].items():
+        own = [line.partition(": ")[2] for line in compare.output_of(name, command, settings).splitlines()]
+        assert len(own) == 5
+        assert all(line.startswith("off") for line in own) == (name != compare.OURS), name
         assert any(key.startswith("MALLOC_") for key in settings) == name.endswith("our malloc settings")
 
 
@@ -77,22 +76,22 @@ def test_without_a_saving_the_update_is_the_same(name, monkeypatch):
 
 
 def test_savings_are_measured_one_by_one(capsys):
-    assert bench.main(["savings", *TINY, "--only", "ours", "frozen"]) == 0
+    assert compare.main(["savings", *TINY, "--only", "ours", "frozen"]) == 0
     rows = [line.split("|") for line in capsys.readouterr().out.splitlines() if line.startswith("|")]
     assert [row[1].strip() for row in rows[2:]] == ["ours", "without: frozen discriminators"]
-    assert rows[2][3].strip() == "1.00"
+    assert rows[2][3].strip().startswith("1.00")
 
 
 def test_a_variant_that_fails_says_why(monkeypatch, capsys):
-    monkeypatch.setitem(bench.VARIANTS["infer"], "broken", ("no-such-side", {}))
-    assert bench.main(["infer", *TINY, "--only", "ours", "broken"]) == 0
+    monkeypatch.setitem(compare.VARIANTS["infer"], "broken", ("no-such-side", {}))
+    assert compare.main(["infer", *TINY, "--only", "ours", "broken"]) == 0
     assert "invalid choice: 'no-such-side'" in capsys.readouterr().out
-    assert bench.main(["infer", *TINY, "--only", "broken"]) == 1
+    assert compare.main(["infer", *TINY, "--only", "broken"]) == 1
     assert capsys.readouterr().err.count("\n") == 1
 
 
 def test_a_size_that_no_network_takes(capsys):
-    assert bench.main(["infer", "--size", "-1"]) == 1
+    assert compare.main(["infer", "--size", "-1"]) == 1
     assert capsys.readouterr().err.count("\n") == 1
 
 
@@ -108,7 +107,7 @@ def test_inference_in_onnx_runtime(capsys):
     """Neither is a dependency; without them the table says so."""
     config = json.dumps(dataclasses.asdict(Config(light=True, ch=4, n_res=1, img_size=96)))
     if not all(importlib.util.find_spec(name) for name in ("onnx", "onnxruntime")):
-        assert bench.main(["infer", *TINY, "--only", "ours", "ONNX"]) == 0
+        assert compare.main(["infer", *TINY, "--only", "ours", "ONNX"]) == 0
         assert "No module named 'onnx" in capsys.readouterr().out
         return
     assert bench_side.main(["infer", "onnx", "--config", config, "--turns", "1"]) == 0

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -68,11 +69,57 @@ def test_processor_of_a_system_that_does_not_tell(monkeypatch):
 
 
 def test_values_of_the_users_own_are_left_alone(environment):
-    own = {"MKL_DEBUG_CPU_TYPE": "3", "OMP_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"}
+    own = {"MKL_DEBUG_CPU_TYPE": "3", "OMP_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2", "KMP_BLOCKTIME": "7"}
     environment.update(own)
     lines = runtime.configure()
     assert settings(environment) == own
-    assert [line.endswith(", as found") for line in lines] == [True, True, True]
+    assert [line.endswith(", as found") for line in lines] == [True, True, True, True, False]
+    with runtime.threads_for(1) as threads:
+        assert threads is None
+
+
+@pytest.mark.parametrize("name", ["OMP_WAIT_POLICY", "KMP_BLOCKTIME", "KMP_LIBRARY", "GOMP_SPINCOUNT"])
+def test_how_the_user_has_threads_wait_is_left_alone(environment, name):
+    environment[name] = "1"
+    lines = runtime.configure()
+    assert f"waiting: {name}=1, as found" in lines
+    assert environment.get("OMP_WAIT_POLICY", "1") == "1"
+
+
+@pytest.mark.parametrize(
+    ("switch", "products", "threads"),
+    [
+        ("all", 0, 1),
+        ("all", 2**25 - 1, 1),
+        ("all", 2**25, 2),
+        ("all", 2**26, None),  # all four: nothing to change
+        ("blas,malloc,threads,waiting", 0, None),
+        ("fewer", 0, None),  # the number is Paddle's own
+    ],
+)
+def test_small_networks_take_fewer_threads(environment, monkeypatch, switch, products, threads):
+    used = []
+    monkeypatch.setattr(runtime.os, "sched_getaffinity", lambda pid: set(range(4)), raising=False)
+    monkeypatch.setattr(runtime, "_openmp", lambda: SimpleNamespace(omp_set_num_threads=used.append))
+    environment[runtime.SWITCH] = switch
+    runtime.configure()
+    with pytest.raises(KeyError), runtime.threads_for(products) as found:
+        assert found == threads
+        raise KeyError
+    assert used == ([threads, 4] if threads else [])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks the loader of Linux")
+def test_paddles_own_openmp_is_told():
+    done = python(
+        "import os\nfor name in ('OMP_NUM_THREADS', 'PADDLE_UGATIT_RUNTIME'): os.environ.pop(name, None)\n"
+        "os.sched_getaffinity = lambda _: {0, 1, 2}\n"
+        "import paddle_ugatit, paddle\nfrom paddle_ugatit.backend import runtime\n"
+        "library = runtime._openmp()\nprint(library.omp_get_max_threads(), os.environ['OMP_WAIT_POLICY'])\n"
+        "with runtime.threads_for(1) as threads: print(threads, library.omp_get_max_threads())\n"
+        "print(library.omp_get_max_threads(), library.kmp_get_blocktime())"
+    )
+    assert done.stdout.split() == ["3", "PASSIVE", "1", "1", "3", "0"], done.stderr
 
 
 def test_an_empty_value_is_a_value(environment):
@@ -101,10 +148,11 @@ def test_processes_of_one_launch_share_the_cores(environment, monkeypatch, every
     ("switch", "on"),
     [
         ("off", set()),
-        ("all", {"blas", "malloc", "threads"}),
-        ("ALL", {"blas", "malloc", "threads"}),
+        ("all", {"blas", "malloc", "threads", "waiting", "fewer"}),
+        ("ALL", {"blas", "malloc", "threads", "waiting", "fewer"}),
         ("threads", {"threads"}),
         ("blas,malloc", {"blas", "malloc"}),
+        ("waiting", {"waiting"}),
     ],
 )
 def test_switch(environment, switch, on):
@@ -113,13 +161,14 @@ def test_switch(environment, switch, on):
     assert {line.partition(":")[0] for line in lines if f"off ({runtime.SWITCH}=" not in line} == on
     assert ("MKL_DEBUG_CPU_TYPE" in environment) is ("blas" in on)
     assert ("OMP_NUM_THREADS" in environment) is ("threads" in on)
+    assert ("OMP_WAIT_POLICY" in environment) is ("waiting" in on)
 
 
 def test_nothing_is_set_once_paddle_is_loaded(environment, monkeypatch):
     monkeypatch.setitem(sys.modules, "paddle", object())
     lines = runtime.configure()
     assert settings(environment) == {}
-    assert sum("Paddle was loaded before" in line for line in lines) == 2
+    assert sum("Paddle was loaded before" in line for line in lines) == 3
 
 
 def python(code):
@@ -150,5 +199,5 @@ def test_paddle_starts_with_the_settings():
         "print(*runtime.SETTINGS, os.environ['OMP_NUM_THREADS'], sep='\\n')"
     )
     lines = done.stdout.splitlines()
-    assert [line.partition(":")[0] for line in lines[:3]] == ["blas", "malloc", "threads"]
-    assert lines[2] == f"threads: OMP_NUM_THREADS={lines[3]}"
+    assert [line.partition(":")[0] for line in lines[:5]] == ["blas", "malloc", "threads", "waiting", "fewer"]
+    assert lines[2] == f"threads: OMP_NUM_THREADS={lines[5]}"
