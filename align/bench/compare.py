@@ -38,6 +38,8 @@ KEEP_BUFFERS = AS_IT_COMES | {
 }
 SIDE = [sys.executable, str(ROOT / "align" / "bench" / "side.py")]  # one side of a comparison, in its own process
 PLAIN, OURS, WITHOUT = "PyTorch, as published", "ours", "without: "
+BEFORE = "ours, before"  # the code in another folder
+LEAST_DEEP = 96  # pixels from which seven layers of a discriminator fit; the demo's depths below
 BASES = PLAIN, OURS  # ratios are relative to the first of these that was measured
 # name -> (side of align/bench/side.py, environment)
 VARIANTS: dict[str, dict[str, tuple[str, dict[str, str]]]] = {
@@ -125,7 +127,11 @@ def turns(
     """Return the costs of `--turns` pieces of work by this variant, done in their own process."""
     side, settings = variant
     settings = settings | {"OMP_NUM_THREADS": str(arguments.threads)}
-    command = [*SIDE, "iteration" if what == "savings" else what, side, "--config", json.dumps(config)]
+    script = SIDE
+    if name == BEFORE:
+        settings["PYTHONPATH"] = arguments.before
+        script = [sys.executable, str(Path(arguments.before) / "align" / "bench" / "side.py")]
+    command = [*script, "iteration" if what == "savings" else what, side, "--config", json.dumps(config)]
     command += ["--turns", str(arguments.turns)]
     if name.startswith(WITHOUT):
         command += ["--without", name.removeprefix(WITHOUT)]
@@ -140,8 +146,13 @@ def compare(arguments: argparse.Namespace) -> None:
     from paddle_ugatit.training import Config
 
     what = arguments.what
-    config = asdict(Config(light=not arguments.full, ch=arguments.ch, n_res=arguments.n_res, img_size=arguments.size))
+    size = {"img_size": arguments.size, "batch_size": arguments.batch}
+    depth = {} if arguments.size >= LEAST_DEEP else {"global_layers": 5, "local_layers": 4}
+    shape = {"light": not arguments.full, "ch": arguments.ch, "n_res": arguments.n_res}
+    config = asdict(Config(**shape, **size, **depth, recompute=arguments.recompute))
     known = variants(what)
+    if arguments.before:
+        known = known | {BEFORE: known[OURS]}
     chosen = [name for name in known if not arguments.only or any(part in name for part in arguments.only)]
     costs: dict[str, list[dict[str, float]]] = {name: [] for name in chosen}
     failures: dict[str, str] = {}
@@ -156,8 +167,8 @@ def compare(arguments: argparse.Namespace) -> None:
                 failures[name] = str(error)
     kind = "full" if arguments.full else "light"
     print(
-        f"{what}: {kind} model, ch {arguments.ch}, n_res {arguments.n_res}, {arguments.size} px, batch 1, "
-        f"{arguments.threads} thread(s), medians of {arguments.repeat} x {arguments.turns}"
+        f"{what}: {kind} model, ch {arguments.ch}, n_res {arguments.n_res}, {arguments.size} px, "
+        f"batch {arguments.batch}, {arguments.threads} thread(s), medians of {arguments.repeat} x {arguments.turns}"
     )
     print(table(costs, failures))
     if failures and len(failures) == len(chosen):
@@ -194,7 +205,7 @@ def table(costs: dict[str, list[dict[str, float]]], failures: dict[str, str]) ->
 
 def marked(costs: list[dict[str, float]]) -> str:
     """Return what stands behind ratios of these turns; a median bears that fewer than half of them were disturbed."""
-    others = [cost["others"] for cost in costs]
+    others = [cost.get("others") for cost in costs]  # code of before may not print it
     return machine.mark(None if None in others else statistics.median(others)) if others else ""
 
 
@@ -211,7 +222,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--threads", type=int, default=1, metavar="N", help="threads, except for runtime (1)")
     parser.add_argument("--ch", type=int, default=64, metavar="N", help="channels of the first layer (64)")
     parser.add_argument("--n-res", type=int, default=4, metavar="N", help="residual blocks (4)")
+    parser.add_argument("--batch", type=int, default=1, metavar="N", help="images in a batch (1)")
     parser.add_argument("--full", action="store_true", help="the full generator instead of the light one")
+    parser.add_argument("--recompute", action="store_true", help="our iteration with the option recompute=true")
+    parser.add_argument("--before", metavar="FOLDER", help="measure the code in another checkout, too")
     parser.add_argument("--only", nargs="+", metavar="PART", help="only variants whose name contains one of these")
     arguments = parser.parse_args(argv)
     try:

@@ -4,6 +4,7 @@ import dataclasses
 import importlib.util
 import json
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -47,6 +48,17 @@ def test_a_table_with_ratios(what, capsys):
     rows = [line.split("|") for line in capsys.readouterr().out.splitlines() if line.startswith("|")]
     assert len(rows) >= 4 and all(len(row) == 8 for row in rows)
     assert rows[2][1].strip() == compare.PLAIN and rows[2][3].strip().startswith("1.00")
+
+
+def test_the_code_of_another_checkout_is_measured_beside_this(capsys):
+    """Here of a folder whose benchmark says so, in batches of two and below the size that seven layers need."""
+    given = [*TINY[2:], "--size", "64", "--batch", "2", "--only", "ours", "--before", str(Path(__file__).parents[2])]
+    assert compare.main(["iteration", *given]) == 0
+    out = capsys.readouterr().out
+    assert "batch 2" in out and all(f"| {name} |" in out for name in (compare.OURS, compare.BEFORE))
+    assert compare.main(["iteration", *given[:-1], "/nowhere"]) == 0
+    row = next(line for line in capsys.readouterr().out.splitlines() if compare.BEFORE in line)
+    assert "/nowhere" in row
 
 
 @pytest.mark.parametrize("what", ["iteration", "infer"])

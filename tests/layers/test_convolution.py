@@ -41,7 +41,7 @@ def assert_close(found, wanted, tolerance=1e-13):
             assert np.abs(one - other).max() <= tolerance * np.abs(other).max()
 
 
-@pytest.mark.parametrize("dense", [0, 32], ids=["cut by unfolding", "cut by matrices"])
+@pytest.mark.parametrize("dense", [0, 64], ids=["cut by unfolding", "cut by matrices"])
 @pytest.mark.parametrize("frozen", [(), ("x",), ("weight",), ("x", "weight")], ids=str)
 @pytest.mark.parametrize("shape", [(1, 5, 6, 6), (3, 130, 10, 18)], ids=str)  # one tile, and several runs of channels
 def test_winograd(shape, frozen, dense, monkeypatch):
@@ -50,7 +50,7 @@ def test_winograd(shape, frozen, dense, monkeypatch):
     assert_close(results(winograd.winograd_conv, x, weight, frozen), results(F.conv2d, x, weight, frozen))
 
 
-@pytest.mark.parametrize("dense", [0, 32], ids=["cut by unfolding", "cut by matrices"])
+@pytest.mark.parametrize("dense", [0, 64], ids=["cut by unfolding", "cut by matrices"])
 @pytest.mark.parametrize("kept", [0, 1 << 20])
 @pytest.mark.parametrize("frozen", [(), ("x",), ("weight",)], ids=str)
 @pytest.mark.parametrize("border", winograd.BORDERS)

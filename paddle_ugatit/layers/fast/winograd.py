@@ -28,7 +28,7 @@ TILE, STEP = 6, 4  # size of a tile and distance to the next, in pixels along ea
 # -2 lose one and a half.
 POINTS = (0.0, 0.75, -0.75, 1.5, -1.5)
 RUN = 128  # channels in a running sum
-DENSE = 32  # longer side up to which a map is cut by a matrix along each axis
+DENSE = 64  # longer side up to which a map is cut by a matrix along each axis
 # Size of a map up to which its tiles, 2.25 times as large, are kept for the backward pass. Those of a larger map are
 # cut again, which takes a twentieth of an iteration and saves a tenth of its memory.
 KEPT = 1 << 20
