@@ -92,7 +92,7 @@ def _unreadable(folder: Path) -> list[Row]:
             raise OSError(errno.EACCES, "Permission denied", str(place))
         return scan(place)
 
-    listing.image_files(folder / "b/c", said.append)
+    listing.image_files(str(folder / "b/c"), said.append)
     with patch.object(os, "scandir", refused):
         found = [path.name for path in listing._walked(folder / "b", left) if "loop" not in path.parts]
     rows = [same("a closed folder", (bool(left), left.folders), (True, [f"{folder / 'b/c'} (Permission denied)"]))]

@@ -102,6 +102,7 @@ DESCRIBING |= {
     "figure",
     "figure_row",
     "lines",
+    "listed",
 }  # sentences and pictures for a reader
 CASTING = {"TypeVar", "cast"}  # of typing
 PARAMETERS = {"stacklevel": "message", "strict": "guard", "maxsize": "cache"}  # keyword -> rule
