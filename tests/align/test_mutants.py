@@ -120,8 +120,7 @@ def test_mutants_of_the_port_compile_and_differ():
         *(("cache", text) for text in ("if size > KEPT: y", "config.enable_mkldnn()", "y = outputs >= MANY")),
         *(("cache", text) for text in ("MANY, FEW = 64, 4", "if dispatch.taken('sums', x): y")),
         ("guard", "_LEARNER = 'D_cl.'"),
-        ("message", "where = assignment[:80]"),
-        ("message", "shown = ('d_loss', 'g_loss')"),
+        *(("message", text) for text in ("where = given[:80]", "shown = ('d_loss', 'g_loss')")),
         ("cache", "y = lru_cache(maxsize=1)"),
     ],
 )
