@@ -225,7 +225,8 @@ def values_part() -> Part:
             same(f"{key} is finite", not found, key[-1] == "0" or key in ("count", "empty", "strided", "large"))
         )
     many[2, -1] = np.nan
-    rows.append(same("the last one", len(values.not_finite({"": {"x": many.T}, "b": {"y": many}}, "file")), 1))
+    told = values.not_finite({"": {"x": many.T}, "b": {"y": many}}, "file")
+    rows.append(same("the last one", (len(told), "'x', 'b/y'" in told[0]), (1, True)))
     return f"{ROOM}/values.py", rows
 
 

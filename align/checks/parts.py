@@ -56,7 +56,26 @@ def vector_rows() -> list[Row]:
         rows.append(told(f"lengths in {name}", "" if np.allclose(lengths, 1, atol=1e-5) else f"are {lengths}"))
     for make in (spectral_norm, iterating_spectral_norm):
         rows += _copied(make) + _kept_apart(make)
-    return rows + _contexts()
+    return rows + _contexts() + _two_passes()
+
+
+def _two_passes() -> list[Row]:
+    """A forward that stands for two passes gives what two forwards give, for as many outputs as passes, too."""
+    rows = []
+    with default_dtype("float64"):
+        x = paddle.rand([4, 6, 5, 5])
+        for outputs in (2, 3):
+            for way in (nullcontext, plain):
+                one = nn.Sequential(spectral_norm(Conv2D(6, outputs, 3)))
+                two = copy.deepcopy(one)
+                with way():
+                    wanted = np.concatenate([two(half).numpy() for half in x.chunk(2)])
+                    with passes_in_one(one, 2):
+                        found = one(x).numpy()
+                error = float(np.abs(found - wanted).max())
+                name = f"two passes in one, {outputs} outputs{', plain' if way is plain else ''}"
+                rows.append(told(name, "" if error < 1e-12 else f"error {error:.1e}"))
+    return rows
 
 
 def _contexts() -> list[Row]:
