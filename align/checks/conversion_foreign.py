@@ -155,9 +155,29 @@ def _partly(networks: dict[str, nn.Module]) -> list[Row]:
     return [*rows, same("a line on smoothing", len(found.account.notes), 2)]
 
 
-def paddlegan_part() -> Part:
-    """PaddleGAN's files: frozen parameters in the norms of a generator's encoder."""
+def paddlegan_parts() -> Iterator[Part]:
+    """PaddleGAN's files: frozen parameters in the norms of a generator's encoder; first, the same without them."""
     states = _states("U-GAT-IT, light")
+    options = public_files()["U-GAT-IT, light"]().options
+    found = {name: identify.infer_options(state, "torch", "") for name, state in states.items()}
+    yield f"{ROOM}/ugatit.py", [same("recognised", found, options)]
+    yield (
+        f"{ROOM}/conversion.py",
+        [same("converted", _sizes(states), {name: len(state) for name, state in states.items()})],
+    )
+    yield _frozen(states)
+
+
+def _sizes(states: foreign_files.States) -> dict[str, int] | str:
+    """The number of arrays of each network that comes of a conversion, or why there is none."""
+    try:
+        whole, _ = weights.convert(Checkpoint(states, "torch"), "torch", "file", packed=False)
+    except weights.WeightError as error:
+        return str(error)
+    return {network: len(state) for network, state in whole.networks.items()}
+
+
+def _frozen(states: foreign_files.States) -> Part:
     wanted = {name: list(state) for name, state in states.items()}
     places = ("2", "6", "10", "12.conv_block.2", "12.conv_block.6")
     frozen = {f"DownBlock.{place}.scale": np.ones(4, np.float32) for place in places}
@@ -168,12 +188,7 @@ def paddlegan_part() -> Part:
         found = paddlegan.without_frozen(Checkpoint(made, "torch"), "file")
         rows.append(same(f"{name}: keys", {network: list(state) for network, state in found.networks.items()}, wanted))
         rows.append(same(f"{name}: lines", len(found.account.notes), count))
-        try:
-            whole, _ = weights.convert(Checkpoint(made, "torch"), "torch", "file", packed=False)
-            sizes = {network: len(state) for network, state in whole.networks.items()}
-        except weights.WeightError as error:
-            sizes = str(error)
-        rows.append(same(f"{name}: converted", sizes, {network: len(keys) for network, keys in wanted.items()}))
+        rows.append(same(f"{name}: converted", _sizes(made), {network: len(keys) for network, keys in wanted.items()}))
         rows.append(same(f"{name}: arrays", "20 frozen" in " ".join(found.account.notes), bool(count)))
     own = {"DownBlock.3.scale": np.ones(4), "DownBlock.3.bias": np.zeros(4), "x": np.ones(2)}
     found = paddlegan.without_frozen(Checkpoint({"": own}, "torch"), "file")
@@ -210,7 +225,8 @@ def values_part() -> Part:
             same(f"{key} is finite", not found, key[-1] == "0" or key in ("count", "empty", "strided", "large"))
         )
     many[2, -1] = np.nan
-    rows.append(same("the last one", len(values.not_finite({"": {"x": many.T}, "b": {"y": many}}, "file")), 1))
+    told = values.not_finite({"": {"x": many.T}, "b": {"y": many}}, "file")
+    rows.append(same("the last one", (len(told), "'x', 'b/y'" in told[0]), (1, True)))
     return f"{ROOM}/values.py", rows
 
 
@@ -313,6 +329,6 @@ def others() -> dict[str, object]:
     return {
         "other programs": wrapped_parts,
         "TensorFlow": tensorflow_parts,
-        "PaddleGAN": lambda: iter([paddlegan_part()]),
+        "PaddleGAN": paddlegan_parts,
         "values": lambda: iter([values_part(), options_part(), *shapes_parts()]),
     }

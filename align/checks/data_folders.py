@@ -3,8 +3,11 @@
 import errno
 import io
 import os
+import sys
 import tempfile
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from unittest.mock import patch
 
 import numpy as np
@@ -53,7 +56,23 @@ def _kinds(folder: Path) -> list[Row]:
     rows.append(same("no brand at that place", kinds.lacks_reader(folder / "moved"), False))
     (folder / "other").write_bytes(plain.brand(b"heic").replace(b"ftyp", b"moov"))
     rows.append(same("another box", kinds.lacks_reader(folder / "other"), False))
-    return [*rows, same("no such file", kinds.lacks_reader(folder / "absent"), False), *_readers(folder)]
+    rows.append(same("no such file", kinds.lacks_reader(folder / "absent"), False))
+    return [*rows, *_registered(), *_readers(folder)]
+
+
+def _registered() -> list[Row]:
+    """What is asked of pillow_heif where it is installed: AVIF too, unless Pillow reads that itself."""
+    rows = []
+    for known, wanted in (({".png": "PNG"}, ["heif", "avif"]), ({".avif": "AVIF"}, ["heif"])):
+        asked: list[str] = []
+        openers = {f"register_{name}_opener": partial(asked.append, name) for name in ("heif", "avif")}
+        module = SimpleNamespace(**openers)
+        with patch.dict(sys.modules, pillow_heif=module), patch.object(Image, "registered_extensions", lambda: known):  # noqa: B023
+            kinds._register_heif()
+        rows.append(same(f"readers asked for beside {', '.join(known)}", asked, wanted))
+    with patch.dict(sys.modules, pillow_heif=None):  # as if it were absent
+        rows.append(same("without them", kinds._register_heif(), None))
+    return rows
 
 
 def _readers(folder: Path) -> list[Row]:
@@ -92,7 +111,7 @@ def _unreadable(folder: Path) -> list[Row]:
             raise OSError(errno.EACCES, "Permission denied", str(place))
         return scan(place)
 
-    listing.image_files(folder / "b/c", said.append)
+    listing.image_files(str(folder / "b/c"), said.append)
     with patch.object(os, "scandir", refused):
         found = [path.name for path in listing._walked(folder / "b", left) if "loop" not in path.parts]
     rows = [same("a closed folder", (bool(left), left.folders), (True, [f"{folder / 'b/c'} (Permission denied)"]))]

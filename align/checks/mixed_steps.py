@@ -33,7 +33,7 @@ from align.compare.verdict import FLOOR_FACTOR, Row
 from align.report.document import entry
 from paddle_ugatit.layers.fast.dispatch import plain
 from paddle_ugatit.layers.recompute import recomputed
-from paddle_ugatit.models.ugatit import ResnetAdaILNBlock, ResnetBlock, upsampling
+from paddle_ugatit.models.ugatit import ResnetAdaILNBlock, ResnetBlock, ResnetGenerator, upsampling
 from paddle_ugatit.training import precision
 
 LOSS = 8  # UNITS that a loss may err, a mean over many values; measured: 2.7 at most
@@ -136,6 +136,10 @@ def recompute_rows():
             found = [_through(make, half, recompute) for recompute in (False, True)]
             for place, wanted in found[0].items():
                 rows.append(same(f"{name} in {half or 'float32'}: {place}", found[1][place], wanted))
+    network = ResnetGenerator(3, 3, 2, 1, 16, light=True)
+    network.recompute_blocks()
+    found = sorted(key for key, layer in network.named_sublayers() if getattr(layer, "recompute", False))
+    rows.append(same("blocks that are recomputed", found, ["DownBlock.12.conv_block", "UpBlock1_1", "UpBlock2"]))
     return rows + _computed()
 
 

@@ -6,19 +6,39 @@ from contextlib import nullcontext
 import numpy as np
 import paddle
 import torch
+from paddle import nn
 
 from align.compare.values import same, told
 from align.compare.verdict import Row
 from paddle_ugatit import losses
 from paddle_ugatit.backend.compat import default_dtype
 from paddle_ugatit.layers.convolution import Conv2D
+from paddle_ugatit.layers.fast import dispatch
 from paddle_ugatit.layers.fast.dispatch import plain
 from paddle_ugatit.layers.linear import Linear
-from paddle_ugatit.layers.spectral_norm import iterating_spectral_norm, spectral_norm
+from paddle_ugatit.layers.spectral_norm import (
+    iterating_spectral_norm,
+    passes_in_one,
+    power_iteration,
+    same_iterations,
+    spectral_norm,
+)
 from paddle_ugatit.training.augment import AUGMENTATIONS, COUNT, augment
 from torch_ref import losses as torch_losses
 from torch_ref.training.augment import augment as torch_augment
 
+WAYS = (
+    "sums",
+    "statistics",
+    "folded",
+    "reflection",
+    "leaky",
+    "tiles",
+    "scattered",
+    "unfolded",
+    "partial sums",
+    "fused",
+)
 SIZE = 40  # of augmented images; at 16 pixels a ninth is rounded as an eighth is
 
 
@@ -36,6 +56,47 @@ def vector_rows() -> list[Row]:
         rows.append(told(f"lengths in {name}", "" if np.allclose(lengths, 1, atol=1e-5) else f"are {lengths}"))
     for make in (spectral_norm, iterating_spectral_norm):
         rows += _copied(make) + _kept_apart(make)
+    return rows + _contexts() + _two_passes()
+
+
+def _two_passes() -> list[Row]:
+    """A forward that stands for two passes gives what two forwards give, for as many outputs as passes, too."""
+    rows = []
+    with default_dtype("float64"):
+        x = paddle.rand([4, 6, 5, 5])
+        for outputs in (2, 3):
+            for way in (nullcontext, plain):
+                one = nn.Sequential(spectral_norm(Conv2D(6, outputs, 3)))
+                two = copy.deepcopy(one)
+                with way():
+                    wanted = np.concatenate([two(half).numpy() for half in x.chunk(2)])
+                    with passes_in_one(one, 2):
+                        found = one(x).numpy()
+                error = float(np.abs(found - wanted).max())
+                name = f"two passes in one, {outputs} outputs{', plain' if way is plain else ''}"
+                rows.append(told(name, "" if error < 1e-12 else f"error {error:.1e}"))
+    return rows
+
+
+def _contexts() -> list[Row]:
+    """Within the contexts forwards make other power iterations, and after them those of before."""
+    network, x, rows = nn.Sequential(spectral_norm(Linear(30, 20))), paddle.rand([4, 30]), []
+    layer = network[0]
+    for name, context, iterations in (
+        ("no context", nullcontext(), 1),
+        ("two passes", passes_in_one(network, 2), 2),
+        ("after them", nullcontext(), 1),
+        ("the same", same_iterations([network]), 0),
+        ("not the same", same_iterations([network], False), 1),
+        ("after it", nullcontext(), 1),
+    ):
+        u, v, matrix = layer.weight_u, layer.weight_v, layer.spectral.matrix()
+        for _ in range(iterations):
+            u, v = power_iteration(matrix, u, v, 1e-12)
+        with context:
+            network(x)
+        rows.append(same(f"{name}: u", layer.weight_u.numpy(), u.numpy()))
+        rows.append(same(f"{name}: sigmas", list(layer.spectral.sigma.shape), [2 if name == "two passes" else 1]))
     return rows
 
 
@@ -80,6 +141,24 @@ def _gradient(make, training: bool, between: bool) -> np.ndarray:
             layer(x)
     (out * out).sum().backward()
     return layer.weight_orig.grad.numpy()
+
+
+def way_rows() -> list[Row]:
+    """Return the rows of the faster ways: which are taken, and that each can be switched off."""
+    x, rows = paddle.zeros([1, 2, 3, 3]), []
+    rows.append(same("ways on a CPU", [way for way in WAYS if not dispatch.taken(way, x)], []))
+    for dtype, wanted in (("float32", True), ("float64", True), ("int64", False)):
+        rows.append(same(f"taken for {dtype}", dispatch.taken("sums", x.astype(dtype)), wanted))
+    with plain():
+        rows.append(same("without any", [way for way in WAYS if dispatch.taken(way, x)], []))
+    for way in WAYS:
+        with plain(way):
+            rows.append(same(f"without {way}", [each for each in WAYS if not dispatch.taken(each, x)], [way]))
+        rows.append(same(f"{way} again", dispatch.taken(way, x), True))
+    state = lambda: (dispatch.is_twice_differentiable(), dispatch.taken("sums", x))  # noqa: E731
+    with dispatch.twice_differentiable():
+        rows.append(same("for second derivatives", state(), (True, False)))
+    return [*rows, same("for them no more", state(), (False, True))]
 
 
 def loss_rows() -> list[Row]:

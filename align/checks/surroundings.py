@@ -20,7 +20,7 @@ from paddle.distributed.fleet.utils import hybrid_parallel_util
 
 from align.cases import TRAINING
 from align.checks.endings import ending_rows
-from align.checks.parts import augmentation_rows, loss_rows, vector_rows
+from align.checks.parts import augmentation_rows, loss_rows, vector_rows, way_rows
 from align.compare import surroundings as plain
 from align.compare.paddle_side import PaddleSide
 from align.compare.training import first_difference, one_step
@@ -305,6 +305,7 @@ PARTS: dict[str, tuple[str, Callable[[], list[Row]]]] = {  # name -> the file th
     "mixed precision": ("training/precision", _precision),
     "device": ("training/start", _devices),
     "vectors of spectral norms": ("layers/spectral_norm", vector_rows),
+    "faster ways": ("layers/fast/dispatch", way_rows),
     "losses of large logits": ("losses/hinge", loss_rows),
     "augmentation": ("training/augment", augmentation_rows),
 }

@@ -48,6 +48,7 @@ SPEED = {  # numbers that decide how fast a result is there and not what it is: 
     "_BATCH",  # metrics/kept.py: images looked at together
     "_BLOCK",  # metrics/frechet.py: rows computed at a time
     "_CHUNK",  # metrics/arrays.py, face_features.py: images taken at a time
+    "budget",  # data/cache.py: bytes of pictures that are kept
     "ahead",  # metrics/features.py: images read before they are needed
     "_PLACEHOLDER",  # metrics/sources.py: in the place of an image whose features are left out
     "_orders",  # data/folders.py: orders of epochs, drawn again where they are not kept
@@ -108,6 +109,7 @@ DESCRIBING |= {
     "figure",
     "figure_row",
     "lines",
+    "listed",
 }  # sentences and pictures for a reader
 CASTING = {"TypeVar", "cast"}  # of typing
 PARAMETERS = {"stacklevel": "message", "strict": "guard", "maxsize": "cache"}  # keyword -> rule

@@ -216,6 +216,8 @@ def _difference(entry: dict, case: Any) -> Difference | None:
     if blamed["view"] == "isolated" and blamed["what"] in ("input", "grad_output"):
         path = path.rpartition(".")[0]  # what is blamed is the code before or after the layer, in the one around it
     files = _files_of_layer(case, path) if case else []
+    if files and blamed["what"] == "weight":  # as the conversion makes it of PyTorch's
+        files.append(f"{PACKAGE}/weights/rules.py")
     return Difference("diverged", files or [entry["paddle"]], blamed["message"])
 
 

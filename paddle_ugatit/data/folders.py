@@ -186,7 +186,7 @@ class TrainingData:
             Stream(self.files[domain], size, batch_size, seed, DOMAINS[domain], *rest) for domain in domains
         ]
         self.rank, self.world_size, self.workers = rank, world_size, workers
-        self._pool = ThreadPoolExecutor(workers, "pictures") if workers else None
+        self._pool = ThreadPoolExecutor(workers) if workers else None
 
     @property
     def bad_files(self) -> list[str]:

@@ -3,6 +3,7 @@
 Contents: read_array, Layout, layout_of.
 """
 
+import math
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -63,9 +64,7 @@ def _array(stream: BinaryIO, size: int) -> np.ndarray:
     shape, _, dtype = header(stream)
     if dtype.hasobject:
         raise ValueError("it holds Python objects, which are not read")
-    count = 1
-    for length in shape:
-        count *= length  # NumPy's own product may overflow
+    count = math.prod(shape)  # NumPy's own product may overflow
     if min(shape, default=0) < 0 or count * dtype.itemsize > size:
         raise ValueError(f"it claims to hold {dtype} of shape {shape}, more than its {size} bytes")
     stream.seek(0)

@@ -82,7 +82,7 @@ def load(path: Path | str | None = None) -> Loaded:
     return Loaded(network, str(path), sha256, noted or sha256)
 
 
-def random_network(narrow: int = 1, seed: int = 0) -> InceptionV3:
+def random_network(narrow: int, seed: int = 0) -> InceptionV3:
     """Return a network with random weights whose activations neither vanish nor explode.
 
     Every batch norm holds the statistics of its input, measured on random images in one pass that sets each norm just

@@ -52,7 +52,7 @@ def optimizer_arrays(optimizer: paddle.optimizer.Optimizer, parameters: Named) -
 
     `parameters` holds (permanent name, parameter).
     """
-    found = {key: tensor for key, tensor in optimizer.state_dict().items() if hasattr(tensor, "numpy")}
+    found = optimizer.state_dict()
     names = {
         f"{parameter.name}_{accumulator}_0": f"{name}.{accumulator}"
         for name, parameter in parameters
