@@ -22,6 +22,7 @@ SEED = 2020  # torch-fidelity's
 SUBSETS, SUBSET_SIZE = 100, 1000
 ALL_PAIRS_UP_TO = 20_000  # samples of both sets together, up to which all pairs are always taken
 SAMPLED = 5000  # samples of each set whose pairs stand for all of larger sets
+_AT_ONCE = 1024  # samples that are checked together
 _LARGEST = 1e20  # features up to which the kernel, with its squares summed, does not overflow
 _LARGEST_FLOAT32 = 300.0  # the same in float32
 _EXACT_BELOW = 1024  # samples of both sets together, up to which float64 takes no noticeable time
@@ -185,11 +186,12 @@ def checked(features_x: np.ndarray, features_y: np.ndarray) -> list[np.ndarray]:
             raise InputError(f"the {name} set must be features (N,d), not {features.dtype} of shape {features.shape}")
         if len(features) < 2:
             raise InputError(f"the {name} set has {len(features)} samples; MMD needs 2 or more")
-        if bad := int((~np.isfinite(features).all(1)).sum()):
+        pieces = range(0, len(features), _AT_ONCE)  # which avoids copies of a large set
+        if bad := sum(int((~np.isfinite(features[i : i + _AT_ONCE]).all(1)).sum()) for i in pieces):
             raise InputError(f"the {name} set has NaN or infinite features in {bad} of {len(features)} samples")
     if both[0].shape[1] != both[1].shape[1]:
         raise InputError(f"features of {both[0].shape[1]} and {both[1].shape[1]} dimensions cannot be compared")
-    largest = max(float(np.abs(features).max()) for features in both)
+    largest = max(max(float(features.max()), -float(features.min())) for features in both)
     if largest > _LARGEST:
         raise InputError(f"the features reach {largest:.3g}, at which the kernel overflows: {_LARGEST:g} at most")
     dtype = np.float64 if sum(map(len, both)) <= _EXACT_BELOW or largest > _LARGEST_FLOAT32 else np.float32

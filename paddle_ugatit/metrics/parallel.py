@@ -5,6 +5,8 @@ import os
 import numpy as np
 import paddle
 
+AT_ONCE = 2048  # rows of each process that are sent together: all of them would take three times the memory
+
 
 def place() -> tuple[int, int]:
     """Return (rank, number of processes), (0, 1) for a single process."""
@@ -34,12 +36,12 @@ def interleaved(mine: np.ndarray, total: int) -> np.ndarray:
     _, world = place()
     if world == 1:
         return mine
-    most = -(-total // world)
-    width = mine.shape[1]
-    padded = np.empty((most, width), np.float32)  # what is beyond its own rows is not read
-    padded[: len(mine)] = mine
-    rows = np.empty((total, width), np.float32)
-    for rank, theirs in enumerate(_gathered(padded)):
-        places = range(rank, total, world)
-        rows[rank::world] = theirs[: len(places)]
+    rows = np.empty((total, mine.shape[1]), np.float32)
+    sent = np.zeros((min(AT_ONCE, -(-total // world)), mine.shape[1]), np.float32)  # beyond its own rows it is not read
+    for start in range(0, -(-total // world), len(sent)):
+        own = mine[start : start + len(sent)]
+        sent[: len(own)] = own
+        for rank, theirs in enumerate(_gathered(sent)):
+            places = rows[start * world + rank : (start + len(sent)) * world : world]
+            places[:] = theirs[: len(places)]
     return rows
