@@ -153,7 +153,10 @@ def compare(arguments: argparse.Namespace) -> None:
     known = variants(what)
     if arguments.before:
         known = known | {BEFORE: known[OURS]}
-    chosen = [name for name in known if not arguments.only or any(part in name for part in arguments.only)]
+    wanted = arguments.only or [""]
+    # A whole name means that variant alone.
+    chosen = [name for name in known if any(part == name if part in known else part in name for part in wanted)]
+    chosen += [BEFORE] if arguments.before and BEFORE not in chosen else []
     costs: dict[str, list[dict[str, float]]] = {name: [] for name in chosen}
     failures: dict[str, str] = {}
     for _ in range(arguments.repeat):
@@ -226,7 +229,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--full", action="store_true", help="the full generator instead of the light one")
     parser.add_argument("--recompute", action="store_true", help="our iteration with the option recompute=true")
     parser.add_argument("--before", metavar="FOLDER", help="measure the code in another checkout, too")
-    parser.add_argument("--only", nargs="+", metavar="PART", help="only variants whose name contains one of these")
+    parser.add_argument("--only", nargs="+", metavar="PART", help="only variants of these names, or whose names contain these")
     arguments = parser.parse_args(argv)
     try:
         with machine.watched(None if arguments.what == "runtime" else arguments.threads):
