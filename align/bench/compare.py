@@ -229,7 +229,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--full", action="store_true", help="the full generator instead of the light one")
     parser.add_argument("--recompute", action="store_true", help="our iteration with the option recompute=true")
     parser.add_argument("--before", metavar="FOLDER", help="measure the code in another checkout, too")
-    parser.add_argument("--only", nargs="+", metavar="PART", help="only variants of these names, or whose names contain these")
+    parser.add_argument(
+        "--only", nargs="+", metavar="PART", help="only variants of these names, or whose names contain these"
+    )
     arguments = parser.parse_args(argv)
     try:
         with machine.watched(None if arguments.what == "runtime" else arguments.threads):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from align.bench import compare, savings
+from align.bench import accuracy, compare, savings
 from align.bench import side as bench_side
 from align.bench.torch_saving import SavingTrainer
 from align.cases.training import batches
@@ -23,6 +23,15 @@ from tests import tiles
 from torch_ref.training.ugatit import Trainer
 
 TINY = ["--size", "96", "--ch", "4", "--n-res", "1", "--repeat", "1", "--turns", "1"]
+
+
+def test_the_table_of_accuracy_shows_what_shorter_sums_save(monkeypatch, capsys):
+    monkeypatch.setattr(accuracy, "WIDTHS", [(16, 16), (256, 16)])
+    assert accuracy.main([]) == 0
+    rows = [line.strip("| ").split(" | ") for line in capsys.readouterr().out.splitlines()[2:]]
+    (_, plain, tiles, run, in_one), wide = rows
+    assert tiles == in_one and run == "16" and 0 < float(plain) < float(tiles) < 2e-6
+    assert wide[3] == "128" and float(wide[2]) < float(wide[4])
 
 
 def test_runtime_prints_a_table_with_every_variant(capsys):
