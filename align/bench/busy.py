@@ -84,8 +84,8 @@ WORK: dict[str, tuple[Callable[[], Callable[[], object]] | None, int]] = {
     "training, demo.yaml": (lambda: trained("demo"), 6),
     "training, stylegan2_demo.yaml": (lambda: trained("stylegan2_demo"), 6),
     "training, sagan_demo.yaml": (lambda: trained("sagan_demo"), 6),
-    "training, adain_demo.yaml": (lambda: trained("adain_demo"), 12),
-    "sampling, StyleGAN2 of 32 px, 16 pictures": (sampled, 30),
+    "training, adain_demo.yaml": (lambda: trained("adain_demo"), 8),
+    "sampling, StyleGAN2 of 32 px, 16 pictures": (sampled, 8),
     "translation, 32 channels, 256 px": (translated, 6),
     "KID, 2000 features a side": (lambda: distance(2000), 2),
 }

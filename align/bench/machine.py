@@ -89,7 +89,7 @@ def description(threads: int | None = None) -> list[str]:
     said = f"{cores()} cores" + (f", {usable} of them for this process" if usable != cores() else "")
     found = [f"{name}={os.environ[name]}" for name in THREADS if name in os.environ] or ["by default"]
     return [
-        f"machine: {_processor()}, {said}, {_memory():.1f} GiB; {platform.system()} {platform.release()}",
+        f"machine: {_processor()}, {said}, {_memory():.1f} GiB; {platform.system()}",
         f"versions: {', '.join(versions)}",
         f"threads: {threads or ', '.join(found)}",
     ]

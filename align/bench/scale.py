@@ -204,7 +204,8 @@ def run(names: Sequence[str], to_write: bool) -> bool:
         lines, fine = table(curves, marks)
         print(*lines, sep="\n")
     if to_write:
-        write([*machine.description(1), machine.summary(whole), "", *lines], curves)
+        said = [*machine.description(1), machine.summary(whole)]
+        write([*(f"- {line}" for line in said), "", *lines], curves)
     return fine
 
 
