@@ -14,7 +14,7 @@ and what the profiler takes. The least that so many kernels ask of the host is t
 import argparse
 import sys
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -39,15 +39,21 @@ READS = ("numpy", "item", "tolist", "__array__", "__bool__", "__float__", "__int
 
 
 class Counts:
-    """What was counted: `kernels`, name -> number, and the `seconds` in them; `synchronisations`, name of the method ->
-    number; `bytes`.
+    """What was counted: `kernels`, name -> number, and `times`, name -> seconds in them; `synchronisations`, name of the
+    method -> number; `bytes`.
     """
 
     def __init__(self) -> None:
         self.kernels: Counter[str] = Counter()
         self.synchronisations: Counter[str] = Counter()
-        self.bytes, self.seconds = 0, 0.0
+        self.times: dict[str, float] = defaultdict(float)
+        self.bytes = 0
         self._depth = 0
+
+    @property
+    def seconds(self) -> float:
+        """The seconds in all kernels."""
+        return sum(self.times.values())
 
     def views(self) -> int:
         """Return the number of kernels that only look at memory in another shape."""
@@ -101,7 +107,7 @@ def counting() -> Iterator[Counts]:
         for ending in KERNEL:
             if node.name.endswith(ending):
                 counts.kernels[node.name.removesuffix(ending)] += 1
-                counts.seconds += (node.end_ns - node.start_ns) / 1e9
+                counts.times[node.name.removesuffix(ending)] += (node.end_ns - node.start_ns) / 1e9
 
 
 @contextmanager
@@ -192,6 +198,10 @@ def table(arguments: argparse.Namespace, config: Config, used: str) -> None:
     print(f"| {' | '.join(map(str, numbers))} | {seconds:.3f} | {outside:.3f} |")
     print(f"a chain of as many additions of one number: {chain(counts.kernels.total()):.3f} s of the host")
     print("most frequent: " + ", ".join(f"{name} {count}" for name, count in counts.kernels.most_common(12)))
+    whole = counts.seconds + outside
+    longest = sorted(counts.times.items(), key=lambda item: -item[1])[:10]
+    shares = [f"{name} {100 * spent / whole:.0f} %" for name, spent in longest]
+    print(f"most of the time: {', '.join(shares)}; outside of kernels {100 * outside / whole:.0f} %")
     print(f"peak of Paddle's tensors: {_peak() / 2**30:.2f} GiB")
 
 
