@@ -39,8 +39,8 @@ READS = ("numpy", "item", "tolist", "__array__", "__bool__", "__float__", "__int
 
 
 class Counts:
-    """What was counted: `kernels`, name -> number, and `times`, name -> seconds in them; `synchronisations`, name of the
-    method -> number; `bytes`.
+    """What was counted: `kernels`, name -> number, and `times`, name -> seconds in them; `synchronisations`, name of
+    the method -> number; `bytes`.
     """
 
     def __init__(self) -> None:
