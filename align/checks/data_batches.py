@@ -144,6 +144,9 @@ def _single(folder: Path, size: int, seed: int) -> list[Row]:
     reader = pictures.Pictures(files, size, say=quiet)
     found = np.array(reader.read([1, 0, 2], 1))
     rows.append(same("unreadable files are told", sum("2_damaged" in line for line in said), 3))
+    least = min(PUBLIC.read(readable[0]).size)
+    small = [bool(pictures.small_pictures(readable[:1], side)) for side in (least, least + 1)]
+    rows.append(same("pictures smaller than a crop", small, [False, True]))
     known = [reader.is_bad(index) for index in range(len(files))]
     rows.append(same("unreadable files are known", known, ["2_damaged" in str(path) for path in files]))
     return [*rows, same("the next readable one", found, np.array(PUBLIC.read(readable[1])))]

@@ -104,6 +104,9 @@ def _weights() -> list[Row]:
         rows.append(same(f"{system}: dtypes", kinds, ["float64"] * 3 + ["float32"]))
         equal = [all(np.array_equal(a, b) for a, b in zip(made[0], arrays, strict=True)) for arrays in made[1:3]]
         rows.append(same(f"{system}: seeds", equal, [True, False]))
+    usual = start.system_of(TRAINING["adain"].small).networks["decoder"].parameters()[0].dtype
+    paddle.set_default_dtype(own)
+    rows.append(same("the usual dtype", usual, paddle.float32))
     return [*rows, *_notes()]
 
 

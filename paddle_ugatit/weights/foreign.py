@@ -105,8 +105,8 @@ def _is_wrapper(parts: list[str], i: int, own: bool) -> bool:
     """Return whether part `i` of a key is a wrapper's; `own` says that the network has modules of that name itself."""
     if parts[i] in _WRAPPERS:
         return i + 1 < len(parts)
-    leading = all(part in _WRAPPERS or part == _PARALLEL for part in parts[:i])
-    return parts[i] == _PARALLEL and i + 1 < len(parts) and (leading or not own or i + 2 < len(parts))
+    # A module of that name in the network itself holds arrays, and no further layers.
+    return parts[i] == _PARALLEL and i + 1 < len(parts) and (not own or i + 2 < len(parts))
 
 
 def _old_name(match: re.Match[str]) -> str:
