@@ -28,9 +28,9 @@ from paddle_ugatit.systems import trained
 from paddle_ugatit.training import plan, start
 from paddle_ugatit.training.options import RunOptions
 
-SIZES = (96, 128)  # image sizes at which a step is measured: the first at which the system can be built
+SIZE = 128  # image size at which a step is measured if the run has larger ones and the system can be built for it
 PIXELS = 2**16  # of all images of a domain in such a step, at most
-SECONDS = 3.0  # how long steps are measured, at least one
+SECONDS = 3.0  # how long steps are measured, at least two
 MATRIX = 1024  # rows and columns of the products that are timed
 _HOUR = 3600
 
@@ -116,7 +116,7 @@ def matmul_rate() -> float:
 def reduced(config: RunOptions) -> tuple[RunOptions, float]:
     """Return the configuration of the step that is measured, and how many times its work the real one has."""
     part = math.ceil(config.batch_size / config.accumulate)
-    for size in [size for size in SIZES if size < config.img_size] + [config.img_size]:
+    for size in (min(SIZE, config.img_size), config.img_size):
         batch = max(1, min(part, PIXELS // size**2))
         changes: dict[str, Any] = {"img_size": size, "batch_size": batch, "accumulate": 1, "amp": "off"}
         if config.load_size is not None:
@@ -139,8 +139,9 @@ def measure(config: RunOptions) -> tuple[float, float, int | None]:
         system.step(*batch)
     with runtime.threads_for(plan.products(config)) as fewer:
         system.step(*batch)  # what is made once
-        best, begun = math.inf, time.perf_counter()
-        while best == math.inf or time.perf_counter() - begun < SECONDS:
+        best, turns, begun = math.inf, 0, time.perf_counter()
+        while turns < 2 or time.perf_counter() - begun < SECONDS:
+            turns += 1
             before = time.perf_counter()
             losses = system.step(*batch)
             for value in losses.values():
@@ -172,7 +173,7 @@ def times(config: RunOptions) -> Times:
 
 def lines(config: RunOptions, found: Times, cores: int | None = None, tflops: float | None = None) -> list[str]:
     """Return the expected times as lines to be printed; for `cores` like these, and a GPU of `tflops`, if given."""
-    said = [f"time: {config.iteration} iterations of {found.operations / 1e9:.3g} GFLOP", ""]
+    said = [f"time: {config.iteration} iterations of {_number(found.operations / 1e9)} GFLOP", ""]
     said.append(_row(f"this CPU, {found.threads} thread{'s' * (found.threads != 1)}", found.seconds, config))
     if cores is not None:
         shared = found.threads / cores if found.threads == found.all_threads else 1  # too little to be shared
@@ -193,4 +194,8 @@ def lines(config: RunOptions, found: Times, cores: int | None = None, tflops: fl
 def _row(name: str, seconds: float, config: RunOptions) -> str:
     hours = seconds * config.iteration / _HOUR
     days = f"  ({hours / 24:.1f} days)" if hours >= 48 else ""
-    return f"  {name:<32}{seconds:9.3g} s a step{hours:10.3g} hours{days}"
+    return f"  {name:<32}{seconds:9.3g} s a step{_number(hours):>10} hours{days}"
+
+
+def _number(value: float) -> str:
+    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
