@@ -3,7 +3,7 @@
 #
 # Makes an environment on the first run. Then it translates drawn faces with the model that ships; writes a PyTorch
 # checkpoint in the public format, converts it to Paddle, compares all six networks forward and backward, and converts
-# back bit for bit (without torch it compares with the recording that ships); and trains on drawn faces for about two
+# back bit for bit (without torch it compares with the recording that ships); and trains on drawn faces for about three
 # minutes (two cores), is killed halfway on purpose, goes on from its last checkpoint, and measures what came out beside
 # the model that ships. All of it is on one page: work/outputs/demo/index.html.
 # --full leaves out the parity and trains work/configs/faces.yaml, with which that model was made, for 15 minutes.
@@ -24,7 +24,7 @@ esac
 
 OUT=work/outputs/parity
 DEMO=work/outputs/demo
-SHORT=300  # iterations: about two minutes on two cores
+SHORT=720  # iterations: about three minutes
 KILLED=100  # the iteration of the checkpoint after which the training is killed
 MINUTES=15  # of training with --full
 CHECKPOINT_GB=3  # the checkpoint of six networks, converted, and converted back
