@@ -25,6 +25,8 @@ esac
 OUT=work/outputs/parity
 DEMO=work/outputs/demo
 SHORT=720  # iterations: about three minutes
+SETTINGS=(--config work/configs/demo.yaml "iteration=$SHORT")
+BEGINNING=2  # steps of begin_training
 KILLED=100  # the iteration of the checkpoint after which the training is killed
 MINUTES=15  # of training with --full
 CHECKPOINT_GB=3  # the checkpoint of six networks, converted, and converted back
@@ -101,6 +103,12 @@ killed_training() {  # CHECKPOINT ARGUMENT... of train.py ; kills it as soon as 
     say "      killed after $((SECONDS - started)) s"
 }
 
+begin_training() {  # the first steps of the training, while parity is compared
+    step=$((1 + parity_steps))
+    make "draw a data set of faces" tools/make_dataset.py --out "$FACES" --train 1000 --test 50 --size 64 --seed 0
+    killed_training "$RUN/checkpoints/$(printf %07d "$KILLED")" --data "$FACES" --out "$RUN" "${SETTINGS[@]}"
+}
+
 measured() {  # NAME WEIGHTS ; translates the test faces and measures them
     make "translate the test faces: $1" tools/translate.py --weights "$2" --input "$FACES/testA" --out "$DEMO/$1" \
         --compare "$FACES/testB"
@@ -111,15 +119,16 @@ measured() {  # NAME WEIGHTS ; translates the test faces and measures them
 
 training() {
     local settings=(--data "$FACES" --out "$RUN")
-    rm -rf "$RUN"
     if [ -n "$full" ]; then
         make "draw a data set of faces" tools/make_dataset.py --out "$FACES" --train 3000 --test 50 --size 64 --seed 0
         make "train the configuration of the model that ships, for $MINUTES minutes" tools/train.py "${settings[@]}" \
             --config work/configs/faces.yaml --minutes "$MINUTES" eval_every=250 print_freq=250 save_freq=250
     else
-        settings+=(--config work/configs/demo.yaml "iteration=$SHORT")
-        make "draw a data set of faces" tools/make_dataset.py --out "$FACES" --train 1000 --test 50 --size 64 --seed 0
-        killed_training "$RUN/checkpoints/$(printf %07d "$KILLED")" "${settings[@]}"
+        settings+=("${SETTINGS[@]}")
+        wait "$beginning" || failed=yes
+        cat "$DEMO/beginning.log"
+        if [ -n "${failed-}" ]; then die "the training could not begin: see above"; fi
+        step=$((step + BEGINNING))
         make "go on from the last checkpoint" tools/train.py "${settings[@]}" --resume
     fi
     sections+=(--run "$RUN" --beside docs/faces_losses.csv --measures)
@@ -144,7 +153,11 @@ training_steps=7
 if [ -n "$full" ]; then training_steps=6; fi
 steps=$((1 + parity_steps + training_steps))
 first_picture
+rm -rf "$RUN"
 if [ -z "$full" ]; then
+    begin_training > "$DEMO/beginning.log" 2>&1 &  # it ends by itself, also if this shell ends before
+    beginning=$!
+    say "      a short training begins meanwhile: $DEMO/beginning.log"
     parity
     sections+=(--parity "$OUT/forward.json" "$OUT/backward.json")
     page
