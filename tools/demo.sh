@@ -127,7 +127,7 @@ training() {
         settings+=("${SETTINGS[@]}")
         wait "$beginning" || failed=yes
         cat "$DEMO/beginning.log"
-        if [ -n "${failed-}" ]; then die "the training could not begin: see above"; fi
+        if [ -n "${failed-}" ]; then die "$(tail -n 1 "$DEMO/beginning.log" | sed 's/^[a-z_.]*: //')"; fi
         step=$((step + BEGINNING))
         make "go on from the last checkpoint" tools/train.py "${settings[@]}" --resume
     fi
