@@ -103,7 +103,9 @@ CASES = [
     _fused("fused", (2, 64, 16, 32)),
     _fused("fused-with-bias", (1, 64, 32, 36), bias=True),
     _fused("fused-not-by-size", (2, 64, 15, 36)),
+    _fused("fused-large", (2, 16, 68, 72)),  # beyond the size that is cut by matrices
     _fused("fused-twice", (1, 32, 12, 24), upsample=True),
+    _fused("fused-twice-large", (1, 16, 72, 68), upsample=True),
     _fused("fused-twice-not-by-size", (1, 32, 13, 24), upsample=True),
     # Inputs and gradients that are views with strides.
     Case(

@@ -26,6 +26,7 @@ OUTSIDE = {  # module or folder, relative to the package -> why parity says noth
     "training/lock.py": "files on a disk",
     "training/loss_file.py": "a table of losses on a disk",
     "training/plan.py": "an estimate that is printed before a run, held to real runs by its test",
+    "training/plan_time.py": "an estimate of time that is printed before a run",
     "training/records.py": "logs",
     "training/resuming.py": "only raises errors",
     "training/stopping.py": "signals",
@@ -59,8 +60,10 @@ SPEED = {  # numbers that decide how fast a result is there and not what it is: 
     "recent",  # data/folders.py: the orders of epochs that are not drawn again
     "workers",
 }
-# Functions that choose between two ways, and no more: of layers/fast/dispatch.py and metrics/mmd.py.
-CHOOSING = {"mirrored", "taken", "whole_is_less"}
+# Functions that choose between two ways, or count for a bar, and no more: of layers/fast/dispatch.py and metrics.
+CHOOSING = {"mirrored", "taken", "whole_is_less", "_tiles_suit"}
+CHOOSING |= {"_alone", "_openblas"}  # metrics/workers.py: threads of NumPy's BLAS
+CHOOSING |= {"passes"}  # metrics/gram.py, mmd.py: steps of a progress bar
 # Calls that choose the device, the kernels and the threads of Paddle's inference engine, of metrics/engine.py.
 ENGINE = {"disable_glog_info", "disable_gpu", "enable_mkldnn", "set_cpu_math_library_num_threads"}
 WRITING = {"keep", "keep_every", "log_freq", "print_freq", "save_freq"}  # options of what a run leaves behind
