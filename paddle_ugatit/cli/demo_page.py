@@ -31,7 +31,7 @@ _TEMPLATES = Path(__file__).with_name("templates")
 _WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 640, 240, 56, 16, 12, 34  # of the curve, pixels
 _RECORDS = ("log.txt", "losses.csv")
 _SHEETS = 4  # sample sheets that are shown
-_CURVE = ("g_cycle_a", "g_cycle_b", "g_identity_a", "g_identity_b")  # the losses whose sum is drawn
+_CURVE = ("g_cycle_a", "g_cycle_b")  # the losses whose sum is drawn; runs weight the others differently
 _POINTS = 15  # of a curve: each is a mean over the iterations around it
 
 

@@ -18,7 +18,7 @@ def run(tmp_path):
         write_image(folder / "samples" / f"{step:07}_A2B.png", np.full((8, 8, 3), step // 2, np.uint8))
     rows = [
         "iteration,g_cycle_a,g_cycle_b,g_identity_a,g_identity_b",
-        "10,5,5,5,5",
+        "10,10,10,50,50",
         "250,2,2,2,3",
         "500,1,1,1,1",
         "750,t",
