@@ -36,6 +36,7 @@ WAYS = (
     "tiles",
     "scattered",
     "unfolded",
+    "gathered",
     "partial sums",
     "fused",
 )

@@ -6,8 +6,12 @@ import pytest
 import paddle_ugatit  # noqa: F401  first: it sets the process up before PyTorch
 from align.checks import commanded, surroundings
 from align.planting import in_force
+from paddle_ugatit import losses
+from paddle_ugatit.layers import spectral_norm
+from paddle_ugatit.layers.fast import dispatch
 from paddle_ugatit.training import (
     adain,
+    augment,
     average,
     distributed,
     evaluation,
@@ -82,6 +86,10 @@ AROUND = {  # part -> what is planted
     "two processes": (distributed, "any_process", lambda flag: flag),
     "mixed precision": (precision.Precision, "step", lambda self, optimizer: optimizer.step()),
     "device": (start, "choose_device", lambda name, config: None),
+    "vectors of spectral norms": (spectral_norm, "unit", lambda x, eps, added=False: x),
+    "faster ways": (dispatch, "taken", lambda way, x: True),
+    "losses of large logits": (losses, "l1", lambda x, y: (x - y).mean()),
+    "augmentation": (augment, "_translation", lambda images, *given: images),
 }
 
 
