@@ -19,7 +19,7 @@ from align.compare.mixed_side import UNITS, HalfArray, MixedPaddleSide
 from align.compare.raised import NotComparable, on_side
 from align.compare.reference import measure, set_mode
 from align.compare.torch_side import TorchSide
-from align.compare.verdict import EXTRA, FLOAT32_ULP, MISSING, Row, blame, blame_message, in_order
+from align.compare.verdict import EXTRA, FLOAT32_ULP, Judge, Row, blame, blame_message, in_order
 from align.compare.views import Isolated, Key
 
 FORWARD, BACKWARD = 4, 12  # UNITS that a layer may err; measured: 2.2 and 7.4 at most
@@ -77,29 +77,18 @@ def _is_half(array):
     return isinstance(array, HalfArray)
 
 
-class _Judge:
+class _Judge(Judge):
     """A sink that compares the tensors of a run in mixed precision with the reference's in float64."""
 
     def __init__(self, reference, kind, check, half):
-        self.reference, self.check, self.half = reference, check, half
+        super().__init__(reference, check, "isolated", half, limit=None)
+        self.half = half
         self.patterns = dict(zip(("input", "output"), IN_FLOAT32[kind], strict=True))
-        self.rows = {}
 
     def wants(self, key):
         """Return whether this check compares such a tensor."""
         given = key.layer == "" and key.what in ("input", "grad_output")  # equal by construction
         return key.what in WHATS[self.check] and not given
-
-    def __call__(self, key, array):
-        if self.wants(key):
-            self.rows[key] = self._compare(key, array)
-
-    def finish(self):
-        """Return all rows; tensors that the run never produced are failures."""
-        for key in self.reference.tensors:
-            if self.wants(key) and key not in self.rows:
-                self.rows[key] = self._row(key, [], None, MISSING)
-        return list(self.rows.values())
 
     def _compare(self, key, array):
         truth = self.reference.tensors.get(key)
