@@ -106,7 +106,7 @@ killed_training() {  # CHECKPOINT ARGUMENT... of train.py ; kills it as soon as 
 begin_training() {  # the first steps of the training, while parity is compared
     step=$((1 + parity_steps))
     make "draw a data set of faces" tools/make_dataset.py --out "$FACES" --train 1000 --test 50 --size 64 --seed 0
-    killed_training "$RUN/checkpoints/$(printf %07d "$KILLED")" --data "$FACES" --out "$RUN" "${SETTINGS[@]}"
+    killed_training "$RUN/checkpoints/$(printf %07d "$KILLED")" "${PLACE[@]}" "${SETTINGS[@]}"
 }
 
 measured() {  # NAME WEIGHTS ; translates the test faces and measures them
@@ -118,7 +118,7 @@ measured() {  # NAME WEIGHTS ; translates the test faces and measures them
 }
 
 training() {
-    local settings=(--data "$FACES" --out "$RUN")
+    local settings=("${PLACE[@]}")
     if [ -n "$full" ]; then
         make "draw a data set of faces" tools/make_dataset.py --out "$FACES" --train 3000 --test 50 --size 64 --seed 0
         make "train the configuration of the model that ships, for $MINUTES minutes" tools/train.py "${settings[@]}" \
@@ -139,6 +139,7 @@ training() {
 
 prepare_python '' numpy safetensors tqdm PIL yaml scipy cv2 jinja2
 FACES=$DEMO/faces RUN=$DEMO/run
+PLACE=(--data "$FACES" --out "$RUN")  # of the training
 mkdir -p "$OUT" "$DEMO"
 # Results of an earlier run must not stand in for this one's.
 rm -f "$OUT/forward.json" "$OUT/backward.json" "$OUT/index.html" "$OUT/roundtrip_params_0000000.pt"
