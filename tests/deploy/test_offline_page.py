@@ -30,10 +30,12 @@ export const InferenceSession = { create: async (model) => {
 """
 
 
-def written(folder, model=b"M"):
+def written(folder, model=b"M", runtime=STUB):
     path = folder / "page.html"
     path.write_text(
-        page(model, PageFacts(64, 5, True), BrowserRuntime(STUB, b"wasm"), "Photo <b>to</b> anime", "made by a test"),
+        page(
+            model, PageFacts(64, 5, True), BrowserRuntime(runtime, b"wasm"), "Photo <b>to</b> anime", "made by a test"
+        ),
         "utf-8",
     )
     return path
@@ -174,6 +176,27 @@ def test_every_control_has_a_name_and_can_be_reached(opened):
         reached.append(opened.evaluate("document.activeElement.id"))
         opened.press("Tab", 9)
     assert {"file", "camera", "source", "size", "left", "top", "side", "whole", "save", "save-heat"} <= set(reached)
+
+
+@in_browser
+def test_what_is_said_during_a_translation_stays(tmp_path):
+    slow = STUB.replace(
+        "run: async ({ picture }) => {",
+        "run: async ({ picture }) => { await new Promise((end) => setTimeout(end, 2000));",
+    )
+    assert slow != STUB
+    Image.fromarray(picture((80, 80))).save(tmp_path / "good.png")
+    (tmp_path / "broken.png").write_bytes(b"no picture")
+    with Browser(tmp_path / "profile") as browser:
+        browser.open(written(tmp_path, runtime=slow))
+        browser.until(IDLE)
+        browser.choose("#file", tmp_path / "good.png")
+        browser.until("document.body.dataset.state === 'busy'")
+        browser.choose("#file", tmp_path / "broken.png")
+        browser.until("document.getElementById('status').textContent.startsWith('broken.png is no picture')")
+        assert browser.evaluate("document.body.dataset.state") == "busy", "the first picture must still be translated"
+        browser.until(IDLE)
+        assert status(browser).startswith("broken.png is no picture")
 
 
 @in_browser

@@ -24,7 +24,10 @@ worker.onmessage = ({ data }) => {
 };
 worker.onerror = (event) => say(`The translation does not work in this browser: ${event.message || "no reason given"}`, true);
 
+let said = 0; // how many sentences so far
+
 const say = (text, wrong = false) => {
+  said += 1;
   $("status").textContent = text;
   $("status").classList.toggle("wrong", wrong);
 };
@@ -194,6 +197,7 @@ const translate = async () => {
   document.body.dataset.state = "busy";
   const { x, y, width, height, wide, tall } = wanted();
   if (!camera) say("Translating …");
+  const before = said; // what is said from here on (a refused file, the camera is off) is newer than this picture
   try {
     const pixels = resized(cut(picture.source, x, y, width, height), height, width, tall, wide);
     const found = await ask({ kind: "run", pixels, height: tall, width: wide });
@@ -204,7 +208,8 @@ const translate = async () => {
     const seconds = (found.milliseconds / 1000).toFixed(found.milliseconds < 1000 ? 2 : 1);
     const large = picture.width * picture.height > LARGE_PICTURE;
     const megapixels = large ? ` The picture has ${Math.round((picture.width * picture.height) / 1e6)} megapixels; only the part that you choose is read, at ${wide} by ${tall}.` : "";
-    say(camera ? `Live: ${seconds} seconds a picture.` : `Done: ${wide} by ${tall} pixels in ${seconds} seconds.${megapixels}`);
+    const done = `Done: ${wide} by ${tall} pixels in ${seconds} seconds.${megapixels}`;
+    if (said === before) say(camera ? `Live: ${seconds} seconds a picture.` : done);
   } catch (error) {
     again = false;
     stopCamera();
