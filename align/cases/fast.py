@@ -72,6 +72,11 @@ CASES = [
     _conv("tiles-not-by-inputs", (1, 63, 34, 34), 64),
     _conv("tiles-not-by-stride", (1, 64, 34, 34), 64, stride=2),
     _conv("tiles-not-by-kernel", (1, 64, 34, 34), 64, kernel=1),
+    # Of 4x4 taps: 3x3 pixels, the last ones of which may lie beyond the map.
+    _conv("tiles-of-four", (2, 64, 15, 18), 64, kernel=4),
+    _conv("tiles-of-four-cropped", (1, 64, 17, 19), 70, kernel=4),
+    _conv("tiles-of-four-not-by-size", (1, 64, 65, 8), 64, kernel=4),
+    _conv("tiles-of-four-not-by-stride", (1, 64, 34, 34), 64, kernel=4, stride=2),
     # Few outputs: scattered; one: partial sums.
     _conv("scattered", (3, 8, 9, 7), 4),
     _conv("scattered-not-by-outputs", (3, 8, 9, 7), 5),
@@ -119,6 +124,7 @@ CASES = [
     _turned("border", lambda L: L.ReflectionPad2D(3), [(1, 3, 33, 40)], _PAD, "ReflectionPad2D"),
     _turned("border-small", lambda L: L.ReflectionPad2D(1), [(2, 3, 12, 9)], _PAD, "ReflectionPad2D"),
     _turned("tiles", lambda L: L.Conv2D(64, 64, 3), [(2, 64, 18, 34)], _CONV, "Conv2D"),
+    _turned("tiles-of-four", lambda L: L.Conv2D(64, 64, 4), [(2, 64, 14, 18)], _CONV, "Conv2D"),
     _turned("unfolded", lambda L: L.Conv2D(64, 64, 4), [(2, 64, 9, 7)], _CONV, "Conv2D"),
     _turned("gathered", lambda L: L.Conv2D(3, 8, 7), [(1, 3, 30, 31)], _CONV, "Conv2D"),
     _turned("scattered", lambda L: L.Conv2D(8, 4, 3), [_MAPS], _CONV, "Conv2D"),

@@ -84,7 +84,7 @@ class _Run:
             name = names.get(weight, "?")
             with patch.object(dispatch, "fused", _only(own, weight, twice)):
                 if (self.worst() or 0.0) > self.case.limit:
-                    tiles = " by ".join(str(n // winograd.STEP) for n in size)
+                    tiles = " by ".join(str(n // winograd.step(3)) for n in size)
                     kind = "upsampling, border and convolution" if twice else "border and convolution"
                     found.append(f"{name} ({kind}, {size[0]}x{size[1]}, tiles {tiles})")
         more = [f"{len(found) - SHOWN} more"] if len(found) > SHOWN else []

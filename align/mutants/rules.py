@@ -40,7 +40,9 @@ SPEED = {  # numbers that decide how fast a result is there and not what it is: 
     "SMALL_MAP",
     "TILED",
     "TILED_TWICE",
+    "TILED_FOUR",
     "PER_WEIGHT",
+    "PER_WEIGHT_FOUR",
     "SOME",
     "LARGE_MAP",
     "DENSE",  # layers/fast/winograd.py: maps that are cut by matrices
@@ -61,7 +63,7 @@ SPEED = {  # numbers that decide how fast a result is there and not what it is: 
     "workers",
 }
 # Functions that choose between two ways, or count for a bar, and no more: of layers/fast/dispatch.py and metrics.
-CHOOSING = {"mirrored", "taken", "whole_is_less", "_tiles_suit"}
+CHOOSING = {"mirrored", "taken", "whole_is_less", "_tiles_suit", "_tiles_of_four_suit"}
 CHOOSING |= {"_alone", "_openblas"}  # metrics/workers.py: threads of NumPy's BLAS
 CHOOSING |= {"passes"}  # metrics/gram.py, mmd.py: steps of a progress bar
 # Calls that choose the device, the kernels and the threads of Paddle's inference engine, of metrics/engine.py.

@@ -130,12 +130,13 @@ def test_too_small_a_map_is_refused():
 _untiled = winograd._untiled
 
 
-def without_border(tiles, b, shape, border):
+def without_border(tiles, b, shape, cut):
     """_untiled that drops what arrives at the border."""
-    if border is None:
-        return _untiled(tiles, b, shape, None)
+    plain = cut._replace(border=None)
+    if cut.border is None:
+        return _untiled(tiles, b, shape, plain)
     larger = [*shape[:2], shape[2] + 2, shape[3] + 2]
-    return _untiled(tiles, b, larger, None)[:, :, 1:-1, 1:-1].contiguous()
+    return _untiled(tiles, b, larger, plain)[:, :, 1:-1, 1:-1].contiguous()
 
 
 FAULTS = {  # name -> (what is patched, where it shows)

@@ -50,6 +50,13 @@ def test_winograd(shape, frozen, dense, monkeypatch):
     assert_close(results(winograd.winograd_conv, x, weight, frozen), results(F.conv2d, x, weight, frozen))
 
 
+@pytest.mark.parametrize("frozen", [(), ("x",), ("weight",), ("x", "weight")], ids=str)
+@pytest.mark.parametrize("size", [(6, 6), (4, 5), (9, 12), (11, 13)], ids=str)  # of a tile, less, more, and a part more
+def test_winograd_of_four_taps(size, frozen):
+    x, weight = normal(2, 130, *size), normal(7, 130, 4, 4, seed=1)
+    assert_close(results(winograd.winograd_conv, x, weight, frozen), results(F.conv2d, x, weight, frozen))
+
+
 @pytest.mark.parametrize("dense", [0, 64], ids=["cut by unfolding", "cut by matrices"])
 @pytest.mark.parametrize("kept", [0, 1 << 20])
 @pytest.mark.parametrize("frozen", [(), ("x",), ("weight",)], ids=str)
@@ -63,10 +70,11 @@ def test_winograd_with_a_border(shape, border, frozen, kept, dense, monkeypatch)
     assert_close(results(lambda x, w: winograd.bordered_winograd_conv(x, w, border), x, weight, frozen), wanted)
 
 
-def test_winograd_transforms_multiply_polynomials():
+@pytest.mark.parametrize("kernel", [3, 4])
+def test_winograd_transforms_multiply_polynomials(kernel):
     """Lavin and Gray's identity in one dimension: A^T [(G w) * (B^T x)] is the correlation."""
-    b, g, a = winograd.transforms()
-    x, weight = np.arange(6.0) ** 2, np.array([2.0, -1, 3])
+    b, g, a = winograd.transforms(kernel)
+    x, weight = np.arange(6.0) ** 2, np.array([2.0, -1, 3, 5])[:kernel]
     np.testing.assert_allclose(a @ ((g @ weight) * (b @ x)), np.correlate(x, weight, "valid"), rtol=1e-14)
 
 
@@ -102,6 +110,12 @@ def test_unfolded(kernel, stride, frozen):
         ((1, 64, 34, 32), (64, 64, 3, 3), 1, None),  # 4 does not divide the output
         ((1, 256, 18, 18), (256, 256, 3, 3), 1, None),  # the weight is too large for so few pixels
         ((1, 128, 34, 34), (64, 128, 3, 3), 2, None),
+        ((1, 256, 18, 18), (512, 256, 4, 4), 1, "winograd"),
+        ((1, 64, 64, 8), (64, 64, 4, 4), 1, "winograd"),
+        ((1, 64, 65, 8), (64, 64, 4, 4), 1, None),  # too large to be cut by matrices
+        ((1, 63, 64, 8), (64, 63, 4, 4), 1, None),
+        ((1, 64, 34, 34), (64, 64, 4, 4), 2, None),
+        ((1, 512, 18, 18), (1024, 512, 4, 4), 1, None),  # the weight is too large for so few pixels
         ((1, 128, 10, 14), (64, 128, 3, 3), 2, "unfolded"),
         ((2, 128, 10, 10), (64, 128, 3, 3), 2, "unfolded"),
         ((1, 64, 18, 14), (64, 64, 3, 3), 1, None),
@@ -131,6 +145,7 @@ def test_the_way_taken(shape, weight_shape, stride, way):
         (lambda L: L.Conv2D(128, 64, 3, bias=False), (2, 128, 34, 34)),
         (lambda L: L.Conv2D(64, 64, 3, bias=False), (1, 64, 34, 34)),
         (lambda L: L.Chain(L.Upsample(), L.ReflectionPad2D(1), L.Conv2D(16, 16, 3, bias=False)), (1, 16, 32, 32)),
+        (lambda L: L.Conv2D(256, 512, 4, bias=False), (2, 256, 18, 18)),
         (lambda L: L.Conv2D(64, 3, 7, bias=False), (1, 64, 38, 38)),
         (lambda L: L.Conv2D(256, 512, 4), (2, 256, 6, 6)),
     ],
@@ -139,6 +154,7 @@ def test_the_way_taken(shape, weight_shape, stride, way):
         "winograd, fewer channels",
         "winograd, 64 channels",
         "winograd, 16 channels",
+        "winograd, 4x4 taps",
         "scattered",
         "unfolded",
     ],

@@ -25,7 +25,7 @@ WAYS = {
     "folded": "both normalisations of AdaILN as one scale and one shift per channel",
     "reflection": "reflected borders by slices, of small maps by products",
     "leaky": "leaky ReLU with a backward pass of its own",
-    "tiles": "3x3 convolutions by Winograd's tiles",
+    "tiles": "convolutions of 3x3 and 4x4 taps by Winograd's tiles",
     "scattered": "convolutions with few outputs by scattering",
     "unfolded": "convolutions of small maps by one product for the whole batch",
     "gathered": "gradients of convolutions with some outputs by products of gathered pixels",
@@ -36,6 +36,8 @@ MANY, SOME, FEW = 64, 64, 4  # channels
 # Of Winograd's tiles, plainly and after an upsampling: pixels of the batch's maps, and those times the harmonic sum of
 # the channels, from which they are faster; and pixels for each of that sum, below which the weights take too long.
 TILED, TILED_TWICE, PER_WEIGHT = (512, 1 << 15), (256, 5 << 10), 4
+# The same of 4x4 taps, whose channels must be MANY: pixels, and pixels for each of that sum.
+TILED_FOUR, PER_WEIGHT_FOUR = 200, 1.3
 SMALL_BATCH = 128  # output pixels of a batch up to which `unfolded` is faster
 LARGE_MAP = 512  # output pixels of a map from which `gathered` is faster
 SMALL_MAP = 16  # longer side up to which a map is reflected by products; twice that in the backward pass
@@ -95,7 +97,8 @@ def convolution(x: paddle.Tensor, weight: paddle.Tensor, stride: int, padding: i
     outputs, inputs, kernel, _ = weight.shape
     if outputs == 1:
         return partial_sums_conv if taken("partial sums", x) else None
-    if stride == 1 and _tiles_suit(weight, batch, size[0] - 2, size[1] - 2) and taken("tiles", x):
+    suits = _tiles_suit(weight, batch, size[0] - 2, size[1] - 2) or _tiles_of_four_suit(weight, x.shape)
+    if stride == 1 and suits and taken("tiles", x):
         return winograd.winograd_conv
     if stride == 1 and kernel > 1 and outputs <= FEW and inputs >= 2 * FEW and taken("scattered", x):
         return scattered_conv
@@ -103,9 +106,9 @@ def convolution(x: paddle.Tensor, weight: paddle.Tensor, stride: int, padding: i
     small = batch * height * width <= SMALL_BATCH and min(inputs, outputs) >= MANY
     if small and taken("unfolded", x):
         return unfolded_conv
-    suits = kernel > 1 and outputs <= SOME and height * width >= LARGE_MAP
+    gathers = kernel > 1 and outputs <= SOME and height * width >= LARGE_MAP
     learns = paddle.is_grad_enabled() and not weight.stop_gradient
-    return gathered_conv if suits and learns and taken("gathered", x) else None
+    return gathered_conv if gathers and learns and taken("gathered", x) else None
 
 
 def fused(x: paddle.Tensor, weight: paddle.Tensor, twice: bool = False) -> bool:
@@ -125,9 +128,19 @@ def mirrored(height: int, width: int, limit: int = 1) -> bool:
 def _tiles_suit(weight: paddle.Tensor, batch: int, height: int, width: int, twice: bool = False) -> bool:
     """Return whether Winograd's tiles suit this weight (out,in,k,k) and maps of this height and width."""
     outputs, inputs, kernel, _ = weight.shape
-    if kernel != 3 or height % winograd.STEP or width % winograd.STEP:
+    if kernel != 3 or height % winograd.step(kernel) or width % winograd.step(kernel):
         return False
     # The products grow with the channels multiplied, cutting into tiles with those added.
     pixels, channels = batch * height * width, inputs * outputs / (inputs + outputs)
     least, work = TILED_TWICE if twice else TILED
     return pixels >= max(least, PER_WEIGHT * channels) and pixels * channels >= work
+
+
+def _tiles_of_four_suit(weight: paddle.Tensor, shape: list[int]) -> bool:
+    """Return whether Winograd's tiles suit this weight (out,in,4,4) and maps of this shape (B,in,H+3,W+3)."""
+    outputs, inputs, kernel, _ = weight.shape
+    batch, _, height, width = shape
+    if kernel != 4 or min(inputs, outputs) < MANY or max(height, width) > winograd.DENSE:
+        return False
+    channels = inputs * outputs / (inputs + outputs)
+    return batch * (height - 3) * (width - 3) >= max(TILED_FOUR, PER_WEIGHT_FOUR * channels)
