@@ -170,8 +170,20 @@ def _take_borders(cut: paddle.Tensor, border: int) -> None:
 
 
 def _kernels(weight: paddle.Tensor, g: paddle.Tensor) -> paddle.Tensor:
-    """Return G w G^T of every kernel: (p,q,k,k) -> (36,p,q)."""
-    return paddle.matmul(g, weight.reshape([-1, g.shape[1]]), transpose_y=True).reshape([TILE**2, *weight.shape[:2]])
+    """Return G w G^T of every kernel, in runs of inputs: (out,in,k,k) -> (36,runs,out,in/runs)."""
+    outputs, inputs = weight.shape[:2]
+    runs = run_count(inputs)
+    if runs > 1:
+        weight = copied_transpose(weight.reshape([outputs, runs, -1]), [1, 0, 2])
+    kernels = paddle.matmul(g, weight.reshape([-1, g.shape[1]]), transpose_y=True)
+    return kernels.reshape([TILE**2, runs, outputs, -1])
+
+
+def _kernels_back(weight: paddle.Tensor, g: paddle.Tensor) -> paddle.Tensor:
+    """Return the same in runs of outputs, for the gradient: (out,in,k,k) -> (36,runs,out/runs,in)."""
+    outputs, inputs = weight.shape[:2]
+    kernels = paddle.matmul(g, weight.reshape([-1, g.shape[1]]), transpose_y=True)
+    return kernels.reshape([TILE**2, run_count(outputs), -1, inputs])
 
 
 def run_count(terms: int) -> int:
@@ -179,11 +191,11 @@ def run_count(terms: int) -> int:
     return next(n for n in range(-(-terms // RUN), terms + 1) if terms % n == 0)
 
 
-def _summed(kernels: paddle.Tensor, tiles: paddle.Tensor) -> paddle.Tensor:
-    """Return the sums over p, in runs of at most RUN: (36,p,q), (36,p,tiles) -> (36,q*tiles)."""
-    runs = run_count(tiles.shape[1])
-    kernels, tiles = (t.reshape([TILE**2, runs, t.shape[1] // runs, t.shape[2]]) for t in (kernels, tiles))
-    sums = paddle.matmul(kernels, tiles, transpose_x=True).reshape([TILE**2, runs, -1])
+def _summed(kernels: paddle.Tensor, tiles: paddle.Tensor, back: bool = False) -> paddle.Tensor:
+    """Return the sums over p: (36,runs,q,p/runs), with `back` (36,runs,p/runs,q), and (36,p,n) -> (36,q*n)."""
+    runs = kernels.shape[1]
+    tiles = tiles.reshape([TILE**2, runs, -1, tiles.shape[2]])
+    sums = paddle.matmul(kernels, tiles, transpose_x=back).reshape([TILE**2, runs, -1])
     if runs > 1:
         sums = paddle.matmul(paddle.ones([1, runs], sums.dtype), sums)  # 5 times as fast as Paddle's sum
     return sums.reshape([TILE**2, -1])
@@ -199,7 +211,7 @@ class _WinogradConv(paddle.autograd.PyLayer):
         tiles = _tiles(x, b, ctx.cut)
         ctx.kept = x.size <= KEPT
         ctx.save_for_backward(weight, *([] if weight.stop_gradient else [tiles if ctx.kept else x]))
-        products = _summed(_kernels(copied_transpose(weight, [1, 0, 2, 3]), g), tiles)
+        products = _summed(_kernels(weight, g), tiles)
         grid, each = [ctx.cut.tiles(n) for n in size], step(kernel)
         pixels = paddle.matmul(a, products).reshape([each, each, channels, batch, *grid])
         out = copied_transpose(pixels, [3, 2, 4, 0, 5, 1])  # (B,out,rows,step,columns,step)
@@ -226,5 +238,5 @@ class _WinogradConv(paddle.autograd.PyLayer):
             # A small copy: the product that gives (out*in,k*k) directly is four times as slow.
             grad_weight = copied_transpose(paddle.matmul(g, kernels, transpose_x=True), [1, 0]).reshape(weight.shape)
         if want_x:
-            grad_x = _untiled(_summed(_kernels(weight, g), products), b, ctx.shape, ctx.cut)
+            grad_x = _untiled(_summed(_kernels_back(weight, g), products, back=True), b, ctx.shape, ctx.cut)
         return grad_x, grad_weight
