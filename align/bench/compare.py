@@ -202,7 +202,7 @@ def table(costs: dict[str, list[dict[str, float]]], failures: dict[str, str]) ->
                 ratio = f"{medians[name][key] / medians[first][key]:.2f}{marks[name] or marks[first]}"
             cells += [f"{medians[name][key]:.2f}", ratio]
         peak = max(cost["peak"] for cost in costs[name])
-        lines.append(f"| {name} | {' | '.join(cells)} | {peak:.1f} |")
+        lines.append(f"| {name} | {' | '.join(cells)} | {peak:.2f} |")
     return "\n".join(lines)
 
 
