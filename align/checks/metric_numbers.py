@@ -4,6 +4,8 @@ Every number is compared with a float64 statement of its formula in align/compar
 given is written here, not imported: the numbers of torch-fidelity and of the papers.
 """
 
+from unittest.mock import patch
+
 import numpy as np
 
 from align.compare import metric_spread, metric_statements
@@ -93,6 +95,32 @@ def defaults(seed):
         values = metric_statements.subset_values(x, y, subsets, size, seed)
         yield compared(f"subsets of {size}", "alone", mmd.subset_kid(x, y, subsets, size, seed), values)
     yield compared("subsets of 6, float32", "alone", *_single_precision(seed))
+    yield from _of_samples(seed)
+
+
+def _of_samples(seed):
+    """Yield comparisons of "all pairs" of samples of sets that are too large for all of theirs."""
+    x, y = drawn_features(60, 50, seed, _DIMENSIONS)
+    for most, permutations in ((20, 4), (55, 0)):  # one set may be small enough to be taken whole
+        with patch.object(mmd, "SAMPLED", most):
+            kid = mmd.kid(x, y, SUBSETS, 9, seed, permutations=permutations, every_pair=False)
+        few = [_few(features, most, seed + place) for place, features in enumerate((x, y))]
+        yield compared(f"samples of {most}", "KID all pairs", kid.all_pairs, metric_statements.mmd2(*few))
+        error = metric_spread.interval(*few, seed)[0]
+        yield compared(f"samples of {most}", "error", kid.all_pairs_error, error, 1e-6, _SPREAD)
+        values = metric_statements.subset_values(x, y, SUBSETS, 9, seed)
+        yield compared(f"samples of {most}", "KID", kid.mean, values.mean())
+        yield same(f"samples of {most}", "their numbers", kid.pairs_of, tuple(map(len, few)))
+        if permutations:
+            wanted = metric_spread.p_value(*few, permutations, seed)
+            yield compared(f"samples of {most}", "p-value", kid.p_value, wanted, 0.0)
+
+
+def _few(features, most, seed):
+    """Of more than `most` samples so many, drawn without replacement by the generator of [seed, 3], in their order."""
+    if len(features) <= most:
+        return features
+    return features[np.sort(np.random.default_rng([seed, 3]).choice(len(features), most, replace=False))]
 
 
 def _drawn_subsets(n, m, subsets, size, seed):

@@ -13,6 +13,7 @@ RULES = {
     "guard": "a check of input that only changes an error",
     "types": "a name for type checkers or imports, no value",
     "cache": "how much is cached or computed at a time, or which of two proven ways is taken (SPEED, CHOOSING)",
+    "platform": "acts on another platform alone: an encoding that is the default here, memory of the CPU",
     "equivalent": "compiles to the same instructions",
 }
 OUTSIDE = {  # module or folder, relative to the package -> why parity says nothing about it
@@ -59,11 +60,14 @@ SPEED = {  # numbers that decide how fast a result is there and not what it is: 
     "BATCH_SIZE",  # metrics/features.py
     "maxsize",
     "prefetch",
+    "recompute",  # training/ugatit.py: blocks that are computed again, with the same bits
     "recent",  # data/folders.py: the orders of epochs that are not drawn again
     "workers",
+    "threads",  # metrics/workers.py
 }
 # Functions that choose between two ways, or count for a bar, and no more: of layers/fast/dispatch.py and metrics.
 CHOOSING = {"mirrored", "taken", "whole_is_less", "_tiles_suit", "_tiles_of_four_suit"}
+CHOOSING |= {"_gathering_suits", "_unfolding_suits"}
 CHOOSING |= {"_alone", "_openblas"}  # metrics/workers.py: threads of NumPy's BLAS
 CHOOSING |= {"passes"}  # metrics/gram.py, mmd.py: steps of a progress bar
 # Calls that choose the device, the kernels and the threads of Paddle's inference engine, of metrics/engine.py.
@@ -80,6 +84,7 @@ LIMITS = {
     "LARGEST",
     "SMALLEST",
     "_HEIF",  # data/kinds.py: files of which it is said what would read them
+    "_DEEPEST",  # weights/foreign.py
     "_LARGEST",
     "_LARGEST_LIST",
     "_LEARNER",  # weights/stylegan2.py: keys that are refused for a reason of their own
@@ -125,6 +130,7 @@ PARAMETERS |= {
     "copy": "cache",
     "ahead": "cache",
 }
+PARAMETERS |= {"cancel_futures": "cache", "timespec": "message", "encoding": "platform"}
 PARAMETERS |= {"set_to_zero": "cache"}  # of clear_grad: a step that gives every parameter a gradient ends the same
 
 
@@ -141,7 +147,14 @@ def reason(node: ast.AST, parents: Sequence[ast.AST]) -> str:
             return name
     if isinstance(node, ast.keyword) and node.arg in PARAMETERS:
         return PARAMETERS[node.arg]
-    return PARAMETERS.get(_defaulted(node, parents[-1]), "") if parents else ""
+    if called(node) == "CPUPlace":
+        return "platform"
+    if not parents:
+        return ""
+    name, within = _defaulted(node, parents[-1]), parents[-1]
+    if name in SPEED or isinstance(within, ast.If) and within.test is node and _names(node) & SPEED:
+        return "cache"
+    return PARAMETERS.get(name, "")
 
 
 def _defaulted(node: ast.AST, within: ast.AST) -> str:
@@ -191,7 +204,8 @@ def _says(call: ast.AST) -> bool:
 
 def speaks(argument: ast.expr) -> bool:
     """Return whether an argument is the function that shows progress or says something, or what errors call a thing."""
-    return getattr(argument, "id", getattr(argument, "attr", "")) in SPEAKING | NAMING | SPEED
+    name = getattr(argument, "id", getattr(argument, "attr", ""))
+    return name in SPEAKING | NAMING | SPEED or called(argument) == "CPUPlace"
 
 
 def _appends_note(call: ast.AST) -> bool:

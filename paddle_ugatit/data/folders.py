@@ -106,18 +106,18 @@ class Stream:
             choice = transforms.draw_choice(*key)
             flip, corner = choice.flip, (choice.top, choice.left)
         else:
-            flip, corner = False, transforms.draw_corner(self.load_size - self.pictures.size, *key)
+            flip, corner = None, transforms.draw_corner(self.load_size - self.pictures.size, *key)
         resized = self._resized(self._order(epoch), position, flip)
         return transforms.to_input(transforms.cut(resized, self.pictures.size, corner))
 
-    def _resized(self, order: np.ndarray, position: int, flip: bool) -> np.ndarray:
+    def _resized(self, order: np.ndarray, position: int, flip: bool | None) -> np.ndarray:
         """Return the picture at a position of `order` in the size from which it is cut: uint8 (H,W,3)."""
         index = int(order[position])
 
         def make() -> tuple[np.ndarray, bool]:
             picture, size = self.pictures.read(order, position), self.load_size
             if size is None:
-                resized = transforms.with_margin(picture, self.pictures.size, flip)
+                resized = transforms.with_margin(picture, self.pictures.size, bool(flip))
             else:
                 resized = transforms.test_pixels(self.framing(picture, size), size)
             # The next one in another order takes the place of a file that cannot be read.

@@ -22,5 +22,5 @@ class LeakyReLU(nn.Layer):
             return leaky_relu.leaky_relu(x, self.slope)
         if paddle.in_dynamic_mode() and not dispatch.is_twice_differentiable():
             return sloped(x, self.slope)
-        one = paddle.ones_like(x.detach())
+        one = paddle.ones_like(x)
         return x * paddle.where(x.detach() > 0, one, one * self.slope)  # a product has a second derivative

@@ -67,7 +67,7 @@ class SpectralNorm:
         layer.add_parameter(name, weight)
         first, *rest = weight.shape if not isinstance(layer, nn.Linear) else weight.shape[::-1]
         for vector, size in (("weight_u", first), ("weight_v", math.prod(rest))):  # those of self.matrix()
-            layer.register_buffer(vector, unit(paddle.randn([size], weight.dtype), eps, added))
+            layer.register_buffer(vector, unit(paddle.randn([size], weight.dtype), eps))
         layer.spectral = self
 
     @property
@@ -103,8 +103,6 @@ class SpectralNorm:
         layer, self.pairs = self.layer, []
         iterates = layer.training or self.always
         u, v = layer.weight_u, layer.weight_v
-        if not iterates:
-            u, v = u.clone(), v.clone()
         for _ in range(self.passes):
             if iterates:
                 u, v = power_iteration(matrix, u, v, self.eps, self.added)

@@ -87,7 +87,7 @@ def layout_of(array: np.ndarray, path: Path) -> Layout | None:
     none of these.
     """
     shape = array.shape
-    if array.dtype.kind not in "uif" or len(shape) not in (3, 4) or 0 in shape:
+    if array.dtype.kind not in ("u", "i", "f") or len(shape) not in (3, 4) or 0 in shape:
         return None
     if len(shape) == 3:
         colours, notes = _grey, ["grey images"]

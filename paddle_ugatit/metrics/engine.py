@@ -78,7 +78,6 @@ def folded(network: InceptionV3) -> InceptionV3:
     _fold_into(copy, network)
     copy.fc.weight.set_value(network.fc.weight)
     copy.fc.bias.set_value(network.fc.bias)
-    copy.eval()
     return copy
 
 
@@ -100,7 +99,7 @@ def _predictor(network: nn.Layer) -> Any:
         return None
     with tempfile.TemporaryDirectory() as folder:
         path = f"{folder}/inception"
-        paddle.jit.save(network, path, [paddle.static.InputSpec([None, 3, SIZE, SIZE], "float32")])
+        paddle.jit.save(network, path, [paddle.static.InputSpec([None, 3, SIZE, SIZE])])
         program = next(path + suffix for suffix in (".json", ".pdmodel") if Path(path + suffix).exists())
         config = Config(program, path + ".pdiparams")
         config.disable_gpu()

@@ -151,7 +151,7 @@ def _pixel_means(x: np.ndarray) -> np.ndarray:
     starts = np.linspace(0, side, _PIXELS_SIDE, endpoint=False).astype(int)
     sizes = np.diff([*starts, side])
     sums = np.add.reduceat(np.add.reduceat(x, starts, 2), starts, 3)
-    return (sums / np.outer(sizes, sizes)).reshape(len(x), -1).astype(np.float32)
+    return (sums / np.outer(sizes, sizes)).reshape(len(x), x.shape[1] * _PIXELS_SIDE**2).astype(np.float32)
 
 
 def in_order(pool: Executor, function: Callable[[T], R], items: Iterable[T], ahead: int) -> Iterator[R]:

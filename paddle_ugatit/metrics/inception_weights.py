@@ -76,7 +76,6 @@ def load(path: Path | str | None = None) -> Loaded:
     own = network.state_dict()
     for key, array in checkpoint.networks[""].items():
         own[key].set_value(formats.cast(array, "float32"))
-    network.eval()
     sha256 = formats.sha256(path)
     noted = formats.read(path).metadata.get("source_sha256") if checkpoint.framework == "paddle" else None
     return Loaded(network, str(path), sha256, noted or sha256)
@@ -91,7 +90,6 @@ def random_network(narrow: int, seed: int = 0) -> InceptionV3:
     rng = np.random.default_rng(seed)
     with default_dtype("float32"):
         network = InceptionV3(narrow)
-    network.eval()
     for key, value in network.state_dict().items():
         value.set_value(_random_value(key, value.shape, rng))
     norms = [layer for layer in network.sublayers() if isinstance(layer, FrozenBatchNorm2D)]

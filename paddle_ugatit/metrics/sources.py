@@ -202,7 +202,7 @@ def features_of(
 
 
 def _flags(bad: dict[int, str], rank: int, world: int, total: int) -> np.ndarray:
-    return np.array([[float(i in bad)] for i in range(rank, total, world)], np.float32).reshape(-1, 1)
+    return np.array([float(i in bad) for i in range(rank, total, world)], np.float32)[:, None]
 
 
 def _refusal(images: ImageSet) -> InputError:

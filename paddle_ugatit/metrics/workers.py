@@ -34,10 +34,10 @@ def in_order(work: Callable[[Piece], Result], pieces: Iterable[Piece]) -> Iterat
         if threads < 2:
             yield from map(work, pieces)
             return
-        left = iter(pieces)
+        left, ahead = iter(pieces), 4 * threads
         pool = ThreadPoolExecutor(threads)
         try:
-            waiting: deque[Future[Result]] = deque(pool.submit(work, piece) for piece in islice(left, 4 * threads))
+            waiting: deque[Future[Result]] = deque(pool.submit(work, piece) for piece in islice(left, ahead))
             while waiting:
                 yield waiting.popleft().result()
                 waiting.extend(pool.submit(work, piece) for piece in islice(left, 1))

@@ -1,5 +1,6 @@
 """What the keys and shapes of a state dict tell about its network: the parts that all systems use."""
 
+import itertools
 import re
 from collections.abc import Iterable, Mapping
 
@@ -23,10 +24,7 @@ def shape_of(state: State, key: str, axes: int, prefix: str) -> tuple[int, ...]:
 def count(state: Iterable[str], pattern: str, first: int, step: int = 1) -> int:
     """Return how many of the numbers first, first + step, ... occur in keys that match `pattern`, up to a gap."""
     found = {int(match[1]) for match in map(re.compile(pattern).match, state) if match}
-    count = 0
-    while first + step * count in found:
-        count += 1
-    return count
+    return next(n for n in itertools.count() if first + step * n not in found)
 
 
 def require_kinds(options: Mapping[str, Options], names: Mapping[str, str], path: FilePath) -> None:

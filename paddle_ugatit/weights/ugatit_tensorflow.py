@@ -206,7 +206,6 @@ def _right_vectors(state: State, scope: _Scope, table: _Table) -> State:
         kernel = scope.state[table[f"{layer}.weight_orig"][0]]
         if kernel.ndim not in (2, 4) or kernel.shape[-1:] != u.shape or 0 in kernel.shape:
             raise WeightError(f"{scope.where}: '{scope.name}/{table[key][0]}' does not fit its kernel {kernel.shape}")
-        v: np.ndarray = (kernel.reshape(-1, len(u)) @ u).reshape(kernel.shape[:-1])
-        v = np.moveaxis(v, -1, 0).reshape(-1)
+        v = np.moveaxis(np.tensordot(kernel, u, 1), -1, 0).ravel()
         found[f"{layer}.weight_v"] = (v / max(float(np.linalg.norm(v)), 1e-6)).astype(u.dtype)
     return found

@@ -97,18 +97,17 @@ def convolution(x: paddle.Tensor, weight: paddle.Tensor, stride: int, padding: i
     outputs, inputs, kernel, _ = weight.shape
     if outputs == 1:
         return partial_sums_conv if taken("partial sums", x) else None
-    suits = _tiles_suit(weight, batch, size[0] - 2, size[1] - 2) or _tiles_of_four_suit(weight, x.shape)
-    if stride == 1 and suits and taken("tiles", x):
+    tiled = _tiles_suit(weight, batch, size[0] - 2, size[1] - 2) or _tiles_of_four_suit(weight, x.shape)
+    if stride == 1 and tiled and taken("tiles", x):
         return winograd.winograd_conv
     if stride == 1 and kernel > 1 and outputs <= FEW and inputs >= 2 * FEW and taken("scattered", x):
         return scattered_conv
     height, width = ((n - kernel) // stride + 1 for n in size)
-    small = batch * height * width <= SMALL_BATCH and min(inputs, outputs) >= MANY
-    if small and taken("unfolded", x):
+    if _unfolding_suits(weight, batch * height * width) and taken("unfolded", x):
         return unfolded_conv
-    gathers = kernel > 1 and outputs <= SOME and height * width >= LARGE_MAP
     learns = paddle.is_grad_enabled() and not weight.stop_gradient
-    return gathered_conv if gathers and learns and taken("gathered", x) else None
+    suits = kernel > 1 and _gathering_suits(weight, height * width)
+    return gathered_conv if suits and learns and taken("gathered", x) else None
 
 
 def fused(x: paddle.Tensor, weight: paddle.Tensor, twice: bool = False) -> bool:
@@ -134,6 +133,16 @@ def _tiles_suit(weight: paddle.Tensor, batch: int, height: int, width: int, twic
     pixels, channels = batch * height * width, inputs * outputs / (inputs + outputs)
     least, work = TILED_TWICE if twice else TILED
     return pixels >= max(least, PER_WEIGHT * channels) and pixels * channels >= work
+
+
+def _unfolding_suits(weight: paddle.Tensor, pixels: int) -> bool:
+    """Return whether one product for a batch of so many output pixels suits this weight (out,in,k,k)."""
+    return pixels <= SMALL_BATCH and min(weight.shape[:2]) >= MANY
+
+
+def _gathering_suits(weight: paddle.Tensor, pixels: int) -> bool:
+    """Return whether gathered pixels suit the gradient of this weight (out,in,k,k) for a map of so many pixels."""
+    return weight.shape[0] <= SOME and pixels >= LARGE_MAP
 
 
 def _tiles_of_four_suit(weight: paddle.Tensor, shape: list[int]) -> bool:

@@ -41,7 +41,7 @@ def step(kernel: int) -> int:
     return TILE - kernel + 1
 
 
-def winograd_conv(x: paddle.Tensor, weight: paddle.Tensor, stride: int = 1) -> paddle.Tensor:
+def winograd_conv(x: paddle.Tensor, weight: paddle.Tensor, stride: int) -> paddle.Tensor:
     """Convolve without padding: (B,in,H+k-1,W+k-1), (out,in,k,k) -> (B,out,H,W).
 
     k is 3 or 4, and the stride must be 1. Maps of more than DENSE pixels need H and W that are multiples of step(k).
