@@ -9,7 +9,7 @@
     python tools/bench.py powers                   power iterations of a step, layer by layer and by shape
     python tools/bench.py loading --size 64        pictures a second of the training data, with and without the cache
     python tools/bench.py memory                   what an image takes in `translate`, and the estimate of it
-    python tools/bench.py accuracy                 errors of 3x3 convolutions in float32, by tiles and by PyTorch
+    python tools/bench.py accuracy                 errors of convolutions in float32, by tiles and by PyTorch
     python tools/bench.py busy                     commands on a busy machine, with and without the settings for it
     python tools/bench.py scale                    how time and memory grow with pixels, channels, batch, images of KID
 

@@ -1,4 +1,4 @@
-"""How exact a 3x3 convolution is in float32, by Winograd's tiles as we compute it, and by PyTorch.
+"""How exact a convolution of 3x3 or 4x4 taps is in float32, by Winograd's tiles as we compute it, and by PyTorch.
 
 python tools/bench.py accuracy
 
@@ -15,22 +15,23 @@ from unittest.mock import patch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-import numpy as np  # noqa: E402  after the path, and before Paddle
+import paddle_ugatit  # noqa: E402, F401, I001  first: it chooses the kernels of Paddle's products
+import numpy as np  # noqa: E402
 import paddle  # noqa: E402
 import torch  # noqa: E402
 
-import paddle_ugatit  # noqa: E402, F401, I001  first: it sets the process up before Paddle
 from paddle_ugatit.layers.fast import winograd  # noqa: E402
 
-WIDTHS = [(16, 16), (32, 16), (64, 64), (128, 64), (256, 256), (512, 256)]  # (in, out)
+WIDTHS = [(16, 16, 3), (32, 16, 3), (64, 64, 3), (128, 64, 3), (256, 256, 3), (512, 256, 3)]  # (in, out, taps)
+WIDTHS += [(64, 128, 4), (256, 512, 4)]
 SIZE = 32
 
 
-def errors(inputs: int, outputs: int, seed: int = 0) -> tuple[float, float, float]:
+def errors(inputs: int, outputs: int, kernel: int = 3, seed: int = 0) -> tuple[float, float, float]:
     """Return the relative errors of PyTorch, of the tiles, and of the tiles with all channels in one running sum."""
     rng = np.random.default_rng(seed)
-    x = np.maximum(rng.standard_normal((1, inputs, SIZE + 2, SIZE + 2)), 0).astype("float32")
-    weight = (rng.standard_normal((outputs, inputs, 3, 3)) / (3 * inputs**0.5)).astype("float32")
+    x = np.maximum(rng.standard_normal((1, inputs, SIZE + kernel - 1, SIZE + kernel - 1)), 0).astype("float32")
+    weight = (rng.standard_normal((outputs, inputs, kernel, kernel)) / (kernel * inputs**0.5)).astype("float32")
     torch_pair, paddle_pair = (list(map(make, (x, weight))) for make in (torch.from_numpy, paddle.to_tensor))
     truth = torch.nn.functional.conv2d(*(each.double() for each in torch_pair)).numpy()
     found = [torch.nn.functional.conv2d(*torch_pair).numpy(), winograd.winograd_conv(*paddle_pair, 1).numpy()]
@@ -46,10 +47,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.parse_args(argv)
     print("| channels | PyTorch | Winograd's tiles | running sums of | all in one sum |\n|---|---|---|---|---|")
-    for inputs, outputs in WIDTHS:
-        plain, tiles, in_one = errors(inputs, outputs)
+    for inputs, outputs, kernel in WIDTHS:
+        plain, tiles, in_one = errors(inputs, outputs, kernel)
         run = inputs // winograd.run_count(inputs)
-        print(f"| {inputs} to {outputs} | {plain:.1e} | {tiles:.1e} | {run} | {in_one:.1e} |")
+        name = f"{inputs} to {outputs}" + (", 4x4 taps" if kernel == 4 else "")
+        print(f"| {name} | {plain:.1e} | {tiles:.1e} | {run} | {in_one:.1e} |")
     return 0
 
 

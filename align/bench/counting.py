@@ -23,7 +23,8 @@ from unittest.mock import patch
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-import paddle  # noqa: E402, I001
+import paddle_ugatit  # noqa: E402, F401, I001  first: it sets the process up before Paddle
+import paddle  # noqa: E402
 from paddle import profiler  # noqa: E402
 
 from align.bench import machine  # noqa: E402

@@ -35,14 +35,15 @@ examples:
   python tools/make_pictures.py --run work/outputs/demo/run --out pictures
   python tools/make_pictures.py --weights run/checkpoints/latest/ema.pdparams --size 64
   python tools/make_pictures.py --only photo
+  python tools/make_pictures.py --only short --run work/outputs/demo/run
   python tools/make_pictures.py --parity work/outputs/parity/forward.json --only parity
 
 Writes translation.png (a photo, where the model looks, the translation, and back, for faces it was not trained on),
 faces.png (pairs of the drawn data set: the same person as photo and as cartoon), resizing.png (photos reduced with and
 without antialiasing, each above its translation) and, with --parity, parity.svg (the error of every layer along the
-depth of a network). With --only photo:
-photo.png, a photograph, its face cut out, translated and put back. The model is the one that ships, or the newest
-checkpoint of --run, its running means if it has them.
+depth of a network). With --only photo: photo.png, a photograph, its face cut out, translated and put back. With --only
+short: short.png, translation.png by a run that was short. The model is the one that ships, or the newest checkpoint of
+--run, its running means if it has them.
 
 exit code: 0 done, 1 the input or output is bad, 2 bad usage, 130 interrupted
 """
@@ -66,9 +67,22 @@ def parse(argv: Sequence[str] | None, program: str) -> argparse.Namespace:
 
 def _translation(arguments: argparse.Namespace, out: Path) -> None:
     """Test faces through both generators."""
+    _write(out / "translation.png", *_translated(arguments))
+
+
+def _translated(arguments: argparse.Namespace) -> tuple[np.ndarray, str]:
     path, networks = _model(arguments)
     pictures = [faces.draw("testA", index, arguments.size, arguments.seed) for index in range(arguments.faces)]
-    _write(out / "translation.png", translation_figure(networks, pictures, _SHOWN), f"by {path}")
+    return translation_figure(networks, pictures, _SHOWN), f"by {path}"
+
+
+def _short(arguments: argparse.Namespace, out: Path) -> None:
+    """Test faces through both generators of a run; only if it is asked for."""
+    if not arguments.only:
+        return
+    if not arguments.run:
+        raise UsageError("short.png needs --run, the folder of the run")
+    _write(out / "short.png", *_translated(arguments))
 
 
 def _model(arguments: argparse.Namespace) -> tuple[Path | str, dict[str, Any]]:
@@ -154,6 +168,7 @@ PICTURES = {
     "parity": _parity,
     "resizing": _resizing,
     "photo": _photo,
+    "short": _short,
 }
 
 

@@ -26,7 +26,7 @@ TINY = ["--size", "96", "--ch", "4", "--n-res", "1", "--repeat", "1", "--turns",
 
 
 def test_the_table_of_accuracy_shows_what_shorter_sums_save(monkeypatch, capsys):
-    monkeypatch.setattr(accuracy, "WIDTHS", [(16, 16), (256, 16)])
+    monkeypatch.setattr(accuracy, "WIDTHS", [(16, 16, 3), (256, 16, 3)])
     assert accuracy.main([]) == 0
     rows = [line.strip("| ").split(" | ") for line in capsys.readouterr().out.splitlines()[2:]]
     (_, plain, tiles, run, in_one), wide = rows

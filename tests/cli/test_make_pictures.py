@@ -86,6 +86,14 @@ def test_the_picture_of_a_photograph(tmp_path, run_folder, capsys):
     assert np.abs(photo - back)[250:].mean() < 8 < np.abs(photo - back)[60:180, 150:300].mean()
 
 
+def test_the_picture_of_a_short_training(tmp_path, run_folder, capsys):
+    options = ["--out", str(tmp_path / "img"), "--run", str(run_folder), "--faces", "3", "--size", "32"]
+    assert make_pictures.main([*options, "--only", "short"]) == 0
+    assert [path.name for path in (tmp_path / "img").iterdir()] == ["short.png"]
+    assert make_pictures.main([*options, "--only", "translation"]) == 0
+    assert np.array_equal(*(read_image(tmp_path / "img" / name) for name in ("short.png", "translation.png")))
+
+
 def test_a_figure_has_four_named_rows(networks):
     pictures = [faces.draw("testA", i, 32, 0) for i in range(2)]
     found = figures.translation_figure(networks, pictures, 64)
@@ -130,6 +138,7 @@ def test_a_report_without_layers_is_refused():
         (["--size", "3"], 2, "--size must be 16 to 1024"),
         (["--seed", "-1"], 2, "--seed must be 0 or more"),
         (["--only", "parity"], 2, "needs --parity"),
+        (["--only", "short"], 2, "needs --run"),
         (["--only", "parity", "--parity", "none.json"], 1, "none.json: cannot be read"),
         (["--only", "parity", "--parity", str(SCRIPT)], 1, "is not JSON"),
         (["--only", "faces", "--out", "/proc/none"], 1, "/proc/none"),
