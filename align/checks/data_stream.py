@@ -18,6 +18,7 @@ from paddle_ugatit.data.images import read_image
 from paddle_ugatit.training import Config, start
 
 FILES, BATCH, EPOCHS = 5, 2, 8  # files of each domain; 20 batches
+TESTS, SHOWN = 7, 5  # test pictures of each domain, and those of a sample sheet
 
 
 def stream_rows(size, seed):
@@ -26,7 +27,7 @@ def stream_rows(size, seed):
         folder = Path(name)
         for part in ("trainA", "trainB", "testA", "testB"):
             (folder / part).mkdir()
-            write_pictures(folder / part, seed + sum(part.encode()), FILES)
+            write_pictures(folder / part, seed + sum(part.encode()), FILES if part.startswith("train") else TESTS)
         # A light generator takes any size; discriminators of 3 layers, small ones.
         options = {"light": True, "img_size": max(size, 6), "global_layers": 3, "local_layers": 3, "batch_size": BATCH}
         config = Config(**options, seed=seed, eval_every=1, eval_features="pixels")
@@ -111,12 +112,12 @@ def _independent(one, other):
 def _tests(config, folder):
     """The test pictures of sample sheets, and those of the evaluation."""
     rows, quiet = [], lambda line: None
-    for name, tests in (
-        ("sample sheets", start.tests_of(config, folder, quiet)),
-        ("evaluation", start.evaluation_of(config, folder, quiet).tests),
+    for name, tests, count in (
+        ("sample sheets", start.tests_of(config, folder, quiet), SHOWN),
+        ("evaluation", start.evaluation_of(config, folder, quiet).tests, TESTS),
     ):
         for domain in folders.DOMAINS:
-            paths = sorted((folder / f"test{domain}").iterdir())
+            paths = sorted((folder / f"test{domain}").iterdir())[:count]
             wanted = np.stack([PUBLIC.scaled(PUBLIC.pixels(path, config.img_size)) for path in paths])
             right = np.array_equal(tests[domain], wanted)
             shapes = f"{list(tests[domain].shape)}, not {list(wanted.shape)}"
