@@ -3,9 +3,9 @@
 #
 # Makes an environment on the first run. Then it translates drawn faces with the model that ships; writes a PyTorch
 # checkpoint in the public format, converts it to Paddle, compares all six networks forward and backward, and converts
-# back bit for bit (without torch it compares with the recording that ships); and trains on drawn faces for about three
-# minutes (two cores), is killed halfway on purpose, goes on from its last checkpoint, and measures what came out beside
-# the model that ships. All of it is on one page: work/outputs/demo/index.html.
+# back bit for bit (without torch it compares with the recording that ships). Meanwhile it trains on drawn faces, three
+# minutes of a core, is killed on purpose, goes on from its last checkpoint, and then measures what came out beside the
+# model that ships. All of it is on one page: work/outputs/demo/index.html.
 # --full leaves out the parity and trains work/configs/faces.yaml, with which that model was made, for 15 minutes.
 # Exit code: 0 done, 1 diverged, 2 cannot be run (the line above says why).
 set -u
@@ -24,9 +24,9 @@ esac
 
 OUT=work/outputs/parity
 DEMO=work/outputs/demo
-SHORT=720  # iterations: about three minutes
+SHORT=720  # iterations: about three minutes of a core
 SETTINGS=(--config work/configs/demo.yaml "iteration=$SHORT")
-BEGINNING=2  # steps of begin_training
+MEANWHILE=3  # steps of short_training
 KILLED=100  # the iteration of the checkpoint after which the training is killed
 MINUTES=15  # of training with --full
 CHECKPOINT_GB=3  # the checkpoint of six networks, converted, and converted back
@@ -90,23 +90,39 @@ first_picture() {
 page() { "$PYTHON" tools/demo_page.py --out "$DEMO/index.html" "${sections[@]}" >/dev/null || die "the page cannot be drawn"; }
 
 killed_training() {  # CHECKPOINT ARGUMENT... of train.py ; kills it as soon as that checkpoint is there
-    local started=$SECONDS checkpoint=$1 training
+    local started=$SECONDS checkpoint=$1 pid
     shift
     step=$((step + 1))
     say "[$step/$steps] train from nothing, and kill it without warning after iteration $KILLED"
     "$PYTHON" tools/train.py "$@" &
-    training=$!
-    while [ ! -d "$checkpoint" ] && kill -0 "$training" 2>/dev/null; do sleep 0.5; done
-    kill -9 "$training" 2>/dev/null
-    wait "$training" 2>/dev/null
+    pid=$!
+    while [ ! -d "$checkpoint" ] && kill -0 "$pid" 2>/dev/null; do sleep 0.5; done
+    kill -9 "$pid" 2>/dev/null
+    wait "$pid" 2>/dev/null
     [ -d "$checkpoint" ] || die "step $step failed, and the next ones need it"
     say "      killed after $((SECONDS - started)) s"
 }
 
-begin_training() {  # the first steps of the training, while parity is compared
+short_training() {  # beside parity, which takes longer
     step=$((1 + parity_steps))
     make "draw a data set of faces" tools/make_dataset.py --out "$FACES" --train 1000 --test 50 --size 64 --seed 0
     killed_training "$RUN/checkpoints/$(printf %07d "$KILLED")" "${PLACE[@]}" "${SETTINGS[@]}"
+    make "go on from the last checkpoint" tools/train.py "${PLACE[@]}" "${SETTINGS[@]}" --resume
+}
+
+ended_training() {  # shows the log of the short training, until it ends
+    tail -n +1 -f "$DEMO/training.log" &
+    local follower=$! failed=''
+    wait "$beside" || failed=yes
+    beside=''
+    sleep 1  # in which the rest of the log is shown
+    { kill "$follower" && wait "$follower"; } 2>/dev/null
+    if [ -n "$failed" ]; then die "$(tail -n 1 "$DEMO/training.log" | sed 's/^[a-z_.]*: //')"; fi
+    step=$((step + MEANWHILE))
+}
+
+stop_training() {  # with all that it has started
+    if [ -n "$beside" ]; then kill -- "-$beside" 2>/dev/null; fi
 }
 
 measured() {  # NAME WEIGHTS ; translates the test faces and measures them
@@ -118,18 +134,12 @@ measured() {  # NAME WEIGHTS ; translates the test faces and measures them
 }
 
 training() {
-    local settings=("${PLACE[@]}")
     if [ -n "$full" ]; then
         make "draw a data set of faces" tools/make_dataset.py --out "$FACES" --train 3000 --test 50 --size 64 --seed 0
-        make "train the configuration of the model that ships, for $MINUTES minutes" tools/train.py "${settings[@]}" \
+        make "train the configuration of the model that ships, for $MINUTES minutes" tools/train.py "${PLACE[@]}" \
             --config work/configs/faces.yaml --minutes "$MINUTES" eval_every=250 print_freq=250 save_freq=250
     else
-        settings+=("${SETTINGS[@]}")
-        wait "$beginning" || failed=yes
-        cat "$DEMO/beginning.log"
-        if [ -n "${failed-}" ]; then die "$(tail -n 1 "$DEMO/beginning.log" | sed 's/^[a-z_.]*: //')"; fi
-        step=$((step + BEGINNING))
-        make "go on from the last checkpoint" tools/train.py "${settings[@]}" --resume
+        ended_training
     fi
     sections+=(--run "$RUN" --beside docs/faces_losses.csv --measures)
     measured "this-training" "$RUN/checkpoints/latest/ema.pdparams"
@@ -137,6 +147,8 @@ training() {
     page
 }
 
+beside=''  # the process group of the short training, while it runs
+trap stop_training EXIT
 prepare_python '' numpy safetensors tqdm PIL yaml scipy cv2 jinja2
 FACES=$DEMO/faces RUN=$DEMO/run
 PLACE=(--data "$FACES" --out "$RUN")  # of the training
@@ -156,9 +168,11 @@ steps=$((1 + parity_steps + training_steps))
 first_picture
 rm -rf "$RUN"
 if [ -z "$full" ]; then
-    begin_training > "$DEMO/beginning.log" 2>&1 &  # it ends by itself, also if this shell ends before
-    beginning=$!
-    say "      a short training begins meanwhile: $DEMO/beginning.log"
+    set -m  # in a process group of its own, so that all of it can be stopped
+    short_training > "$DEMO/training.log" 2>&1 &
+    beside=$!
+    set +m
+    say "      a short training runs meanwhile: $DEMO/training.log"
     parity
     sections+=(--parity "$OUT/forward.json" "$OUT/backward.json")
     page
