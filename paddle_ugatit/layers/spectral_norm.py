@@ -99,7 +99,7 @@ class SpectralNorm:
             self.sigma = (u * paddle.mv(matrix, v)).sum(0, keepdim=True)
 
     def _iterate(self, matrix: paddle.Tensor) -> None:
-        # A graph keeps the vectors of its own forward, which are new tensors.
+        # A graph keeps the vectors of its own forward: new ones, or the buffers' values, stacked or never written over.
         layer, self.pairs = self.layer, []
         iterates = layer.training or self.always
         u, v = layer.weight_u, layer.weight_v

@@ -30,7 +30,7 @@ POINTS = (0.0, 0.75, -0.75, 1.5, -1.5)
 RUN = 128  # channels in a running sum
 DENSE = 64  # longer side up to which a map is cut by a matrix along each axis
 # Size of a map up to which its tiles, 2.25 times as large, are kept for the backward pass. Those of a larger map are
-# cut again, which takes a twentieth of an iteration and saves a tenth of its memory.
+# cut again, which takes little time beside their products and saves memory (docs/speed.md).
 KEPT = 3 << 18
 # Kind of border -> the row of a tile, counted from its edge, that the row at the edge repeats.
 BORDERS = {"reflect": 2, "replicate": 1}
