@@ -18,14 +18,14 @@ def translated_twice():
     import paddle
 
     Trainer = _trainer().Trainer
-    losses = Trainer.discriminator_losses
+    once = Trainer.translation
 
-    def discriminator_losses(self, into_a, into_b):
+    def translation(self, *arguments):
         with paddle.no_grad():
-            again = self.translations(into_a.real, into_b.real)
-        return losses(self, *again)
+            once(self, *arguments)
+        return once(self, *arguments)
 
-    return [(Trainer, "discriminator_losses", discriminator_losses)]
+    return [(Trainer, "translation", translation)]
 
 
 def one_image_a_pass():

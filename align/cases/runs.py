@@ -36,7 +36,7 @@ RUNS = {
         "ugatit",
         {
             **{"light": True, "ch": 2, "n_res": 1, "img_size": 24, "global_layers": 4, "local_layers": 3},
-            **{"batch_size": 1, "iteration": 3, "decay_flag": False},
+            **{"batch_size": 1, "iteration": 3, "decay_flag": False, "margin": 5},
         },
         middle=1,
         written={"light": "1"},

@@ -200,8 +200,8 @@ class _Recorder:
     def __init__(self, function):
         self.function, self.results = function, []
 
-    def __call__(self, *arguments):
-        self.results.append(self.function(*arguments))
+    def __call__(self, *arguments, **named):
+        self.results.append(self.function(*arguments, **named))
         return self.results[-1]
 
 

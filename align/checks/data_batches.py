@@ -17,11 +17,13 @@ from paddle_ugatit.data import folders, pictures, transforms
 from paddle_ugatit.data.transforms import Framing
 
 FILES, BATCH, STEPS = 4, 3, 4
-FRAMINGS = {  # stage -> load_size, keep_aspect, middle
-    "augmented": (None, False, 0),
-    "loaded": (21, False, 0),
-    "kept aspect": (19, True, 0),
-    "middle": (23, False, 50),
+FRAMINGS = {  # stage -> load_size, keep_aspect, middle, margin
+    "augmented": (None, False, 0, 30),
+    "with a margin": (None, False, 0, 4),
+    "without a margin": (None, False, 0, 0),
+    "loaded": (21, False, 0, 30),
+    "kept aspect": (19, True, 0, 30),
+    "middle": (23, False, 50, 30),
 }
 SOURCES = {
     "batches of a run": "paddle_ugatit/data/folders.py",
@@ -54,15 +56,12 @@ def _files(folder: Path, part: str) -> tuple[list[Path], list[Path]]:
 def _batches(folder: Path, size: int, seed: int) -> list[Row]:
     """Both processes of a run, with and without readers ahead, from the first step and from a later one."""
     rows = []
-    for stage, (load_size, keep_aspect, middle) in FRAMINGS.items():
-        options = {"load_size": load_size and load_size + size, "framing": Framing(keep_aspect, middle)}
+    for stage, (load_size, keep_aspect, middle, margin) in FRAMINGS.items():
+        loaded = load_size and load_size + size
+        options = {"load_size": loaded, "framing": Framing(keep_aspect, middle), "margin": margin}
         for rank, workers, domains in ((0, 0, ("A", "B")), (1, 2, ("B",))):
-            streams = [
-                PlainStream(
-                    *_files(folder, f"train{d}"), size, seed, "AB".index(d), options["load_size"], keep_aspect, middle
-                )
-                for d in domains
-            ]
+            cut = (loaded, keep_aspect, middle, margin)
+            streams = [PlainStream(*_files(folder, f"train{d}"), size, seed, "AB".index(d), *cut) for d in domains]
             with folders.TrainingData(
                 folder, size, BATCH, seed, workers, False, rank, 2, lambda line: None, domains, **options
             ) as data:

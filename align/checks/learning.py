@@ -20,10 +20,10 @@ from align.checks.running import add_device, run, use_device
 from align.compare.training import twin_config
 from paddle_ugatit import weights
 from paddle_ugatit.backend.errors import InputError
-from paddle_ugatit.backend.progress import Progress
+from paddle_ugatit.backend.progress import Progress, to_stderr
 from paddle_ugatit.cli.command import SEED, Parser, failed, prepare_folder, require
 from paddle_ugatit.data.faces.folder import is_drawn
-from paddle_ugatit.data.folders import TrainingData, test_images
+from paddle_ugatit.data.folders import test_images
 from paddle_ugatit.data.images import read_image, write_image
 from paddle_ugatit.data.transforms import to_pixels
 from paddle_ugatit.formats import atomic
@@ -70,7 +70,7 @@ def train(framework, config, folder, tests):
             state = weights.to_torch({key: value.numpy() for key, value in network.state_dict().items()}, network)
             trainer.networks[name].load_state_dict({key: torch.tensor(array) for key, array in state.items()})
     before, started = tests.measure(tests.translated(ours.networks["genA2B"])), time.monotonic()
-    data = TrainingData(folder, config.img_size, config.batch_size, config.seed, config.workers)
+    data = start.data_of(config, folder, 0, 1, to_stderr)
     with data, Progress(f"{framework}, seed {config.seed}", config.iteration) as progress:
         for batch in data.iterate(1, config.iteration):
             losses = trainer.step(*map(tensor, batch))

@@ -268,9 +268,10 @@ def _devices() -> list[Row]:
 
 
 # The calls of a step, by system and options: how often losses are computed in the context of mixed precision, and of
-# which optimisers the gradients are averaged over processes. An `accumulate` doubles the former alone.
+# which optimisers the gradients are averaged over processes: those of U-GAT-IT's discriminators for each domain. An
+# `accumulate` doubles the former alone.
 CALLS = {
-    "ugatit": [({}, 4, ["dis", "gen"]), ({"batch_size": 2, "accumulate": 2}, 10, ["dis", "gen"])],
+    "ugatit": [({}, 5, ["dis", "dis", "gen"]), ({"batch_size": 2, "accumulate": 2}, 12, ["dis", "dis", "gen"])],
     "adain": [({"batch_size": 2}, 1, ["decoder"]), ({"batch_size": 2, "accumulate": 2}, 2, ["decoder"])],
     "sagan": [({}, 2, ["D", "G"]), ({"adv_loss": "wgan-gp"}, 2, ["D", "D", "G"])],
     "stylegan2": [({"batch_size": 2, "accumulate": 2}, 0, ["dis", "gen"])],

@@ -32,8 +32,8 @@ def normal(*key: int, count: int) -> np.ndarray:
 class PlainStream:
     """The samples of one domain; the fields are those of a run's options and folders.
 
-    Without `load_size` they are those of U-GAT-IT, flipped, enlarged and cropped. With it, `framed` cuts the picture,
-    which is resized to that size and cropped.
+    Without `load_size` they are those of U-GAT-IT, flipped, enlarged by `margin` and cropped. With it, `framed` cuts
+    the picture, which is resized to that size and cropped.
     """
 
     files: Sequence[Path]  # all pictures in order
@@ -44,6 +44,7 @@ class PlainStream:
     load_size: int | None = None
     keep_aspect: bool = False
     middle: int = 0
+    margin: int = MARGIN
 
     def sample(self, number: int) -> np.ndarray:
         """Return sample `number`, counted from 0: float32 (3,S,S)."""
@@ -52,7 +53,7 @@ class PlainStream:
         order = sorted(range(len(self.files)), key=drawn.__getitem__)
         path = next(self.files[n] for n in order[place:] + order[:place] if self.files[n] in self.readable)
         key = self.seed, self.domain, CHOICE, number
-        return self.cropped(path, key) if self.load_size else augmented(path, self.size, key)
+        return self.cropped(path, key) if self.load_size else augmented(path, self.size, key, self.margin)
 
     def cropped(self, path: Path, key: Sequence[int]) -> np.ndarray:
         """Return a crop of a picture that was framed and resized."""
@@ -66,11 +67,11 @@ class PlainStream:
         return np.stack([self.sample(number) for number in range(first, first + count)])
 
 
-def augmented(path: Path, size: int, key: Sequence[int]) -> np.ndarray:
+def augmented(path: Path, size: int, key: Sequence[int], margin: int = MARGIN) -> np.ndarray:
     """Return a picture flipped half the time, enlarged, and cropped anywhere."""
-    flip, top, left = (n % m for n, m in zip(bits(*key, count=3), (2, MARGIN + 1, MARGIN + 1), strict=True))
+    flip, top, left = (n % m for n, m in zip(bits(*key, count=3), (2, margin + 1, margin + 1), strict=True))
     picture = PUBLIC.read(path)
-    picture = resized(picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if flip else picture, size + MARGIN)
+    picture = resized(picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if flip else picture, size + margin)
     return PUBLIC.scaled(np.array(picture)[top : top + size, left : left + size])
 
 

@@ -13,6 +13,7 @@ from torch import nn
 
 from align.cases import TRAINING, randomise, representable
 from align.cases.runs import RunCase
+from align.compare.data import MARGIN
 from align.compare.stream import PlainStream
 from align.compare.torch_side import TorchSide
 from align.compare.training import one_step, torch_state, twin_config
@@ -55,7 +56,7 @@ def streams(case: RunCase, folder: Path) -> list[PlainStream]:
     options, found = case.all_options, []
     for domain in options.get("domain", "AB" if case.system in ("ugatit", "adain") else "B"):
         files = sorted((folder / f"train{domain}").iterdir())
-        framing = options.get("keep_aspect", False), options.get("center_crop", 0)
+        framing = options.get("keep_aspect", False), options.get("center_crop", 0), options.get("margin", MARGIN)
         size, number = options["img_size"], "AB".index(domain)
         found.append(PlainStream(files, files, size, options["seed"], number, options.get("load_size"), *framing))
     return found

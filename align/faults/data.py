@@ -83,14 +83,14 @@ def _imagenet(pixels):
     return ((np.float32(pixels) / np.float32(255) - mean) / deviation).transpose(2, 0, 1)
 
 
-def _rarely_flipped(*key):
-    choice = _draw_choice(*key)
+def _rarely_flipped(*key, margin=MARGIN):
+    choice = _draw_choice(*key, margin=margin)
     return Choice(choice.flip and choice.top % 3 > 0, choice.top, choice.left)
 
 
-def _edge_never_drawn(*key):
-    choice = _draw_choice(*key)
-    return Choice(choice.flip, choice.top % MARGIN, choice.left % MARGIN)
+def _edge_never_drawn(*key, margin=MARGIN):
+    choice = _draw_choice(*key, margin=margin)
+    return Choice(choice.flip, choice.top % margin, choice.left % margin)
 
 
 def _same_order(n, seed, domain, *key):

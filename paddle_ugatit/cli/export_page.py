@@ -14,11 +14,11 @@ from paddle_ugatit.deploy.page import LARGEST, ORT_VERSION, BrowserRuntime, Page
 from paddle_ugatit.formats.atomic import replacing
 from paddle_ugatit.inference.translate import SMALLEST
 from paddle_ugatit.models.ugatit import ResnetGenerator
-from paddle_ugatit.weights.pretrained import PRETRAINED, pretrained
+from paddle_ugatit.weights.pretrained import pretrained, trained_side
 
 TITLES = {"a2b": "Photo to anime", "b2a": "Anime to photo"}
 MOST = 200 << 20  # bytes of a network: the text that holds it may have 512 MiB in a browser, which needs it twice
-_SMALL, _SIDE = 64, 256  # pixels, of the model that ships and of one that does not say
+_SIDE = 256  # pixels, of a model that does not say
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -71,7 +71,7 @@ def write_page(
         model = file.read_bytes()
     known = network.img_size or _SIDE
     if network.light:
-        known = arguments.size or (_SMALL if arguments.weights in PRETRAINED else known)
+        known = arguments.size or trained_side(arguments.weights) or known
     facts = PageFacts(known, SMALLEST if network.light else 1, network.light)
     about = (
         f"{Path(pretrained(arguments.weights)).name}, SHA-256 {digest}, {arguments.direction}, weights as "

@@ -21,13 +21,12 @@ from paddle_ugatit.inference.face_finder import Finder
 from paddle_ugatit.inference.sheets import GENERATORS, heatmap_pixels, sample_sheet
 from paddle_ugatit.inference.translate import generate
 from paddle_ugatit.models.ugatit import ResnetGenerator
-from paddle_ugatit.weights.pretrained import PRETRAINED
+from paddle_ugatit.weights.pretrained import trained_side
 
 EXTRAS = ("crops", "pasted")  # folders beside the results, as heatmaps and sheets
 SMALLEST_MARGIN, LARGEST_MARGIN = 0.2, 5.0
 _RESULT = re.compile(r"(.+)_face[0-9]+\.png", re.DOTALL)
-_SIDES = {"faces": 64}  # pixels: of weights that ship, what they were trained on
-_USUAL_SIDE = 256  # of public checkpoints
+_USUAL_SIDE = 256  # pixels, of public checkpoints
 
 
 def add_faces(parser: argparse.ArgumentParser, what: str) -> None:
@@ -60,10 +59,7 @@ def face_side(arguments: argparse.Namespace, side: int | None, network: ResnetGe
 
     A light model does not tell; public ones were trained on 256 pixels.
     """
-    own = arguments.weights in PRETRAINED and not os.path.exists(arguments.weights)
-    if side or not network.light:
-        return side or network.img_size or _USUAL_SIDE
-    return _SIDES[arguments.weights] if own else _USUAL_SIDE
+    return side or trained_side(arguments.weights) or network.img_size or _USUAL_SIDE
 
 
 def require_inputs_kept(out: str, pairs: list[tuple[Path, str]]) -> None:

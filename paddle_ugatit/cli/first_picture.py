@@ -9,10 +9,11 @@ from paddle_ugatit.data.transforms import to_input, to_pixels
 from paddle_ugatit.inference.figures import translation_figure
 from paddle_ugatit.inference.translate import generate
 from paddle_ugatit.weights import load_networks
-from paddle_ugatit.weights.pretrained import pretrained
+from paddle_ugatit.weights.pretrained import SIDES, pretrained
 
 OUT = "ugatit-demo"  # the folder, if none is named
-_WEIGHTS, _SIZE = "faces", 64  # pixels that they were trained on
+_WEIGHTS = "faces"
+_SIZE = SIDES[_WEIGHTS]
 _SEED = 1  # they were trained on the people of seed 0
 _FACES, _SHOWN = 8, 96  # in the picture; pixels of each
 

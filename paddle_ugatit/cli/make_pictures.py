@@ -21,10 +21,11 @@ from paddle_ugatit.inference.face_finder import load_finder
 from paddle_ugatit.inference.figures import photo_figure, translation_figure, write_small
 from paddle_ugatit.inference.translate import generate
 from paddle_ugatit.weights import load_networks
-from paddle_ugatit.weights.pretrained import pretrained
+from paddle_ugatit.weights.pretrained import SIDES, pretrained, trained_side
 
 PROGRAM = "make_pictures"
 _SHOWN = 96  # pixels of a picture in a figure
+_SIDE = 64  # of work/configs/demo.yaml
 _LARGE = 8  # how many times larger than the model's pictures photos are that are to be reduced
 _MOST = 100  # faces in a row
 _PHOTO_MARGIN = 0.9  # with which photos are framed as the drawn faces are
@@ -60,9 +61,14 @@ def parse(argv: Sequence[str] | None, program: str) -> argparse.Namespace:
     parser.add_argument("--case", metavar="NAME", help="the case of the report to draw (its deepest)")
     parser.add_argument("--only", choices=PICTURES, metavar="NAME", help=f"one picture: {', '.join(PICTURES)}")
     parser.add_argument("--faces", type=int, default=8, metavar="N", help="faces in a row (8)")
-    parser.add_argument("--size", type=int, default=64, metavar="S", help="pixels the model was trained on (64)")
+    parser.add_argument(
+        "--size", type=int, metavar="S", help=f"pixels the model was trained on (faces: {SIDES['faces']}, else {_SIDE})"
+    )
     parser.add_argument("--seed", type=int, default=0, metavar="K", help="another one, other faces (0)")
-    return parser.parse_args(argv)
+    arguments = parser.parse_args(argv)
+    if arguments.size is None:
+        arguments.size = (not arguments.run and trained_side(arguments.weights)) or _SIDE
+    return arguments
 
 
 def _translation(arguments: argparse.Namespace, out: Path) -> None:

@@ -76,7 +76,8 @@ class Stream:
 
     `domain` is 0 or 1, so that A and B are shuffled independently. Sample n depends on files, seed, domain and n alone.
     With a `load_size`, what `framing` leaves of an image is resized to it and cropped at random but not mirrored;
-    otherwise images are augmented as in U-GAT-IT. Resized pictures are kept in `cache`, by default none.
+    otherwise images are augmented as in U-GAT-IT, and are `margin` pixels larger than their crop. Resized pictures are
+    kept in `cache`, by default none.
     """
 
     def __init__(
@@ -90,11 +91,13 @@ class Stream:
         say: Callable[[str], None] = to_stderr,
         load_size: int | None = None,
         framing: transforms.Framing = transforms.STRETCHED,
+        margin: int = transforms.MARGIN,
         cache: PictureCache | None = None,
     ):
         self.pictures = Pictures(files, size, strict, say)
         self.cache = PictureCache(0) if cache is None else cache
-        self.batch_size, self.domain, self.load_size, self.framing = batch_size, domain, load_size, framing
+        self.batch_size, self.domain = batch_size, domain
+        self.load_size, self.framing, self.margin = load_size, framing, margin
         self.seed = _checked(seed, "seed")
         self._orders: dict[int, np.ndarray] = {}  # of the epochs in use
 
@@ -103,7 +106,7 @@ class Stream:
         epoch, position = divmod(number, len(self.pictures.files))
         key = self.seed, self.domain, _CHOICE, number
         if self.load_size is None:
-            choice = transforms.draw_choice(*key)
+            choice = transforms.draw_choice(*key, margin=self.margin)
             flip, corner = choice.flip, (choice.top, choice.left)
         else:
             flip, corner = None, transforms.draw_corner(self.load_size - self.pictures.size, *key)
@@ -117,7 +120,7 @@ class Stream:
         def make() -> tuple[np.ndarray, bool]:
             picture, size = self.pictures.read(order, position), self.load_size
             if size is None:
-                resized = transforms.with_margin(picture, self.pictures.size, bool(flip))
+                resized = transforms.with_margin(picture, self.pictures.size, bool(flip), self.margin)
             else:
                 resized = transforms.test_pixels(self.framing(picture, size), size)
             # The next one in another order takes the place of a file that cannot be read.
@@ -148,9 +151,9 @@ class TrainingData:
 
     `batch_size` is per process; `workers` threads read ahead, none if 0. `say` is called with one line for each
     unreadable file, for files that are left out, and for images smaller than `size`, which are enlarged; `strict` makes
-    the first and the last raise InputError. `load_size` and `framing` are those of Stream. Resized pictures are kept in
-    up to `cache` bytes of memory, so that they are read once. Raises InputError if a folder is missing or empty, or if
-    an argument is invalid.
+    the first and the last raise InputError. `load_size`, `framing` and `margin` are those of Stream. Resized pictures
+    are kept in up to `cache` bytes of memory, so that they are read once. Raises InputError if a folder is missing or
+    empty, or if an argument is invalid.
     """
 
     def __init__(
@@ -167,6 +170,7 @@ class TrainingData:
         domains: tuple[str, ...] = tuple(DOMAINS),
         load_size: int | None = None,
         framing: transforms.Framing = transforms.STRETCHED,
+        margin: int = transforms.MARGIN,
         cache: int = 0,
     ):
         if batch_size < 1 or workers < 0 or not 0 <= rank < world_size:
@@ -181,7 +185,7 @@ class TrainingData:
                     raise InputError(line)
                 say(line)
         self.cache = PictureCache(cache)
-        rest = (strict, say, load_size, framing, self.cache)
+        rest = (strict, say, load_size, framing, margin, self.cache)
         self.streams = [
             Stream(self.files[domain], size, batch_size, seed, DOMAINS[domain], *rest) for domain in domains
         ]

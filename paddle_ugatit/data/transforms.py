@@ -1,8 +1,9 @@
 """The public code's transforms from image to network input, exact to the pixel, with explicit random choices.
 
-Training: flip with probability 1/2, resize to (size+30)^2, crop size^2, scale. Testing: resize to size^2, scale.
-Training of style transfer: resize to a load size, crop size^2, scale. Resizing uses Pillow's bilinear filter, which is
-antialiased, and does not keep the aspect ratio. align/check_data.py compares all of it with torchvision.
+Training: flip with probability 1/2, resize to (size+30)^2 or by another margin, crop size^2, scale. Testing: resize to
+size^2, scale. Training of style transfer: resize to a load size, crop size^2, scale. Resizing uses Pillow's bilinear
+filter, which is antialiased, and does not keep the aspect ratio. align/check_data.py compares all of it with
+torchvision.
 """
 
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ import cv2
 import numpy as np
 from PIL import Image, ImageOps
 
-MARGIN = 30  # pixels by which a training image is larger than its crop
+MARGIN = 30  # pixels by which a training image is larger than its crop in the public code
 
 # uint8 -> [-1,1] in float32, rounded after each operation as ToTensor and Normalize(0.5, 0.5) do.
 _SCALED = (np.arange(256, dtype=np.float32) / 255 - 0.5) / 0.5
@@ -19,7 +20,7 @@ _SCALED = (np.arange(256, dtype=np.float32) / 255 - 0.5) / 0.5
 
 @dataclass(frozen=True)
 class Choice:
-    """The random choices for one image: whether it is mirrored, and the upper left corner of its crop, 0 to MARGIN."""
+    """The random choices for one image: whether it is mirrored, and the upper left corner of its crop, in pixels."""
 
     flip: bool
     top: int
@@ -37,10 +38,10 @@ def random_normal(*key: int, count: int = 1) -> np.ndarray:
     return np.sqrt(-2 * np.log(one)) * np.cos(2 * np.pi * other)
 
 
-def draw_choice(*key: int) -> Choice:
-    """Return the Choice for `key`, integers of 0 or more."""
+def draw_choice(*key: int, margin: int = MARGIN) -> Choice:
+    """Return the Choice for `key`, integers of 0 or more, with a corner of 0 to `margin`."""
     flip, top, left = (int(bits) for bits in random_bits(*key, count=3))
-    return Choice(flip % 2 == 1, top % (MARGIN + 1), left % (MARGIN + 1))
+    return Choice(flip % 2 == 1, top % (margin + 1), left % (margin + 1))
 
 
 def draw_order(n: int, *key: int) -> np.ndarray:
@@ -48,14 +49,14 @@ def draw_order(n: int, *key: int) -> np.ndarray:
     return np.argsort(random_bits(*key, count=n))
 
 
-def train_pixels(picture: Image.Image, size: int, choice: Choice) -> np.ndarray:
+def train_pixels(picture: Image.Image, size: int, choice: Choice, margin: int = MARGIN) -> np.ndarray:
     """Mirror, resize and crop an RGB image of any size for training: uint8 (S,S,3). Smaller images are enlarged."""
-    return cut(with_margin(picture, size, choice.flip), size, (choice.top, choice.left))
+    return cut(with_margin(picture, size, choice.flip, margin), size, (choice.top, choice.left))
 
 
-def with_margin(picture: Image.Image, size: int, flip: bool) -> np.ndarray:
-    """Mirror an RGB image of any size if `flip`, and resize it for training: uint8 (S+MARGIN,S+MARGIN,3)."""
-    return test_pixels(ImageOps.mirror(picture) if flip else picture, size + MARGIN)
+def with_margin(picture: Image.Image, size: int, flip: bool, margin: int = MARGIN) -> np.ndarray:
+    """Mirror an RGB image of any size if `flip`, and resize it for training: uint8 (S+margin,S+margin,3)."""
+    return test_pixels(ImageOps.mirror(picture) if flip else picture, size + margin)
 
 
 def cut(pixels: np.ndarray, size: int, corner: tuple[int, int]) -> np.ndarray:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from paddle_ugatit.backend.errors import InputError
 from paddle_ugatit.data.folders import DOMAINS
-from paddle_ugatit.data.transforms import STRETCHED, Framing
+from paddle_ugatit.data.transforms import MARGIN, STRETCHED, Framing
 
 AMP = ("off", "bfloat16", "float16")
 _LONGEST = 100_000  # characters of a file of options
@@ -47,6 +47,7 @@ class RunOptions:
     img_size = 0  # every system has an option of this name: pixels, height and width
     # If a system has an option of this name, images are resized to it and cropped at random, but not mirrored.
     load_size = typing.cast("int | None", None)
+    margin = MARGIN  # pixels by which other images are larger than their crop, and mirrored half the time
     # Options that may be changed when a run is resumed, since none of them affects an update.
     FREE: typing.ClassVar[tuple[str, ...]] = (
         *("workers", "cache", "log_freq", "print_freq", "save_freq", "keep", "keep_every"),

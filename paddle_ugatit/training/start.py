@@ -12,6 +12,7 @@ from paddle_ugatit import formats, weights
 from paddle_ugatit.backend import device
 from paddle_ugatit.backend.errors import InputError, UsageError
 from paddle_ugatit.data.folders import TrainingData, test_images
+from paddle_ugatit.data.transforms import MARGIN
 from paddle_ugatit.metrics.features import FeatureExtractor, default_kind
 from paddle_ugatit.systems import trained
 from paddle_ugatit.training import distributed
@@ -21,6 +22,9 @@ from paddle_ugatit.training.lock import FolderLock
 from paddle_ugatit.training.options import RunOptions, UnsupportedError, read_options, shown
 from paddle_ugatit.training.state import fill
 from paddle_ugatit.training.system import TrainedSystem
+
+_PUBLISHED = MARGIN / 256  # by which the public code's training images are larger, of their size
+_CLOSER = 1.2  # times as large, from which that is worth a line
 
 
 def configuration(path: Path | str, assignments: Sequence[str] = ()) -> RunOptions:
@@ -149,7 +153,16 @@ def _require_same_heads(system: TrainedSystem, networks: dict[str, dict], path: 
 def data_of(
     config: RunOptions, folder: Path | str, rank: int, world_size: int, say: Callable[[str], None]
 ) -> TrainingData:
-    """Return the batches of a run, as a context manager. Raises InputError if a folder cannot be used."""
+    """Return the batches of a run, as a context manager; a crop much closer than the test images is told.
+
+    Raises InputError if a folder cannot be used.
+    """
+    size, loaded = config.img_size, config.img_size + config.margin
+    if config.load_size is None and loaded > _CLOSER * size:
+        say(
+            f"note: training images are enlarged to {loaded} px and cropped to {size}, so that they show things "
+            f"{loaded / size:.1f} times as large as test images: margin={round(_PUBLISHED * size)} crops as at 256 px"
+        )
     return TrainingData(
         folder,
         config.img_size,
@@ -163,6 +176,7 @@ def data_of(
         domains=config.domains,
         load_size=config.load_size,
         framing=config.framing,
+        margin=config.margin,
         cache=config.cache << 20,
     )
 

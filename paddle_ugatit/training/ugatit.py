@@ -3,13 +3,14 @@
 Twin: torch_ref/training/ugatit.py, which runs the same iteration plainly, so that `step` can be read side by side.
 What is saved here, without changing what is computed, and the lines of the twin that it replaces:
 
-- `translations` is computed once for both halves of the step. The twin calls `nets["genA2B"](real_a)` in both, but the
+- `translation` is computed once for both halves of the step. The twin calls `nets["genA2B"](real_a)` in both, but the
   generators do not change in between, so the graph can be used again.
 - `translate` runs `generator(source)` and `generator(target)` as one batch, since the norms are over single images.
 - `real_and_fake` runs `net(real), net(fake)` as one batch, where each half has the power iteration of its own pass.
 - `frozen`: `loss.backward()` in the generators' half computes no gradients of the discriminators' weights.
 - `into_a.fake.detach()`: the twin's discriminator loss goes back through the generators, whose gradients are discarded.
-- `MeanLosses.backward` is called for one translation at a time, so that only one graph is in memory.
+- `MeanLosses.backward` is called for one translation at a time, so that only one graph is in memory, and `update` for
+  the discriminators of one domain at a time, so that only their gradients are. The twin adds up their losses first.
 
 If `accumulate` is above 1, the same step runs over parts of the batch. Every loss is a mean over the batch, so the mean
 of the gradients of equal parts is the gradient of the batch. Power iterations are made with the first part and reused
@@ -27,6 +28,7 @@ import paddle
 from paddle import nn
 
 from paddle_ugatit.backend.adam import Adam
+from paddle_ugatit.data.transforms import MARGIN
 from paddle_ugatit.inference.sheets import sample_sheet
 from paddle_ugatit.inference.translate import generate
 from paddle_ugatit.layers.norm import require_revision
@@ -47,6 +49,8 @@ from paddle_ugatit.training.options import RunOptions
 from paddle_ugatit.training.precision import Precision
 from paddle_ugatit.weights.ugatit import MODELS
 
+_DOMAINS = ("a", "b")
+
 
 @dataclass(frozen=True)
 class Config(RunOptions):
@@ -61,6 +65,7 @@ class Config(RunOptions):
     ch: int = 64  # channels of the first layer, of generators and discriminators
     n_res: int = 4  # residual blocks in a generator's encoder, and as many in its decoder
     img_size: int = 256  # pixels, height and width
+    margin: int = MARGIN  # pixels by which training images are larger than their crop of img_size
     img_ch: int = 3  # channels of an image
     global_layers: int = 7  # of the global discriminators; fewer for images under 96 px
     local_layers: int = 5  # of the local discriminators
@@ -168,16 +173,19 @@ class Trainer:
         parts = list(zip(real_a.chunk(count), real_b.chunk(count), strict=True))
         losses = MeanLosses(count, self.iteration, self.precision.backward)
         discriminators = [net for name, net in self.networks.items() if name.startswith("dis")]
+        into: dict[str, Translation] = {}
 
         # The discriminators learn to tell real images, target 1, from translations, target 0.
-        for number, (a, b) in enumerate(parts):
-            with same_iterations(discriminators, number > 0), self.precision.forward():
-                with paddle.set_grad_enabled(count == 1):  # a single part's graph is used again in the generators' half
-                    into_a, into_b = self.translations(a, b)
-                terms = self.discriminator_losses(into_a, into_b)
-            losses.backward(terms, "d_loss")
-            losses.note(terms)
-        self.update("dis")
+        for domain in _DOMAINS:
+            for number, (a, b) in enumerate(parts):
+                with same_iterations(discriminators, number > 0), self.precision.forward():
+                    with paddle.set_grad_enabled(count == 1):  # one part's graph is used again in the generators' half
+                        into[domain] = self.translation(domain, a, b)
+                    loss = {f"d_loss_{domain}": self.discriminators_loss(domain, into[domain])}
+                losses.backward_sum(loss, "d_loss")
+                losses.note(loss)
+            self.update("dis")
+        losses.found["d_loss"] = added(losses.found.values())
 
         # The generators learn to pass as real, to keep images of their target domain, and to translate back.
         with frozen(self.parameters("dis")):
@@ -185,24 +193,23 @@ class Trainer:
                 with same_iterations(discriminators, number > 0):
                     if count > 1:
                         with self.precision.forward():
-                            into_a, into_b = self.translations(a, b)
-                    losses.note(self.generator_gradients(into_a, into_b, losses))
+                            into = {domain: self.translation(domain, a, b) for domain in _DOMAINS}
+                    losses.note(self.generator_gradients(into["a"], into["b"], losses))
             self.update("gen")
         self.clip_rho()
         return losses.found
 
-    def translations(self, real_a: paddle.Tensor, real_b: paddle.Tensor) -> tuple[Translation, Translation]:
-        """Return the translations into domain A and those into domain B."""
-        return translate(self.networks["genB2A"], real_b, real_a), translate(self.networks["genA2B"], real_a, real_b)
+    def translation(self, domain: str, real_a: paddle.Tensor, real_b: paddle.Tensor) -> Translation:
+        """Return the translations into domain "a" or "b"."""
+        if domain == "a":
+            return translate(self.networks["genB2A"], real_b, real_a)
+        return translate(self.networks["genA2B"], real_a, real_b)
 
-    def discriminator_losses(self, into_a: Translation, into_b: Translation) -> dict[str, paddle.Tensor]:
-        """Return the losses of the discriminators of both domains, and their sum as "d_loss"."""
-        losses = {}
-        for domain, images in (("a", into_a), ("b", into_b)):
-            real, fake = images.real, images.fake.detach()
-            terms = [discriminator_loss(*real_and_fake(net, real, fake)) for net in self.discriminators(domain)]
-            losses[f"d_loss_{domain}"] = self.config.adv_weight * added(terms)
-        return losses | {"d_loss": losses["d_loss_a"] + losses["d_loss_b"]}
+    def discriminators_loss(self, domain: str, images: Translation) -> paddle.Tensor:
+        """Return the loss of the two discriminators of domain "a" or "b", ()."""
+        real, fake = images.real, images.fake.detach()
+        terms = [discriminator_loss(*real_and_fake(net, real, fake)) for net in self.discriminators(domain)]
+        return self.config.adv_weight * added(terms)
 
     def generator_gradients(
         self, into_a: Translation, into_b: Translation, losses: MeanLosses

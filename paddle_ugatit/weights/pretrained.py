@@ -10,6 +10,7 @@ from paddle_ugatit.weights.rules import WeightError
 PRETRAINED = {
     "faces": "ab9b110ab10f5fc29cfb283a55bf9aa49306237fc019ef0d4a10515abe05f863",
 }
+SIDES = {"faces": 96}  # pixels, height and width, that they were trained on
 FACE_FEATURES = "face_features"  # of metrics/face_features.py
 _FOLDER = Path(__file__).parents[1] / "pretrained"
 _SHA256 = PRETRAINED | {FACE_FEATURES: "90ab0dbf7b4ead4366f54ecdf13454a5a822feeff7525d368eda40ceca2f7b58"}
@@ -22,6 +23,11 @@ def pretrained(path: FilePath) -> FilePath:
     is missing or damaged.
     """
     return path if str(path) not in PRETRAINED or os.path.exists(path) else packaged(str(path))
+
+
+def trained_side(path: FilePath) -> int | None:
+    """Return the pixels that the pretrained weights of this name were trained on, or None if `path` is no such name."""
+    return None if os.path.exists(path) else SIDES.get(str(path))
 
 
 def packaged(name: str) -> Path:

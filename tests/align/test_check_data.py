@@ -78,7 +78,7 @@ def _sample(own, stream, number, domain):
 
 def _whole_batch(own):
     """One choice of flip and crop for a whole batch of two."""
-    return lambda *key: own(*key[:-1], key[-1] // 2)
+    return lambda *key, margin: own(*key[:-1], key[-1] // 2, margin=margin)
 
 
 _order, _choice, _rgb = transforms.draw_order, transforms.draw_choice, images._rgb
@@ -87,7 +87,7 @@ STREAM_FAULTS = {
     "the same order every epoch": (transforms, "draw_order", lambda n, *key: _order(n, *key[:-1], 0)),
     "never shuffled": (transforms, "draw_order", lambda n, *key: np.arange(n)),
     "one choice for a batch": (transforms, "draw_choice", _whole_batch(_choice)),
-    "A and B cropped alike": (transforms, "draw_choice", lambda seed, domain, *more: _choice(seed, 0, *more)),
+    "A and B cropped alike": (transforms, "draw_choice", lambda seed, domain, *more, **m: _choice(seed, 0, *more, **m)),
     "no random crop": (transforms, "cut", lambda pixels, size, corner: pixels[:size, :size]),
     "a batch mirrored again": _stream_fault(lambda own, domain, n: own(n)[:, ::-1]),
 }

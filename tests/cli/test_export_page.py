@@ -38,7 +38,7 @@ def test_the_page_holds_the_network_and_says_what_it_is(tmp_path, runtime, capsy
     assert ran("--weights", "faces", "--page", page, "--ort", runtime, "--weights-as", "float16") == 0
     text, said = page.read_text("utf-8"), capsys.readouterr().out
     assert "opens by double click" in said and "in float64" in said
-    assert "<h1>Photo to anime</h1>" in text and '<option value="64" selected>' in text
+    assert "<h1>Photo to anime</h1>" in text and '<option value="96" selected>' in text
     assert "faces.safetensors, SHA-256 " in text and "weights as float16" in text
     more = ("--title", "A <b>title</b>", "--size", "128", "--direction", "b2a")
     assert ran("--weights", "faces", "--page", page, "--ort", runtime, *more) == 0

@@ -175,7 +175,7 @@ def test_crops_have_the_size_of_a_full_model(tmp_path, patches):
 def test_crops_have_the_size_of_the_model_that_ships(tmp_path, patches):
     where = photos(tmp_path / "in", one=scene(20))
     assert run("faces", where, tmp_path / "out", "--faces") == 0
-    assert read_image(tmp_path / "out" / "one_face1.png").shape == (64, 64, 3)
+    assert read_image(tmp_path / "out" / "one_face1.png").shape == (96, 96, 3)
 
 
 def test_names_of_faces_never_meet():

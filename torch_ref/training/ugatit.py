@@ -37,6 +37,7 @@ class Config:
     ch: int = 64
     n_res: int = 4
     img_size: int = 256
+    margin: int = 30  # transforms.Resize((args.img_size + 30, args.img_size+30)), RandomCrop(args.img_size)
     img_ch: int = 3
     global_layers: int = 7
     local_layers: int = 5
