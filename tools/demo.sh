@@ -125,25 +125,31 @@ stop_training() {  # with all that it has started
     if [ -n "$beside" ]; then kill -- "-$beside" 2>/dev/null; fi
 }
 
-measured() {  # NAME WEIGHTS ; translates the test faces and measures them
-    make "translate the test faces: $1" tools/translate.py --weights "$2" --input "$FACES/testA" --out "$DEMO/$1" \
-        --compare "$FACES/testB"
-    make "measure them" tools/eval_kid.py --fake "$DEMO/$1" --real "$FACES/testB" --source "$FACES/testA" \
+measured() {  # NAME WEIGHTS FOLDER ; translates the test faces and measures them
+    make "translate the test faces: $1" tools/translate.py --weights "$2" --input "$3/testA" --out "$DEMO/$1" \
+        --compare "$3/testB"
+    make "measure them" tools/eval_kid.py --fake "$DEMO/$1" --real "$3/testB" --source "$3/testA" \
         --features faces --permutations 0 --json "$DEMO/$1.json" --html "$DEMO/$1.html"
     sections+=("$1=$DEMO/$1.json")
 }
 
 training() {
+    local shipped=$FACES
     if [ -n "$full" ]; then
-        make "draw a data set of faces" tools/make_dataset.py --out "$FACES" --train 3000 --test 50 --size 64 --seed 0
+        make "draw a data set of faces" tools/make_dataset.py --out "$FACES" --train 3000 --test 50 --size 96 --seed 0
         make "train the configuration of the model that ships, for $MINUTES minutes" tools/train.py "${PLACE[@]}" \
             --config work/configs/faces.yaml --minutes "$MINUTES" eval_every=250 print_freq=250 save_freq=250
     else
         ended_training
     fi
     sections+=(--run "$RUN" --beside docs/faces_losses.csv --measures)
-    measured "this-training" "$RUN/checkpoints/latest/ema.pdparams"
-    measured "model-that-ships" faces
+    measured "this-training" "$RUN/checkpoints/latest/ema.pdparams" "$FACES"
+    if [ -z "$full" ]; then
+        shipped=$DEMO/larger
+        make "draw the same test faces of 96 px, which the model that ships was trained on" tools/make_dataset.py \
+            --out "$shipped" --train 1 --test 50 --size 96 --seed 0
+    fi
+    measured "model-that-ships" faces "$shipped"
     page
 }
 
@@ -162,7 +168,7 @@ if [ -z "$full" ]; then
     parity_steps=3
     if [ "$HAVE_TORCH" = yes ]; then parity_steps=7; fi
 fi
-training_steps=7
+training_steps=8
 if [ -n "$full" ]; then training_steps=6; fi
 steps=$((1 + parity_steps + training_steps))
 first_picture

@@ -93,19 +93,15 @@ def onnx_infer(options, _kind):
 
 
 def paddle_infer(options, _kind):
-    """Return a function that translates one batch with the Paddle generator."""
+    """Return a function that translates one batch with the Paddle generator, as translate.py does."""
     import paddle_ugatit  # noqa: I001  first
     import paddle
 
+    from paddle_ugatit.inference.translate import generate
+
     network = paddle_ugatit.ResnetGenerator(3, 3, **_generator(options))
-    network.eval()
-    image = paddle.rand(_shape(SimpleNamespace(**options))) * 2 - 1
-
-    def translate():
-        with paddle.no_grad():
-            network(image)
-
-    return translate
+    images = (paddle.rand(_shape(SimpleNamespace(**options))) * 2 - 1).numpy()
+    return lambda: generate(network, images)
 
 
 def export_infer(options, kind):

@@ -25,7 +25,7 @@ from paddle_ugatit.inference.face_finder import Finder, load_finder
 from paddle_ugatit.inference.sheets import GENERATORS
 from paddle_ugatit.models.ugatit import ResnetGenerator
 from paddle_ugatit.weights import load_networks
-from paddle_ugatit.weights.pretrained import PRETRAINED, pretrained
+from paddle_ugatit.weights.pretrained import PRETRAINED, pretrained, trained_side
 
 _OFFICIAL_SIDE = 256  # pixels, of the authors' program unless told otherwise
 EXAMPLES = """\
@@ -40,7 +40,7 @@ examples:
 Results keep the names of their inputs, including subfolders; a second a.png becomes a_2.png. DIR holds nothing else, so
 that tools/eval_kid.py can take it as it is: --heatmap writes to DIR-heatmaps and --sheet to DIR-sheets. A sheet shows,
 from top to bottom: the image, identity heatmap, identity, translation heatmap, translation, cycle heatmap, cycled.
-The weights faces ship with the package: a small model trained on drawn faces of 64 px (docs/faces.md).
+The weights faces ship with the package: a small model trained on drawn faces of 96 px (docs/faces.md).
 A light model takes images of any size and keeps it; a full one takes only its own size, to which --resize brings them.
 A large photo would need more memory than most machines have. It is translated with its longer side at --max-side, or
 less if memory is short, and enlarged to its own size; so are heatmaps, while sheets stay small (docs/metrics.md).
@@ -176,6 +176,18 @@ def require_full_model_sizes(network: ResnetGenerator, pairs: list[tuple[Path, s
         raise InputError(f"{path}: has {width}x{height} pixels ({len(wrong)} of {len(pairs)} differ); {need}")
 
 
+def other_size(weights: str, side: int | None, pairs: list[tuple[Path, str]]) -> str:
+    """Return a line if pretrained weights meet images, resized to `side` unless None, of quite another size; or ""."""
+    own, sizes = trained_side(weights), [(side, side)] if side else (picture_size(path) for path, _ in pairs)
+    size = own and next(filter(None, sizes), None)
+    if not own or not size or 0.75 * own <= min(size) <= 1.5 * own:
+        return ""
+    return (
+        f"note: the weights {weights} were trained on {own}x{own} pixels; {size[0]}x{size[1]} suit them less: "
+        f"add --resize {own}, or for faces in photos --faces"
+    )
+
+
 def require_options(arguments: argparse.Namespace) -> None:
     """Raise UsageError if a value makes no sense."""
     if arguments.batch < 1:
@@ -211,6 +223,8 @@ def translate(arguments: argparse.Namespace) -> None:
     side = side_of(arguments, there)
     if finder is None and side is None and not there.light:
         require_full_model_sizes(there, pairs)
+    if finder is None and (line := other_size(arguments.weights, side, pairs)):
+        to_stderr(line)
     with Progress("translating", len(pairs), "images") as progress:
         work = _job(arguments, networks, side, finder, progress, pairs)
         work.run(pairs)

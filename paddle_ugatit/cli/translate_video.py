@@ -25,7 +25,7 @@ examples:
   python tools/translate_video.py --weights run/latest.pdparams --input clip.mp4 --out anime.mkv --smooth 0.6
   python tools/translate_video.py --weights run/latest.pdparams --input clip.mp4 --out anime.webm --side-by-side
   python tools/translate_video.py --weights selfie2anime_params_1000000.pt --input clip.mp4 --out anime.webm --faces
-  python tools/translate_video.py --weights faces --input 0 --resize 64 --max-frames 200 --out me.webm
+  python tools/translate_video.py --weights faces --input 0 --resize 96 --max-frames 200 --out me.webm
 
 Every frame becomes what tools/translate.py makes of it; the frames' rate, number and size are kept. FILE's suffix says
 how the video is written:
