@@ -161,7 +161,8 @@ def test_training_step_without_a_known_cause(capsys):
 
     def louder(self, kind):
         for parameter in self.parameters(kind):
-            parameter.grad.set_value(parameter.grad * 1.001)
+            if parameter.grad is not None:
+                parameter.grad.set_value(parameter.grad * 1.001)
         step(self, kind)
 
     mistakes = dict(list(causes_of_training().items())[:2])

@@ -324,25 +324,6 @@ def test_demo_has_weights_and_faces_of_its_own(more, capsys):
     assert ended.value.code == 2 and "--demo has faces and weights of its own" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(
-    ("size", "more", "told"),
-    [
-        (64, [], "trained on 96x96 pixels; 64x64 suit them less: add --resize 96"),
-        (256, [], "256x256 suit them less"),
-        (64, ["--resize", "96"], ""),
-        (96, [], ""),
-        (96, ["--resize", "48"], "48x48 suit them less"),
-    ],
-)
-def test_pictures_of_another_size_than_the_model_that_ships_wants_are_told(tmp_path, capsys, size, more, told):
-    photos = put(tmp_path / "in", "a.png", size=(size, size))
-    (photos / "0.png").write_bytes(b"damaged")  # its size is not known
-    arguments = ["--weights", "faces", "--input", str(photos), "--out", str(tmp_path / "out"), *more]
-    assert translate.main(arguments) == 0
-    said = capsys.readouterr().err
-    assert ("suit them less" in said) == bool(told) and told in said
-
-
 def test_attributes_of_drawn_faces_are_compared(tmp_path, capsys):
     faces = tmp_path / "faces"
     make_dataset(faces, 1, 6, 96, 3)

@@ -33,6 +33,27 @@ def test_new_faces_come_nearer_to_the_truth(tmp_path, capsys):
     assert translated < 0.5 * untouched and len(list((tmp_path / "out").iterdir())) == COUNT
 
 
+@pytest.mark.parametrize(
+    ("size", "more", "told"),
+    [
+        (64, [], "trained on 96x96 pixels; 64x64 suit them less: add --resize 96"),
+        (256, [], "256x256 suit them less"),
+        (64, ["--resize", "96"], ""),
+        (96, [], ""),
+        (96, ["--resize", "48"], "48x48 suit them less"),
+    ],
+)
+def test_pictures_of_another_size_than_the_model_that_ships_wants_are_told(tmp_path, capsys, size, more, told):
+    photos = tmp_path / "in"
+    photos.mkdir()
+    write_image(photos / "a.png", faces.draw("testA", 0, size, SEED))
+    (photos / "0.png").write_bytes(b"damaged")  # its size is not known
+    arguments = ["--weights", "faces", "--input", str(photos), "--out", str(tmp_path / "out"), *more]
+    assert translate.main(arguments) == 0
+    said = capsys.readouterr().err
+    assert ("suit them less" in said) == bool(told) and told in said
+
+
 def test_other_paths_are_left_alone(tmp_path, monkeypatch):
     assert pretrained("run/weights.pdparams") == "run/weights.pdparams"
     monkeypatch.chdir(tmp_path)
