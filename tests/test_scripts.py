@@ -297,7 +297,7 @@ def test_demo_ends_with_the_worst_verdict(project, code, words):
 def test_demo_announces_every_step_and_the_verdict(project):
     project.stub("python3")
     result = project.run("tools/demo.sh")
-    assert re.findall(r"^\[(\d+)/15\]", result.stdout, re.M) == [str(step) for step in range(1, 16)]
+    assert re.findall(r"^\[(\d+)/16\]", result.stdout, re.M) == [str(step) for step in range(1, 17)]
     assert result.stdout.splitlines()[-1].startswith("ALIGNED")
     full = project.run("tools/demo.sh", "--full").stdout
     assert re.findall(r"^\[(\d+)/7\]", full, re.M) == [str(step) for step in range(1, 8)]
