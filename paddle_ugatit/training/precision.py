@@ -27,6 +27,11 @@ class Precision:
         self.amp = amp
         self._scaler = loss_scaler(INITIAL_SCALE) if amp == "float16" else None
 
+    @property
+    def scaled(self) -> bool:
+        """Whether losses are scaled."""
+        return self._scaler is not None
+
     def forward(self) -> AbstractContextManager:
         """Return the context in which losses are computed."""
         return contextlib.nullcontext() if self.amp == "off" else paddle.amp.auto_cast(dtype=self.amp)

@@ -184,7 +184,8 @@ class Trainer:
                     loss = {f"d_loss_{domain}": self.discriminators_loss(domain, into[domain])}
                 losses.backward_sum(loss, "d_loss")
                 losses.note(loss)
-            self.update("dis")
+            if domain == _DOMAINS[-1] or not self.precision.scaled:  # a scaler skips an update as a whole
+                self.update("dis")
         losses.found["d_loss"] = added(losses.found.values())
 
         # The generators learn to pass as real, to keep images of their target domain, and to translate back.
