@@ -8,7 +8,7 @@ from paddle_ugatit.weights.rules import WeightError
 
 # name -> SHA-256 of paddle_ugatit/pretrained/NAME.safetensors; docs/faces.md says how they were made
 PRETRAINED = {
-    "faces": "ab9b110ab10f5fc29cfb283a55bf9aa49306237fc019ef0d4a10515abe05f863",
+    "faces": "c481946984c63115d3782c747a384e65529aba3527c986065f778d132f683c8a",
 }
 SIDES = {"faces": 96}  # pixels, height and width, that they were trained on
 FACE_FEATURES = "face_features"  # of metrics/face_features.py
