@@ -19,15 +19,20 @@ _SHA256 = PRETRAINED | {FACE_FEATURES: "90ab0dbf7b4ead4366f54ecdf13454a5a822feef
 def pretrained(path: FilePath) -> FilePath:
     """Return the file of the pretrained weights of this name, or `path` itself if it is no such name.
 
-    A file or folder of that name in the current folder takes precedence. Raises WeightError if the file of the package
-    is missing or damaged.
+    A file of that name in the current folder takes precedence, and a folder that holds a checkpoint of TensorFlow.
+    Raises WeightError if the file of the package is missing or damaged.
     """
-    return path if str(path) not in PRETRAINED or os.path.exists(path) else packaged(str(path))
+    return path if str(path) not in PRETRAINED or _is_there(path) else packaged(str(path))
 
 
 def trained_side(path: FilePath) -> int | None:
     """Return the pixels that the pretrained weights of this name were trained on, or None if `path` is no such name."""
-    return None if os.path.exists(path) else SIDES.get(str(path))
+    return None if _is_there(path) else SIDES.get(str(path))
+
+
+def _is_there(path: FilePath) -> bool:
+    """Whether there is such a file, or a folder of weights; one of images may well be named as weights are."""
+    return any(Path(path).glob("*.index")) if os.path.isdir(path) else os.path.exists(path)
 
 
 def packaged(name: str) -> Path:

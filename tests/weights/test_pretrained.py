@@ -7,7 +7,7 @@ from paddle_ugatit.data.faces import draw as faces
 from paddle_ugatit.data.images import write_image
 from paddle_ugatit.weights import WeightError, load_networks
 from paddle_ugatit.weights import pretrained as module
-from paddle_ugatit.weights.pretrained import PRETRAINED, SIDES, pretrained, trained_side
+from paddle_ugatit.weights.pretrained import PRETRAINED, SIDES, packaged, pretrained, trained_side
 
 COUNT, SEED = 24, 77  # faces of a seed that nothing was trained on
 
@@ -58,6 +58,14 @@ def test_other_paths_are_left_alone(tmp_path, monkeypatch):
     assert pretrained("run/weights.pdparams") == "run/weights.pdparams"
     monkeypatch.chdir(tmp_path)
     (tmp_path / "faces").write_bytes(b"mine")
+    assert pretrained("faces") == "faces" and trained_side("faces") is None
+
+
+def test_a_folder_of_that_name_takes_precedence_if_it_holds_weights(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "faces" / "testA").mkdir(parents=True)
+    assert pretrained("faces") == packaged("faces") and trained_side("faces") == SIDES["faces"]
+    (tmp_path / "faces" / "UGATIT.model-1.index").touch()
     assert pretrained("faces") == "faces" and trained_side("faces") is None
 
 
