@@ -23,7 +23,7 @@ from paddle_ugatit.weights import load_networks
 from paddle_ugatit.weights.pretrained import SIDES, packaged, pretrained
 
 ROOT = Path(__file__).resolve().parents[2]
-COUNT, SEED = 100, 41
+COUNT, SEED = 200, 41
 
 
 @pytest.fixture(scope="module")
