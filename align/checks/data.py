@@ -105,6 +105,14 @@ def _picture(path, size, seed):
         stage = "test" if choice is None else f"train flip={int(choice.flip)} top={choice.top} left={choice.left}"
         wanted = PUBLIC.pixels(path, size, choice)
         rows += [_row(f"{stage}: pixels", pixels, wanted), _row(f"{stage}: input", image, PUBLIC.scaled(wanted))]
+    narrow = Choice(True, 3, 1)
+    rows.append(
+        _row(
+            "margin 3",
+            transforms.train_pixels(read_picture(path), size, narrow, 3),
+            PUBLIC.pixels(path, size, narrow, 3),
+        )
+    )
     if all(row.verdict == "pass" for row in rows):
         return rows, ""
     return rows, _cause(path, size, replays, [image for _, image in found])

@@ -93,11 +93,24 @@ def _usual(folder: Path, size: int, seed: int) -> list[Row]:
         rows.append(told("the readers have ended", "they read on"))
     except RuntimeError:
         rows.append(told("the readers have ended", ""))
+    stream = folders.Stream(_files(folder, "trainB")[0], size, 1, seed, 1, say=said.append)
+    rows.append(same("a stream of its own", stream.sample(2), _plain_streams(folder, size, seed)[1].sample(2)))
+    rows += _kept(folder, size, seed)
     small = [folders.small_pictures(files, 48) != "" for files in _small(folder)]
     rows.append(same("pictures smaller than the crop", small, [True, False, False, True]))
     with folders.TrainingData(folder, 120, 1, seed, workers=0, say=said.append, domains=("A",)):
         rows.append(same("a line on small pictures", sum("smaller than the 120x120 crop" in line for line in said), 1))
     return rows
+
+
+def _kept(folder: Path, size: int, seed: int) -> list[Row]:
+    """Of resized pictures so many are kept as the budget has bytes for, and batches are the same."""
+    one = 3 * (size + 2) ** 2
+    options = {"workers": 0, "say": lambda line: None, "domains": ("B",), "margin": 2, "cache": 2 * one}
+    with folders.TrainingData(str(folder), size, 1, seed, **options) as data:
+        plain_stream = PlainStream(*_files(folder, "trainB"), size, seed, 1, margin=2)
+        rows = [same(f"kept, step {n}", data.batch(n)[0], plain_stream.batch(n, 1)) for n in range(1, 4 * FILES)]
+        return [*rows, same("bytes that are kept", (len(data.cache), data.cache.used), (2, 2 * one))]
 
 
 def _plain_streams(folder: Path, size: int, seed: int) -> list[PlainStream]:

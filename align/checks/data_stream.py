@@ -37,7 +37,7 @@ def stream_rows(size, seed):
 def _training(config, folder):
     with start.data_of(config, folder, 0, 1, lambda line: None) as data:
         batches = list(data.iterate(1, EPOCHS * FILES // BATCH))
-    rows, found = [], {}
+    rows, found = [_of_a_process(config, folder)], {}
     for number, domain in enumerate(folders.DOMAINS):
         images = np.concatenate([batch[number] for batch in batches])
         made = _made(folder / f"train{domain}", config.img_size)
@@ -50,6 +50,15 @@ def _training(config, folder):
             rows += _order(domain, choices)
         rows += _independent(*found.values())
     return rows
+
+
+def _of_a_process(config, folder):
+    """What a process of several gets is of its own rank, with the readers that the options ask for."""
+    with start.data_of(config.replaced(workers=3), folder, 1, 2, lambda line: None) as data:
+        found = data.rank, data.world_size, data.workers
+    return _row(
+        "a process of two", len(found), "" if found == (1, 2, 3) else f"rank, processes and readers are {found}"
+    )
 
 
 def _made(folder, size):

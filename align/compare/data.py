@@ -26,10 +26,10 @@ class Pipeline:
         with Image.open(path) as file:
             return file.convert("RGB")
 
-    def pixels(self, path, size, choice=None):
+    def pixels(self, path, size, choice=None, margin=MARGIN):
         """Return the pixels, uint8 (S,S,3): with a random choice as for training, without as for testing."""
         picture = self.read(path)
-        side = size if choice is None else size + MARGIN
+        side = size if choice is None else size + margin
         for step in ("resize",) if choice is None else self.order:
             if step == "flip" and choice.flip:
                 picture = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
