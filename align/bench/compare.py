@@ -7,6 +7,7 @@ tools/bench.py runs them.
 import argparse
 import json
 import os
+import re
 import statistics
 import subprocess
 import sys
@@ -121,6 +122,13 @@ def variants(what: str) -> dict[str, tuple[str, dict[str, str]]]:
     return {OURS: ("paddle", {})} | {f"{WITHOUT}{name}": ("paddle", {}) for name in names}
 
 
+def _options(folder: Path) -> set[str]:
+    """The names of U-GAT-IT's options in another checkout, which may lack newer ones."""
+    files = [folder / "paddle_ugatit" / "training" / name for name in ("options.py", "ugatit.py")]
+    texts = [file.read_text(encoding="utf-8") for file in files if file.is_file()]
+    return {name for text in texts for name in re.findall(r"^    (\w+): ", text, re.M)}
+
+
 def turns(
     what: str, name: str, variant: tuple[str, dict[str, str]], config: dict, arguments: argparse.Namespace
 ) -> list[dict[str, float]]:
@@ -131,6 +139,7 @@ def turns(
     if name == BEFORE:
         settings["PYTHONPATH"] = arguments.before
         script = [sys.executable, str(Path(arguments.before) / "align" / "bench" / "side.py")]
+        config = {option: value for option, value in config.items() if option in _options(Path(arguments.before))}
     command = [*script, "iteration" if what == "savings" else what, side, "--config", json.dumps(config)]
     command += ["--turns", str(arguments.turns)]
     if name.startswith(WITHOUT):

@@ -70,6 +70,14 @@ def test_the_code_of_another_checkout_is_measured_beside_this(capsys):
     assert "/nowhere" in row
 
 
+def test_the_code_of_another_checkout_gets_the_options_that_it_knows(tmp_path):
+    assert set(Config().as_dict()) <= compare._options(Path(__file__).parents[2])
+    file = tmp_path / "paddle_ugatit" / "training" / "ugatit.py"
+    file.parent.mkdir(parents=True)
+    file.write_text("class Config:\n    light: bool = False  # the light one\n    ch: int = 64\n")
+    assert compare._options(tmp_path) == {"light", "ch"}
+
+
 @pytest.mark.parametrize("what", ["iteration", "infer"])
 def test_other_frameworks_run_as_they_come(what):
     """The harness must not lend them what makes Paddle fast: with our malloc PyTorch's iteration takes two thirds."""
