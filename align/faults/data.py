@@ -52,21 +52,21 @@ def _truncated(picture, side):
     return Image.fromarray(antialiased_bilinear(np.array(picture), side, np.floor).astype(np.uint8))
 
 
-def _no_flip(picture, size, choice):
-    return _train_pixels(picture, size, Choice(False, choice.top, choice.left))
+def _no_flip(picture, size, choice, margin=MARGIN):
+    return _train_pixels(picture, size, Choice(False, choice.top, choice.left), margin)
 
 
-def _flip_last(picture, size, choice):
-    pixels = _no_flip(picture, size, choice)
+def _flip_last(picture, size, choice, margin=MARGIN):
+    pixels = _no_flip(picture, size, choice, margin)
     return pixels[:, ::-1] if choice.flip else pixels
 
 
-def _crop_at_size(picture, size, choice):
+def _crop_at_size(picture, size, choice, margin=MARGIN):
     """Crop before the resize to the final size."""
     if choice.flip:
         picture = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
     picture = picture.crop((choice.left, choice.top, choice.left + size, choice.top + size))
-    picture = picture.resize((size + MARGIN, size + MARGIN), Image.Resampling.BILINEAR)
+    picture = picture.resize((size + margin, size + margin), Image.Resampling.BILINEAR)
     return np.asarray(picture.resize((size, size), Image.Resampling.BILINEAR))
 
 
