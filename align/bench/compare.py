@@ -139,7 +139,8 @@ def turns(
     if name == BEFORE:
         settings["PYTHONPATH"] = arguments.before
         script = [sys.executable, str(Path(arguments.before) / "align" / "bench" / "side.py")]
-        config = {option: value for option, value in config.items() if option in _options(Path(arguments.before))}
+        known = _options(Path(arguments.before))
+        config = {option: value for option, value in config.items() if option in known}
     command = [*script, "iteration" if what == "savings" else what, side, "--config", json.dumps(config)]
     command += ["--turns", str(arguments.turns)]
     if name.startswith(WITHOUT):

@@ -71,12 +71,12 @@ def test_a_browser_gives_the_pixels_of_translate(tmp_path):
     coarse.resize((150, 150), Image.Resampling.BICUBIC).save(tmp_path / "me.png")
     assert ran("--weights", "faces", "--page", tmp_path / "anime.html", "--ort", ORT) == 0
     out = tmp_path / "native"
-    words = ("--weights", "faces", "--input", str(tmp_path / "me.png"), "--out", str(out), "--resize", "64")
+    words = ("--weights", "faces", "--input", str(tmp_path / "me.png"), "--out", str(out), "--resize", "96")
     assert translate.main(words) == 0
     with Browser(tmp_path / "profile") as browser:
         browser.open(tmp_path / "anime.html")
         browser.until(IDLE)
-        assert given(browser, tmp_path / "me.png").startswith("Done: 64 by 64")
+        assert given(browser, tmp_path / "me.png").startswith("Done: 96 by 96")
         native = np.asarray(Image.open(out / "me.png")).astype(int)
         assert np.abs(shown(browser) - native).max() <= 1
         assert browser.console == []
